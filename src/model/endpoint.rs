@@ -1,0 +1,158 @@
+//! One end of a connection, by the book.
+//!
+//! The rules are those of the kernel's `tcp_reset`, `tcp_fin`, `tcp_recvmsg_locked`, `tcp_sendmsg_locked`, `inet_shutdown` and
+//! `__tcp_close`, over a loopback on which every segment arrives before the call that sent it returns.
+
+use super::plant::{Plant, planted};
+use crate::scenario::Errno;
+use crate::trace::TcpState;
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Endpoint {
+    /// The state that `netstat` shows. A socket whose connection went on to TIME_WAIT is itself in CLOSE, and acts so.
+    pub(super) state: TcpState,
+    /// Bytes received and not read; for a deaf end, bytes that will never be received.
+    pub(super) unread: u32,
+    /// `sk_err`: reported once, by whichever call consults it first.
+    error: Option<Errno>,
+    /// Whether the peer's FIN has come (`SOCK_DONE`).
+    fin_seen: bool,
+    /// Whether a process still has a descriptor of it.
+    pub(super) open: bool,
+    /// Whether it drops all that comes and sends nothing.
+    pub(super) deaf: bool,
+}
+
+/// What a call leaves for the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Segment {
+    None,
+    Data(u32),
+    Fin,
+    Rst,
+}
+
+impl Endpoint {
+    pub(super) const OPEN: Endpoint =
+        Endpoint { state: TcpState::Established, unread: 0, error: None, fin_seen: false, open: true, deaf: false };
+
+    /// Whether data can still be sent: its own FIN is not out, and no RST has come.
+    pub(super) const fn may_send(&self) -> bool {
+        matches!(self.state, TcpState::Established | TcpState::CloseWait)
+    }
+
+    /// `send`: an end that cannot send reports its error, once, and EPIPE from then on (`sk_stream_error`).
+    pub(super) fn send(&mut self, n: u32) -> Result<Segment, Errno> {
+        match self.may_send() {
+            true if n == 0 => Ok(Segment::None),
+            true => Ok(Segment::Data(n)),
+            false if planted(Plant::ErrorNotOneShot) => Err(self.error.unwrap_or(Errno::EPIPE)),
+            false => Err(self.error.take().unwrap_or(Errno::EPIPE)),
+        }
+    }
+
+    /// Whether `recv` would not block.
+    pub(super) const fn readable(&self) -> bool {
+        self.unread > 0
+            || self.fin_seen
+            || self.error.is_some()
+            || matches!(self.state, TcpState::Close | TcpState::TimeWait)
+    }
+
+    /// `recv` of one that is readable. In this order: data; a FIN was seen; the error; nothing will ever come.
+    pub(super) fn recv(&mut self) -> Result<u32, Errno> {
+        match std::mem::take(&mut self.unread) {
+            0 if self.fin_seen && !planted(Plant::RecvConsumesErrorAfterFin) => Ok(0),
+            0 => self.error.take().map_or(Ok(0), Err),
+            n => Ok(n),
+        }
+    }
+
+    /// `shutdown(SHUT_WR)`. It does not consult the error.
+    pub(super) fn shutdown(&mut self) -> Result<Segment, Errno> {
+        match self.state {
+            TcpState::Close | TcpState::TimeWait => Err(Errno::ENOTCONN),
+            _ => Ok(self.fin()),
+        }
+    }
+
+    fn fin(&mut self) -> Segment {
+        self.state = match self.state {
+            TcpState::Established => TcpState::FinWait1,
+            TcpState::CloseWait => TcpState::LastAck,
+            _ => return Segment::None,
+        };
+        Segment::Fin
+    }
+
+    /// `close`: an RST if something was unread or if `abort`ing, else a FIN, if there is a connection to end.
+    pub(super) fn close(&mut self, abort: bool) -> Segment {
+        self.open = false;
+        let unread = std::mem::take(&mut self.unread) > 0 && !planted(Plant::UnreadDataIgnoredOnClose);
+        match self.state {
+            TcpState::Close | TcpState::TimeWait => Segment::None,
+            _ if unread => self.abort(),
+            TcpState::Established | TcpState::CloseWait | TcpState::FinWait1 | TcpState::FinWait2 if abort => {
+                self.abort()
+            }
+            _ => self.fin(),
+        }
+    }
+
+    /// What happens to a connection that nobody has accepted when its listener closes (`inet_csk_listen_stop`).
+    pub(super) fn abort(&mut self) -> Segment {
+        self.open = false;
+        let live = !matches!(self.state, TcpState::Close | TcpState::TimeWait);
+        self.state = TcpState::Close;
+        if live { Segment::Rst } else { Segment::None }
+    }
+
+    /// What arrives, and what goes back: an RST for data that nobody can ever read, nothing else.
+    pub(super) fn receive(&mut self, segment: Segment) -> Segment {
+        match segment {
+            Segment::None => {}
+            Segment::Data(n) if self.open || self.deaf => self.unread += n,
+            Segment::Data(_) if planted(Plant::OrphanSwallowsData) => {}
+            Segment::Data(_) => return self.abort(),
+            Segment::Fin if self.deaf => {}
+            Segment::Fin => {
+                self.fin_seen = true;
+                self.state = match self.state {
+                    TcpState::Established => TcpState::CloseWait,
+                    TcpState::FinWait1 | TcpState::FinWait2 => TcpState::TimeWait,
+                    state => state,
+                };
+            }
+            Segment::Rst if self.deaf => {}
+            Segment::Rst => self.reset(),
+        }
+        Segment::None
+    }
+
+    /// `tcp_reset`.
+    fn reset(&mut self) {
+        match self.state {
+            // A TIME_WAIT goes (RFC 1337 is not followed by default), and what is left of the socket notices nothing.
+            TcpState::Close | TcpState::TimeWait => {}
+            TcpState::CloseWait if planted(Plant::CloseWaitResetIsEconnreset) => self.error = Some(Errno::ECONNRESET),
+            TcpState::CloseWait => self.error = Some(Errno::EPIPE),
+            TcpState::Established if planted(Plant::EstablishedResetIsEpipe) => self.error = Some(Errno::EPIPE),
+            TcpState::FinWait2 if planted(Plant::FinWaitResetIsSilent) => {}
+            _ => self.error = Some(Errno::ECONNRESET),
+        }
+        if planted(Plant::ResetDropsUnread) {
+            self.unread = 0;
+        }
+        self.state = TcpState::Close;
+    }
+
+    /// The peer acknowledged all that was sent, a FIN too.
+    pub(super) fn acknowledged(&mut self) {
+        self.state = match self.state {
+            TcpState::FinWait1 => TcpState::FinWait2,
+            TcpState::LastAck => TcpState::Close,
+            state => state,
+        };
+    }
+}

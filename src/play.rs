@@ -1,0 +1,279 @@
+//! The one loop that plays a scenario, written once and generic over the world.
+
+use crate::scenario::{Action, Call, Client, Errno, Event, Fault};
+use crate::server::Setup;
+use crate::trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Survivor, TcpState, Trace};
+use std::convert::Infallible;
+
+/// A place where scenarios are played. There are two ways to touch it: let a client act, and let the server make its
+/// pending call, if that call can finish now.
+pub trait World {
+    /// What keeps the world from going on; nothing that a scenario or a server does.
+    type Error;
+
+    /// Begins a run with a server of this setup, parked before its first call.
+    ///
+    /// # Errors
+    ///
+    /// If the world cannot make one.
+    fn start(&mut self, setup: &Setup) -> Result<(), Self::Error>;
+
+    /// Lets a client act, and gives what its call returned. An action that the client cannot do does nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the world fails, not if the client's call does.
+    fn act(&mut self, client: Client, action: &Action) -> Result<Reply, Self::Error>;
+
+    /// Has the server's next such call answered with an error. Faults of one call are used up in the order they were given in.
+    fn fault(&mut self, fault: Fault);
+
+    /// Lets the server make its pending call, if that call can finish now.
+    ///
+    /// # Errors
+    ///
+    /// If the world fails, not if the server's call does.
+    fn step(&mut self) -> Result<Stepped, Self::Error>;
+
+    /// Adds the state of each server-side TCP socket, in the order in which the clients connected.
+    ///
+    /// # Errors
+    ///
+    /// If the states cannot be seen.
+    fn sockets(&mut self, out: &mut Vec<(Client, TcpState)>) -> Result<(), Self::Error>;
+
+    /// Of the clients that have connected, not closed and not vanished: the first by name after `after`, or of all.
+    fn next_open(&self, after: Option<Client>) -> Option<Client>;
+
+    /// What the settled server is like now that every client is gone. If it is back at `accept`, a fresh client is served
+    /// to find out.
+    ///
+    /// # Errors
+    ///
+    /// If the world fails, not if the server does.
+    fn survivor(&mut self) -> Result<Survivor, Self::Error>;
+
+    /// Ends the run: afterwards the world holds nothing of it that the next could notice.
+    ///
+    /// # Errors
+    ///
+    /// If something could not be taken down.
+    fn finish(&mut self) -> Result<(), Self::Error>;
+}
+
+/// What came of letting the server step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stepped {
+    /// Its pending call could not finish now.
+    Blocked,
+    /// It made the call, and is parked before the next.
+    Called(Called),
+    /// It ended in or after the call.
+    Ended(Option<Called>, Ending),
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A signal killed it.
+    Killed(Signal),
+    /// It ended by itself, with this code.
+    Exited(i32),
+    /// It did not come to its next call within the bound.
+    Stuck,
+}
+
+impl Ending {
+    const fn outcome(self, at: At) -> Outcome {
+        match self {
+            Ending::Killed(signal) => Outcome::Killed { signal, at },
+            Ending::Exited(code) => Outcome::Exited { code, at },
+            Ending::Stuck => Outcome::Stuck { at },
+        }
+    }
+}
+
+/// Plays `events` in `world` against a server of `setup`, then the teardown, and writes into `trace` what happened.
+///
+/// # Errors
+///
+/// The world's; the trace then holds what had happened before.
+pub fn play<W: World>(
+    world: &mut W,
+    setup: &Setup,
+    events: impl AsRef<[Event]>,
+    trace: &mut Trace,
+) -> Result<(), W::Error> {
+    trace.clear();
+    world.start(setup)?;
+    let outcome = run(world, events.as_ref(), trace)?;
+    trace.finish(outcome);
+    world.finish()
+}
+
+fn run<W: World>(world: &mut W, events: &[Event], trace: &mut Trace) -> Result<Outcome, W::Error> {
+    let mut held = false;
+    for (i, event) in events.iter().enumerate() {
+        let at = At::Event(i);
+        let mut ending = None;
+        let reply = match event {
+            Event::Client(client, action) => world.act(*client, action)?,
+            Event::Hold if held => Reply::Nothing(Reason::AlreadyHeld),
+            Event::Step | Event::Go if !held => Reply::Nothing(Reason::NotHeld),
+            Event::Hold | Event::Go => {
+                held = !held;
+                Reply::Ok(0)
+            }
+            Event::Step => match step(world, trace)? {
+                Progress::Blocked => Reply::Nothing(Reason::Blocked),
+                Progress::Called => Reply::Ok(0),
+                Progress::Ended(end) => {
+                    ending = Some(end);
+                    Reply::Ok(0)
+                }
+            },
+            Event::Fault(fault) => {
+                world.fault(*fault);
+                Reply::Ok(0)
+            }
+        };
+        if !held {
+            ending = settle(world, trace)?;
+        }
+        trace.push_step(at, reply, |out| world.sockets(out))?;
+        if let Some(end) = ending {
+            return Ok(end.outcome(at));
+        }
+    }
+    teardown(world, held, trace)
+}
+
+/// Opens the gate, then closes each client still open, in the order of their names, settling after each.
+fn teardown<W: World>(world: &mut W, held: bool, trace: &mut Trace) -> Result<Outcome, W::Error> {
+    let mut next = if held { Some(At::TeardownGo) } else { world.next_open(None).map(At::Teardown) };
+    while let Some(at) = next {
+        let (reply, last) = match at {
+            At::Teardown(client) => (world.act(client, &Action::Close)?, Some(client)),
+            _ => (Reply::Ok(0), None),
+        };
+        let ending = settle(world, trace)?;
+        trace.push_step(at, reply, |out| world.sockets(out))?;
+        if let Some(end) = ending {
+            return Ok(end.outcome(at));
+        }
+        next = world.next_open(last).map(At::Teardown);
+    }
+    Ok(Outcome::Survived(world.survivor()?))
+}
+
+enum Progress {
+    Blocked,
+    Called,
+    Ended(Ending),
+}
+
+fn step<W: World>(world: &mut W, trace: &mut Trace) -> Result<Progress, W::Error> {
+    Ok(match world.step()? {
+        Stepped::Blocked => Progress::Blocked,
+        Stepped::Called(called) => {
+            trace.push_call(called);
+            Progress::Called
+        }
+        Stepped::Ended(called, end) => {
+            called.into_iter().for_each(|c| trace.push_call(c));
+            Progress::Ended(end)
+        }
+    })
+}
+
+/// Lets the server step until nothing it waits for is ready. That is all that *settled* means.
+fn settle<W: World>(world: &mut W, trace: &mut Trace) -> Result<Option<Ending>, W::Error> {
+    loop {
+        match step(world, trace)? {
+            Progress::Blocked => return Ok(None),
+            Progress::Called => {}
+            Progress::Ended(end) => return Ok(Some(end)),
+        }
+    }
+}
+
+/// Has a fresh client served by a settled server that is back at `accept`: it connects, half-closes, reads to the end and
+/// closes. Gives whether the server accepted it, sent an end of file and is back; no trace shows these steps.
+pub(crate) fn probe<W: World>(world: &mut W, client: Client) -> Result<Probe, W::Error> {
+    let mut probe = Probe::default();
+    for action in [Action::Connect, Action::Fin] {
+        world.act(client, &action)?;
+        probe.settle(world, client)?;
+    }
+    loop {
+        let calls = probe.calls;
+        let reply = world.act(client, &Action::Recv)?;
+        probe.settle(world, client)?;
+        match reply {
+            Reply::Received { end: End::Eof, .. } => break probe.eof = true,
+            // A server whose window was closed goes on now. One that does nothing more never will.
+            Reply::Received { bytes, end: End::Open } if bytes > 0 || probe.calls > calls => {}
+            _ => break,
+        }
+    }
+    world.act(client, &Action::Close)?;
+    probe.settle(world, client)?;
+    Ok(probe)
+}
+
+/// What came of a probe.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Probe {
+    pub(crate) accepted: bool,
+    pub(crate) eof: bool,
+    pub(crate) ended: bool,
+    calls: u64,
+}
+
+impl Probe {
+    fn settle<W: World>(&mut self, world: &mut W, client: Client) -> Result<(), W::Error> {
+        while !self.ended {
+            match world.step()? {
+                Stepped::Blocked => break,
+                Stepped::Called(called) => {
+                    self.calls += 1;
+                    self.accepted |= called.call == Call::Accept && called.client == Some(client);
+                }
+                Stepped::Ended(..) => self.ended = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the client was served to its end.
+    pub(crate) const fn served(&self) -> bool {
+        self.accepted && self.eof && !self.ended
+    }
+}
+
+/// The result of a world that cannot fail.
+pub(crate) fn certain<T>(result: Result<T, Infallible>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
+impl Hygiene {
+    /// Whether nothing was left behind and the server still serves.
+    pub fn is_clean(&self) -> bool {
+        *self == Hygiene::CLEAN
+    }
+}
+
+impl Survivor {
+    /// A survivor that is back at `accept`.
+    pub(crate) const fn at_accept(pending: bool, hygiene: Hygiene) -> Survivor {
+        Survivor { waits_on: None, pending, hygiene: Some(hygiene) }
+    }
+}
+
+/// What a send that failed with this did beside failing.
+pub(crate) const fn raises(errno: Errno, raising: bool) -> bool {
+    raising && errno.raw() == Errno::EPIPE.raw()
+}

@@ -1,0 +1,108 @@
+//! Names of clients.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Most clients one scenario may have: each has one connection, and all of them must fit in the accept queue of a server
+/// that is held.
+pub const MAX_CLIENTS: usize = 64;
+
+/// Words of the scenario language that cannot name a client.
+const RESERVED: [&str; 9] = ["hold", "step", "go", "fault", "teardown", "probe", "repeat", "wait", "program"];
+
+/// A client of a scenario, known by its name: a lower-case letter, then up to seven lower-case letters, digits or `_`.
+///
+/// Clients are ordered by name, which is the order in which the teardown closes them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Client(u64); // The name, big-endian and padded with zeros, so that integer order is name order.
+
+impl Client {
+    /// The client of rank `k`, from 0: `a` to `z`, then `za` to `zz`, then `zza` and on, so that rank order is name order.
+    ///
+    /// Ranks from [`MAX_CLIENTS`] on wrap around.
+    pub const fn nth(k: usize) -> Client {
+        let k = k % MAX_CLIENTS;
+        let mut name = 0u64;
+        let mut shift = 56;
+        let mut i = 0;
+        while i < k / 26 {
+            name |= (b'z' as u64) << shift;
+            shift -= 8;
+            i += 1;
+        }
+        Client(name | ((b'a' + (k % 26) as u8) as u64) << shift)
+    }
+}
+
+impl FromStr for Client {
+    type Err = BadName;
+
+    fn from_str(name: &str) -> Result<Client, BadName> {
+        let bytes = name.as_bytes();
+        let [first, rest @ ..] = bytes else {
+            return Err(BadName::Shape);
+        };
+        let tail = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_';
+        if !first.is_ascii_lowercase() || !rest.iter().all(tail) || bytes.len() > 8 {
+            return Err(BadName::Shape);
+        }
+        if RESERVED.contains(&name) {
+            return Err(BadName::Reserved);
+        }
+        let mut padded = [0; 8];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        Ok(Client(u64::from_be_bytes(padded)))
+    }
+}
+
+/// Why a word cannot name a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadName {
+    /// It is not a lower-case letter followed by up to seven lower-case letters, digits or `_`.
+    #[error("a client's name is a lower-case letter, then up to seven of a-z, 0-9 and _")]
+    Shape,
+    /// It is a word of the scenario language.
+    #[error("this word has a meaning of its own and cannot name a client")]
+    Reserved,
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0.to_be_bytes();
+        let len = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+        f.pad(std::str::from_utf8(&bytes[..len]).unwrap_or("?"))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rank_order_is_name_order_for_every_client() {
+        let clients: Vec<Client> = (0..MAX_CLIENTS).map(Client::nth).collect();
+        assert!(clients.is_sorted_by(|a, b| a < b));
+        let names: Vec<String> = clients.iter().map(Client::to_string).collect();
+        assert!(names.is_sorted_by(|a, b| a < b));
+        for (client, name) in clients.iter().zip(&names) {
+            assert_eq!(name.parse(), Ok(*client));
+        }
+    }
+
+    #[test]
+    fn names_that_are_no_names_are_refused() {
+        for bad in ["", "A", "1a", "a-b", "ninechars", "é"] {
+            assert_eq!(bad.parse::<Client>(), Err(BadName::Shape), "{bad}");
+        }
+        for reserved in RESERVED {
+            assert!(reserved.parse::<Client>().is_err(), "{reserved}");
+        }
+    }
+}

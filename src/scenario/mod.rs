@@ -1,0 +1,110 @@
+//! What clients do, in order: the events, their text form, and the ways to make them.
+
+mod call;
+mod client;
+mod codec;
+mod enumerate;
+mod errno;
+mod event;
+#[cfg(feature = "proptest")]
+pub mod strategy;
+pub(crate) mod text;
+
+pub use call::{Call, Fault};
+pub use client::{BadName, Client, MAX_CLIENTS};
+pub use enumerate::{Enumerate, enumerate};
+pub use errno::{Errno, UnknownErrno};
+pub use event::{Action, Event, MAX_SEND, Payload};
+pub use text::ParseError;
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What clients do, in order, and when the server may step.
+///
+/// Any sequence is legal: an event that its client cannot do does nothing, which the trace records. So each deletion is a
+/// valid scenario too, and shrinking works.
+///
+/// `Display` and `Debug` give the text form on one line, which [`str::parse`] reads back.
+///
+/// ```
+/// use brokenpipe::Scenario;
+///
+/// let scenario: Scenario = "a connect; b connect  # two clients\n b fin; b rst\n a close".parse()?;
+/// assert_eq!(scenario.to_string(), "a connect; b connect; b fin; b rst; a close");
+/// # Ok::<(), brokenpipe::ParseError>(())
+/// ```
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Scenario {
+    events: Vec<Event>,
+}
+
+/// A scenario of more than [`MAX_CLIENTS`] clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a scenario has at most {MAX_CLIENTS} clients, this one has {0}")]
+pub struct TooManyClients(
+    /// How many it has.
+    pub usize,
+);
+
+impl Scenario {
+    /// A scenario of these events.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyClients`] if they name more than [`MAX_CLIENTS`] clients.
+    pub fn new(events: Vec<Event>) -> Result<Scenario, TooManyClients> {
+        let scenario = Scenario { events };
+        match scenario.clients().len() {
+            n if n > MAX_CLIENTS => Err(TooManyClients(n)),
+            _ => Ok(scenario),
+        }
+    }
+
+    /// A scenario of events that come from one that was valid, or from a source that names too few clients to be invalid.
+    pub(crate) fn from_valid(events: Vec<Event>) -> Scenario {
+        Scenario { events }
+    }
+
+    /// The events, in order.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The clients that it names, in the order of their names.
+    pub fn clients(&self) -> Vec<Client> {
+        let mut clients: Vec<Client> = self.events.iter().filter_map(Event::client).collect();
+        clients.sort_unstable();
+        clients.dedup();
+        clients
+    }
+}
+
+impl AsRef<[Event]> for Scenario {
+    fn as_ref(&self) -> &[Event] {
+        &self.events
+    }
+}
+
+impl FromStr for Scenario {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Scenario, ParseError> {
+        text::scenario(text)
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, event) in self.events.iter().enumerate() {
+            write!(f, "{}{event}", if i == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,410 @@
+//! What happened: the one type that both worlds produce, and that can be compared with `==`.
+
+use crate::scenario::{Call, Client, Errno};
+use std::fmt;
+
+/// Where in a run something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum At {
+    /// At the event of this index, from 0.
+    Event(usize),
+    /// In the teardown, when the gate opened for a server that was still held.
+    TeardownGo,
+    /// In the teardown, when this client was closed.
+    Teardown(Client),
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            At::Event(i) => write!(f, "{i}"),
+            At::TeardownGo => f.write_str("teardown go"),
+            At::Teardown(client) => write!(f, "teardown {client}"),
+        }
+    }
+}
+
+/// What an event gave whoever did it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reply {
+    /// The call succeeded with this value: bytes for a send, else 0. For an event of no client, the calls that it let the
+    /// server make at once are in the step, and the value is 0.
+    Ok(u32),
+    /// All that a client's `recv` took, and how it ended.
+    Received {
+        /// Bytes taken.
+        bytes: u32,
+        /// What came after them.
+        end: End,
+    },
+    /// The call failed.
+    Error(Errno),
+    /// The event did nothing, and why.
+    Nothing(Reason),
+}
+
+/// What a client's `recv` met after the last byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// Nothing yet: it would block.
+    Open,
+    /// The end of file.
+    Eof,
+    /// An error.
+    Error(Errno),
+}
+
+/// Why an event did nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The client has not connected.
+    NotConnected,
+    /// The client has connected before.
+    AlreadyConnected,
+    /// The client has closed its socket.
+    Closed,
+    /// The client has vanished.
+    Vanished,
+    /// The server has not read what is already under way: the send would not be taken whole ([`WINDOW`]).
+    Full,
+    /// The server is already held.
+    AlreadyHeld,
+    /// The server is not held.
+    NotHeld,
+    /// The server is held, and its call could not finish now.
+    Blocked,
+}
+
+/// Most bytes that may be under way in one direction of a connection. A client's send beyond it does nothing, and a server's
+/// waits until something was read: what a closed window does, at a size that does not depend on the kernel's buffers.
+pub const WINDOW: u32 = 32 * 1024;
+
+impl Reason {
+    /// The words for it, as the JSON has them.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Reason::NotConnected => "not connected",
+            Reason::AlreadyConnected => "already connected",
+            Reason::Closed => "closed",
+            Reason::Vanished => "vanished",
+            Reason::Full => "full",
+            Reason::AlreadyHeld => "already held",
+            Reason::NotHeld => "not held",
+            Reason::Blocked => "blocked",
+        }
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reply::Ok(n) => write!(f, "{n}"),
+            Reply::Received { bytes, end: End::Open } => write!(f, "{bytes}"),
+            Reply::Received { bytes, end: End::Eof } => write!(f, "{bytes}, EOF"),
+            Reply::Received { bytes, end: End::Error(e) } => write!(f, "{bytes}, {e}"),
+            Reply::Error(e) => e.fmt(f),
+            Reply::Nothing(reason) => write!(f, "nothing: {}", reason.words()),
+        }
+    }
+}
+
+/// A call that the server made, and its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Called {
+    /// Which call.
+    pub call: Call,
+    /// The client of the connection that it was made on, or that was accepted; `None` for an accept that failed.
+    pub client: Option<Client>,
+    /// Bytes for `send` and `recv`, 0 for the others; or the error.
+    pub result: Result<u32, Errno>,
+    /// Whether it raised SIGPIPE, whatever the policy made of it.
+    pub sigpipe: bool,
+}
+
+impl fmt::Display for Called {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.call.fmt(f)?;
+        if let Some(client) = self.client {
+            write!(f, " {client}")?;
+        }
+        match (self.call, self.result) {
+            (_, Err(errno)) => write!(f, " {errno}")?,
+            (Call::Send | Call::Recv, Ok(n)) => write!(f, " {n}")?,
+            (_, Ok(_)) => {}
+        }
+        f.write_str(if self.sigpipe { " SIGPIPE" } else { "" })
+    }
+}
+
+/// States of a TCP connection (RFC 9293, section 3.3.2), under the names that `netstat` gives them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TcpState {
+    /// Open both ways.
+    Established,
+    /// A SYN was sent.
+    SynSent,
+    /// A SYN was received.
+    SynRecv,
+    /// Its FIN was sent and not acknowledged.
+    FinWait1,
+    /// Its FIN was acknowledged.
+    FinWait2,
+    /// Both FINs done, its own first.
+    TimeWait,
+    /// Gone: no longer in the kernel's tables.
+    Close,
+    /// The peer's FIN came, its own is not sent.
+    CloseWait,
+    /// The peer's FIN came, then its own was sent.
+    LastAck,
+    /// A listener.
+    Listen,
+    /// Both FINs were sent, neither acknowledged.
+    Closing,
+}
+
+impl TcpState {
+    /// Its name, as `netstat` has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            TcpState::Established => "ESTABLISHED",
+            TcpState::SynSent => "SYN_SENT",
+            TcpState::SynRecv => "SYN_RECV",
+            TcpState::FinWait1 => "FIN_WAIT_1",
+            TcpState::FinWait2 => "FIN_WAIT_2",
+            TcpState::TimeWait => "TIME_WAIT",
+            TcpState::Close => "CLOSE",
+            TcpState::CloseWait => "CLOSE_WAIT",
+            TcpState::LastAck => "LAST_ACK",
+            TcpState::Listen => "LISTEN",
+            TcpState::Closing => "CLOSING",
+        }
+    }
+}
+
+impl fmt::Display for TcpState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A signal by number, shown by its POSIX name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Signal(i32);
+
+impl Signal {
+    /// SIGPIPE: a write on a pipe or socket that nobody reads.
+    pub const SIGPIPE: Signal = Signal(libc::SIGPIPE);
+
+    /// The signal of this number, as in `<signal.h>`.
+    pub const fn from_raw(number: i32) -> Signal {
+        Signal(number)
+    }
+
+    /// The number, as in `<signal.h>`.
+    pub const fn raw(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match nix::sys::signal::Signal::try_from(self.0) {
+            Ok(signal) => f.pad(signal.as_str()),
+            Err(_) => write!(f, "signal {}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How a run ended for the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It was alive when everybody had gone.
+    Survived(Survivor),
+    /// A signal killed it.
+    Killed {
+        /// Which.
+        signal: Signal,
+        /// When.
+        at: At,
+    },
+    /// It ended by itself.
+    Exited {
+        /// Its exit code.
+        code: i32,
+        /// When.
+        at: At,
+    },
+    /// It went on with something that did not finish within its bound.
+    Stuck {
+        /// When.
+        at: At,
+    },
+}
+
+impl Outcome {
+    /// The word for it, as the JSON and the cases have it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Outcome::Survived(_) => "survived",
+            Outcome::Killed { .. } => "killed",
+            Outcome::Exited { .. } => "exited",
+            Outcome::Stuck { .. } => "stuck",
+        }
+    }
+
+    /// When the server ended, if it did.
+    pub const fn at(&self) -> Option<At> {
+        match self {
+            Outcome::Survived(_) => None,
+            Outcome::Killed { at, .. } | Outcome::Exited { at, .. } | Outcome::Stuck { at } => Some(*at),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())?;
+        match self {
+            Outcome::Survived(_) => return Ok(()),
+            Outcome::Killed { signal, .. } => write!(f, " by {signal}")?,
+            Outcome::Exited { code, .. } => write!(f, " with {code}")?,
+            Outcome::Stuck { .. } => {}
+        }
+        self.at().map_or(Ok(()), |at| write!(f, " at {at}"))
+    }
+}
+
+/// What a surviving server was like when everybody had gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Survivor {
+    /// The client whose connection it still waits on; `None` if it is back at `accept`.
+    pub waits_on: Option<Client>,
+    /// Whether a SIGPIPE is pending on its thread, and would kill it if it were unblocked.
+    pub pending: bool,
+    /// What was left behind; `None` for a server that still waits on a client.
+    pub hygiene: Option<Hygiene>,
+}
+
+/// What a server that is back at `accept` has left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hygiene {
+    /// Open descriptors beside the listener.
+    pub descriptors: u32,
+    /// Sockets of its own in CLOSE_WAIT.
+    pub close_wait: u32,
+    /// Whether a fresh client that connects, half-closes, reads and closes was accepted and served to its end.
+    pub served: bool,
+}
+
+impl Hygiene {
+    /// Nothing left behind.
+    pub const CLEAN: Hygiene = Hygiene { descriptors: 0, close_wait: 0, served: true };
+}
+
+/// One step of a run: an event or a part of the teardown, and all that it brought about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step<'t> {
+    /// Which event.
+    pub at: At,
+    /// What it gave.
+    pub reply: Reply,
+    /// The calls the server then made, in order.
+    pub calls: &'t [Called],
+    /// The TCP state of each server-side socket afterwards, in the order in which the clients connected.
+    pub sockets: &'t [(Client, TcpState)],
+}
+
+/// What happened in a run, in order. It ends with the step at which the server ended.
+///
+/// It is kept in three flat lists, so that a run over a used trace allocates nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Trace {
+    steps: Vec<Record>,
+    calls: Vec<Called>,
+    sockets: Vec<(Client, TcpState)>,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Record {
+    at: At,
+    reply: Reply,
+    /// Where the step's calls and sockets end in the flat lists; they begin where the step before ends.
+    calls_end: usize,
+    sockets_end: usize,
+}
+
+impl Default for Trace {
+    fn default() -> Trace {
+        let outcome = Outcome::Survived(Survivor::default());
+        Trace { steps: Vec::new(), calls: Vec::new(), sockets: Vec::new(), outcome }
+    }
+}
+
+impl Trace {
+    /// The steps, in order.
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = Step<'_>> + ExactSizeIterator {
+        (0..self.steps.len()).map(|i| self.step(i))
+    }
+
+    fn step(&self, i: usize) -> Step<'_> {
+        let (calls, sockets) = match i {
+            0 => (0, 0),
+            i => (self.steps[i - 1].calls_end, self.steps[i - 1].sockets_end),
+        };
+        let record = &self.steps[i];
+        Step {
+            at: record.at,
+            reply: record.reply,
+            calls: &self.calls[calls..record.calls_end],
+            sockets: &self.sockets[sockets..record.sockets_end],
+        }
+    }
+
+    /// The server's calls over all steps, in order.
+    pub fn calls(&self) -> &[Called] {
+        &self.calls
+    }
+
+    /// How it ended.
+    pub const fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Empties it and keeps what it has allocated.
+    pub(crate) fn clear(&mut self) {
+        self.steps.clear();
+        self.calls.clear();
+        self.sockets.clear();
+        self.outcome = Outcome::Survived(Survivor::default());
+    }
+
+    /// Adds a call to the step that is not finished yet.
+    pub(crate) fn push_call(&mut self, called: Called) {
+        self.calls.push(called);
+    }
+
+    /// Finishes a step; `sockets` adds the states.
+    pub(crate) fn push_step<E>(
+        &mut self,
+        at: At,
+        reply: Reply,
+        sockets: impl FnOnce(&mut Vec<(Client, TcpState)>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        sockets(&mut self.sockets)?;
+        let (calls_end, sockets_end) = (self.calls.len(), self.sockets.len());
+        self.steps.push(Record { at, reply, calls_end, sockets_end });
+        Ok(())
+    }
+
+    pub(crate) fn finish(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+}
