@@ -1,12 +1,14 @@
 //! brokenpipe
 #![deny(unsafe_code)]
 
+mod kernel;
 mod model;
 mod play;
 mod scenario;
 mod server;
 mod trace;
 
+pub use kernel::{Kernel, KernelError};
 pub use model::Model;
 pub use play::{Ending, Stepped, World, play};
 #[cfg(feature = "proptest")]

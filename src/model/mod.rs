@@ -170,7 +170,7 @@ impl Model {
     /// Whether a server of this setup serves a polite client: one that shuts down and then sends does not, under `default`.
     pub(crate) fn serves(setup: &Setup) -> bool {
         let mut model = Model { setup: setup.clone(), ..Model::default() };
-        let probe: Probe = certain(probe(&mut model, Client::nth(0)));
+        let probe: Probe = certain(probe(&mut model, Client::PROBE));
         probe.served()
     }
 }

@@ -17,6 +17,9 @@ const RESERVED: [&str; 9] = ["hold", "step", "go", "fault", "teardown", "probe",
 pub struct Client(u64); // The name, big-endian and padded with zeros, so that integer order is name order.
 
 impl Client {
+    /// The polite client that no scenario can name.
+    pub(crate) const PROBE: Client = Client(u64::from_be_bytes(*b"probe\0\0\0"));
+
     /// The client of rank `k`, from 0: `a` to `z`, then `za` to `zz`, then `zza` and on, so that rank order is name order.
     ///
     /// Ranks from [`MAX_CLIENTS`] on wrap around.

@@ -22,6 +22,7 @@ macro_rules! errnos {
 
 errnos! {
     EPERM "operation not permitted"
+    ENOENT "no such file, or no such thing"
     EINTR "interrupted by a signal"
     EIO "input/output error"
     EBADF "bad file descriptor"

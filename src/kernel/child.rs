@@ -1,0 +1,243 @@
+//! What runs in the server's process.
+//!
+//! The server is a clone of a thread of a process with other threads, in the same address space. So here there is no
+//! allocation, no lock, no standard library beyond plain values, and no panic; only system calls, the arena, and the program's
+//! own interpreter. `libc::syscall` is used throughout: it touches nothing but `errno`, which lies in the arena.
+//!
+//! In order, and why:
+//! 1. SIGPIPE's disposition is set before anything can raise it. All signals are blocked, from before the clone.
+//! 2. The filter goes in while the descriptor table is still the harness's own, so that the descriptor of its notifications
+//!    appears there without being sent.
+//! 3. The table is exchanged for an empty one in a single call (`close_range(2)` with `CLOSE_RANGE_UNSHARE`): from here on the
+//!    server holds no socket of any case, and nothing was ever copied that a `close` could miss.
+//! 4. The listener is made, then the mask is opened for SIGPIPE, and the program begins.
+//!
+//! When the harness dies, the last descriptor of the notifications goes with it, the next call is answered with ENOSYS, and
+//! the server ends: nothing of brokenpipe outlives it.
+
+use super::arena::{Page, buffer_of, page_of};
+use crate::server::{Machine, Policy, Want};
+use crate::trace::WINDOW;
+use libc::{c_int, c_long, c_void};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// What can fail before the program begins; `Page::failed` is the index of one of them plus one.
+pub(super) const STAGES: [&str; 6] =
+    ["rt_sigaction", "seccomp", "close_range", "socket", "bind or listen", "rt_sigprocmask"];
+
+/// The exit code of a server whose setup failed; the page says at what.
+pub(super) const SETUP_FAILED: c_int = 101;
+/// The exit code of a server whose harness is gone.
+const HARNESS_GONE: c_int = 102;
+
+/// Words of a whole register: `prctl(2)` looks at all of it.
+const YES: c_long = 1;
+const NO: c_long = 0;
+
+const LISTENER: c_int = 0;
+/// The kernel's size of a signal set: 64 bits.
+const SIGSET: usize = 8;
+const SIGPIPE_BIT: u64 = 1 << (libc::SIGPIPE - 1);
+
+/// The calls that the filter hands to the harness.
+pub(super) const GATED: [c_long; 5] =
+    [libc::SYS_accept4, libc::SYS_sendto, libc::SYS_recvfrom, libc::SYS_shutdown, libc::SYS_close];
+
+/// Load the number; for each gated call jump to the last line, else fall through to the one before.
+static FILTER: [libc::sock_filter; GATED.len() + 3] = {
+    const fn line(code: u32, jt: u8, k: u32) -> libc::sock_filter {
+        libc::sock_filter { code: code as u16, jt, jf: 0, k }
+    }
+    let allow = line(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW);
+    let mut filter = [allow; GATED.len() + 3];
+    // The number is the first field of `seccomp_data`. The architecture is not looked at: this code makes no calls of another.
+    filter[0] = line(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0);
+    let mut i = 0;
+    while i < GATED.len() {
+        let to_last = (GATED.len() - i) as u8;
+        filter[1 + i] = line(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, to_last, GATED[i] as u32);
+        i += 1;
+    }
+    filter[GATED.len() + 2] = line(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_USER_NOTIF);
+    filter
+};
+
+/// The result of a system call: the value, or the errno, negated.
+macro_rules! call {
+    ($($argument:expr),+) => {{
+        // The kernel checks every pointer it is given, and those here lie in the arena or in statics.
+        let value = libc::syscall($($argument),+);
+        if value < 0 { -c_long::from(*libc::__errno_location()) } else { value }
+    }};
+}
+
+/// The entry of a server. Its argument is the page of its arena. It never returns.
+///
+/// Only ever runs on the stack of that arena, in a process of its own.
+pub(super) extern "C" fn main(page: *mut c_void) -> c_int {
+    let page: *const Page = page.cast();
+    // SAFETY: the harness has prepared the page and keeps it mapped until it has reaped this process; all else is in the
+    // contract of the functions called.
+    unsafe {
+        let page = &*page;
+        let (stage, error) = match set_up(page) {
+            Ok(()) => serve(page),
+            Err(failed) => failed,
+        };
+        page.errno.store(-error as i32, Relaxed);
+        page.failed.store(stage, Release);
+        wake(page);
+        libc::_exit(SETUP_FAILED)
+    }
+}
+
+/// What a failed step leaves: its number in `STAGES` plus one, and the negated errno.
+type Failed = (u32, c_long);
+
+fn stage(number: u32, value: c_long) -> Result<c_long, Failed> {
+    if value < 0 { Err((number, value)) } else { Ok(value) }
+}
+
+/// # Safety
+///
+/// Only in the server's process, once, before `serve`.
+unsafe fn set_up(page: &Page) -> Result<(), Failed> {
+    // SAFETY: as above; nobody writes the policy any more.
+    let policy = unsafe { *page.policy.get() };
+    // SAFETY: the pointers are to locals and statics of the right types, which the kernel reads before it returns.
+    unsafe {
+        stage(1, dispose(policy))?;
+        stage(2, call!(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, YES, NO, NO, NO))?;
+        let program = libc::sock_fprog { len: FILTER.len() as u16, filter: FILTER.as_ptr().cast_mut() };
+        let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+        let notify = call!(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program);
+        page.notify.store(stage(2, notify)? as i32, Relaxed);
+        wake(page);
+        stage(3, call!(libc::SYS_close_range, 0, u32::MAX, libc::CLOSE_RANGE_UNSHARE))?;
+        listen(page)?;
+        let mask = if policy == Policy::Blocked { u64::MAX } else { !SIGPIPE_BIT };
+        let none = std::ptr::null_mut::<u64>();
+        stage(6, call!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, none, SIGSET))?;
+    }
+    Ok(())
+}
+
+/// Sets SIGPIPE's disposition.
+///
+/// # Safety
+///
+/// Only in the server's process.
+unsafe fn dispose(policy: Policy) -> c_long {
+    let handler = match policy {
+        Policy::Default | Policy::NoSignal | Policy::Blocked => libc::SIG_DFL,
+        Policy::Ignore => libc::SIG_IGN,
+        Policy::Handler => on_sigpipe as *const () as usize,
+    };
+    // SAFETY: all zeros is a valid sigaction; the C library's function adds the restorer that the kernel wants, and is one of
+    // those that may be called after a fork (signal-safety(7)).
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        match libc::sigaction(libc::SIGPIPE, &raw const action, std::ptr::null_mut()) {
+            0 => 0,
+            _ => -c_long::from(*libc::__errno_location()),
+        }
+    }
+}
+
+/// Counts. It runs on the server's stack, and so finds the page from the address of anything on it.
+extern "C" fn on_sigpipe(_: c_int) {
+    let here = 0u8;
+    // SAFETY: the stack is in the arena, and the arena is aligned to its size.
+    unsafe { (*page_of(&raw const here)).handled.fetch_add(1, Relaxed) };
+}
+
+/// Makes the listener: descriptor 0, for the table is empty.
+///
+/// # Safety
+///
+/// Only in the server's process, with an empty descriptor table.
+unsafe fn listen(page: &Page) -> Result<(), Failed> {
+    // SAFETY: the pointers are to locals of the right types and sizes.
+    unsafe {
+        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+        stage(4, call!(libc::SYS_socket, libc::AF_INET, kind, 0))?;
+        // Accepted sockets inherit it: without it a second small send could be held back for 40 ms.
+        let on: c_int = 1;
+        let len = size_of::<c_int>();
+        stage(4, call!(libc::SYS_setsockopt, LISTENER, libc::IPPROTO_TCP, libc::TCP_NODELAY, &raw const on, len))?;
+        let mut address: libc::sockaddr_in = std::mem::zeroed();
+        address.sin_family = libc::AF_INET as u16;
+        address.sin_addr.s_addr = u32::from_ne_bytes([127, 0, 0, 1]);
+        let mut len = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+        stage(5, call!(libc::SYS_bind, LISTENER, &raw const address, len))?;
+        stage(5, call!(libc::SYS_listen, LISTENER, BACKLOG))?;
+        stage(5, call!(libc::SYS_getsockname, LISTENER, &raw mut address, &raw mut len))?;
+        page.port.store(u16::from_be(address.sin_port).into(), Relaxed);
+    }
+    Ok(())
+}
+
+/// Room for every client of a scenario and the probe, and then some.
+const BACKLOG: c_int = 128;
+
+/// Tells the harness that the filter is in place, or will never be.
+///
+/// # Safety
+///
+/// Only in the server's process.
+unsafe fn wake(page: &Page) {
+    page.ready.store(1, Release);
+    // SAFETY: the address is of a live u32; the call fails at worst.
+    unsafe { call!(libc::SYS_futex, page.ready.as_ptr(), libc::FUTEX_WAKE, 1) };
+}
+
+/// Runs the program for ever. Its type is that of a failure, which it never is.
+///
+/// # Safety
+///
+/// Only in the server's process, after `set_up`.
+unsafe fn serve(page: &Page) -> Failed {
+    // SAFETY: nobody writes these any more.
+    let (ops, policy) = unsafe {
+        let len = *page.ops_len.get();
+        ((*page.ops.get()).get(..len).unwrap_or(&[]), *page.policy.get())
+    };
+    let flags = if policy == Policy::NoSignal { libc::MSG_NOSIGNAL } else { 0 };
+    let buffer = buffer_of(page);
+    let none = std::ptr::null_mut::<c_void>();
+    let mut machine = Machine::default();
+    let mut connection: c_long = -1;
+    loop {
+        let want = machine.want(ops);
+        // SAFETY: the buffer has room for WINDOW bytes, and no send is longer; the peer's address is read by the harness only
+        // while this process waits.
+        let result = unsafe {
+            match want {
+                Want::Accept => {
+                    let mut len = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+                    let fd = call!(libc::SYS_accept4, LISTENER, page.peer.get(), &raw mut len, libc::SOCK_CLOEXEC);
+                    connection = if fd >= 0 { fd } else { connection };
+                    fd.min(0)
+                }
+                Want::Send(n) => call!(libc::SYS_sendto, connection, buffer, n.min(WINDOW) as usize, flags, none, 0),
+                Want::Recv => call!(libc::SYS_recvfrom, connection, buffer, WINDOW as usize, 0, none, none),
+                Want::Shutdown => call!(libc::SYS_shutdown, connection, libc::SHUT_WR),
+                Want::Close => call!(libc::SYS_close, connection),
+            }
+        };
+        if result == -c_long::from(libc::ENOSYS) {
+            // SAFETY: ends this process alone.
+            unsafe { libc::_exit(HARNESS_GONE) };
+        }
+        if policy == Policy::Blocked && result == -c_long::from(libc::EPIPE) {
+            let mut pending = 0u64;
+            // SAFETY: the set has the size that is passed.
+            unsafe { call!(libc::SYS_rt_sigpending, &raw mut pending, SIGSET) };
+            page.pending.store((pending & SIGPIPE_BIT != 0).into(), Relaxed);
+        }
+        page.result.store(result, Relaxed);
+        page.returned.store(page.returned.load(Acquire).wrapping_add(1), Release);
+        machine.done(ops, if result < 0 { None } else { Some(result as u32) });
+    }
+}

@@ -1,0 +1,142 @@
+//! The clients' side: one socket each, and the calls of the event table.
+
+use super::error::{KernelError, errno};
+use super::sys;
+use crate::scenario::{Client, MAX_SEND, Payload};
+use crate::trace::{End, Reply};
+use socket2::{Domain, Socket, Type};
+use std::io::ErrorKind;
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// How long bytes may take from a client's `send` to the wire; on a loopback with room for them, no time at all.
+const WIRE_BOUND: Duration = Duration::from_secs(10);
+
+/// What the clients send where the bytes do not matter.
+static FILLING: [u8; MAX_SEND] = [b'x'; MAX_SEND];
+
+/// A connected client.
+#[derive(Debug)]
+pub(super) struct ClientSocket {
+    pub(super) name: Client,
+    /// `None` once it has closed.
+    pub(super) socket: Option<Socket>,
+    pub(super) address: SocketAddrV4,
+    pub(super) vanished: bool,
+}
+
+/// The next source address: all of 127.0.0.0/8 but the corner where others listen, so that connections in TIME_WAIT, which
+/// last a minute, never run an address out of ports.
+fn source() -> Ipv4Addr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 0x7f01_0000;
+    const COUNT: u32 = 0x00fe_0000;
+    // Processes that run at once start far apart.
+    let start = std::process::id().wrapping_mul(0x9e37_79b9);
+    Ipv4Addr::from(FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT)
+}
+
+impl ClientSocket {
+    /// Connects to the server.
+    pub(super) fn connect(name: Client, server: SocketAddrV4) -> Result<ClientSocket, KernelError> {
+        const DOING: &str = "connect a client";
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).map_err(KernelError::io(DOING, "socket"))?;
+        socket.set_tcp_nodelay(true).map_err(KernelError::io(DOING, "setsockopt TCP_NODELAY"))?;
+        // The port is chosen when the other end is known, and so is free if any is.
+        sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
+            .map_err(KernelError::call(DOING, "setsockopt IP_BIND_ADDRESS_NO_PORT"))?;
+        socket.bind(&SocketAddrV4::new(source(), 0).into()).map_err(KernelError::io(DOING, "bind"))?;
+        socket.connect(&server.into()).map_err(KernelError::io(DOING, "connect"))?;
+        let local = socket.local_addr().map_err(KernelError::io(DOING, "getsockname"))?;
+        let address = local.as_socket_ipv4().ok_or(KernelError::Garbled { what: "a client's own address" })?;
+        Ok(ClientSocket { name, socket: Some(socket), address, vanished: false })
+    }
+
+    /// `send(2)`, whole.
+    pub(super) fn send(socket: &Socket, payload: &Payload) -> Result<Reply, KernelError> {
+        let bytes = payload.given().unwrap_or(&FILLING[..payload.len()]);
+        match socket.send_with_flags(bytes, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) {
+            Err(error) => Ok(Reply::Error(errno(&error))),
+            Ok(n) => {
+                flush(socket)?;
+                Ok(Reply::Ok(n as u32))
+            }
+        }
+    }
+
+    /// `recv(2)` until it would block, or to the end.
+    pub(super) fn recv(socket: &Socket) -> Reply {
+        let mut buffer = [MaybeUninit::uninit(); MAX_SEND];
+        let mut bytes = 0;
+        loop {
+            let end = match socket.recv_with_flags(&mut buffer, libc::MSG_DONTWAIT) {
+                Ok(0) => End::Eof,
+                Ok(n) => {
+                    bytes += n as u32;
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => End::Open,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => End::Error(errno(&error)),
+            };
+            return Reply::Received { bytes, end };
+        }
+    }
+
+    /// `shutdown(2)` with `SHUT_WR`.
+    pub(super) fn fin(socket: &Socket) -> Reply {
+        socket.shutdown(std::net::Shutdown::Write).map_or_else(|e| Reply::Error(errno(&e)), |()| Reply::Ok(0))
+    }
+
+    /// `close(2)`, abortive with `SO_LINGER` {1, 0}.
+    pub(super) fn close(&mut self, abort: bool) -> Result<Reply, KernelError> {
+        if let Some(socket) = self.socket.take()
+            && abort
+        {
+            let linger = socket.set_linger(Some(Duration::ZERO));
+            linger.map_err(KernelError::io("abort a client's connection", "setsockopt SO_LINGER"))?;
+        }
+        Ok(Reply::Ok(0))
+    }
+
+    /// From here on nothing that arrives is seen, or answered.
+    pub(super) fn vanish(&mut self) -> Result<Reply, KernelError> {
+        if let Some(socket) = &self.socket {
+            let filter = sys::drop_all(socket.as_fd());
+            filter.map_err(KernelError::call("make a client vanish", "setsockopt SO_ATTACH_FILTER"))?;
+            self.vanished = true;
+        }
+        Ok(Reply::Ok(0))
+    }
+
+    /// Acknowledges at once what has arrived, which the kernel may put off for 40 ms.
+    pub(super) fn acknowledge(&self) -> Result<(), KernelError> {
+        match &self.socket {
+            Some(socket) if !self.vanished => {
+                let set = sys::set_option(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_QUICKACK, 1);
+                set.map_err(KernelError::call("acknowledge at once", "setsockopt TCP_QUICKACK"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Sees to it that what was sent is on the wire.
+fn flush(socket: &Socket) -> Result<(), KernelError> {
+    const DOING: &str = "bring a client's bytes onto the wire";
+    let unsent = || sys::unsent(socket.as_fd()).map_err(KernelError::call(DOING, "ioctl SIOCOUTQNSD"));
+    if unsent()? == 0 {
+        return Ok(());
+    }
+    // With TCP_NOTSENT_LOWAT at 1 the socket is writable only when nothing is unsent.
+    sys::set_option(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, 1)
+        .map_err(KernelError::call(DOING, "setsockopt TCP_NOTSENT_LOWAT"))?;
+    sys::poll([socket.as_fd()], libc::POLLOUT, WIRE_BOUND).map_err(KernelError::call(DOING, "poll"))?;
+    match unsent()? {
+        0 => Ok(()),
+        _ => Err(KernelError::Late { doing: DOING, bound: WIRE_BOUND }),
+    }
+}

@@ -1,0 +1,151 @@
+//! What `netstat` would show: the TCP state of one socket, by its two addresses (`sock_diag(7)`).
+
+use super::error::{KernelError, errno};
+use crate::scenario::Errno;
+use crate::trace::TcpState;
+use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_sock_diag::constants::{AF_INET, IPPROTO_TCP};
+use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
+use netlink_packet_sock_diag::{SOCK_DESTROY, SockDiagMessage};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
+use std::net::{IpAddr, SocketAddrV4};
+
+/// A socket as the kernel's tables have it: its own address, and the other end's.
+pub(super) type Pair = (SocketAddrV4, SocketAddrV4);
+
+/// Requests put into one datagram: their replies fit into a receive buffer of the default size with room to spare.
+const BATCH: usize = 64;
+
+/// A view of the kernel's socket tables, in the network namespace in which it was opened.
+#[derive(Debug)]
+pub(super) struct Netstat {
+    socket: Socket,
+    requests: Vec<u8>,
+    reply: Vec<u8>,
+}
+
+const DOING: &str = "read the states of TCP sockets";
+
+impl Netstat {
+    pub(super) fn open() -> Result<Netstat, KernelError> {
+        let socket = Socket::new(NETLINK_SOCK_DIAG).map_err(KernelError::io(DOING, "socket"))?;
+        socket.connect(&SocketAddr::new(0, 0)).map_err(KernelError::io(DOING, "connect"))?;
+        Ok(Netstat { socket, requests: Vec::new(), reply: Vec::with_capacity(8192) })
+    }
+
+    /// The states of these sockets, in order; CLOSE for one that is in no table.
+    pub(super) fn states(
+        &mut self,
+        pairs: impl ExactSizeIterator<Item = Pair>,
+        mut found: impl FnMut(TcpState),
+    ) -> Result<(), KernelError> {
+        let mut pairs = pairs;
+        while pairs.len() > 0 {
+            let count = pairs.len().min(BATCH);
+            self.requests.clear();
+            for pair in pairs.by_ref().take(count) {
+                self.request(pair, NLM_F_REQUEST, None);
+            }
+            self.send()?;
+            for _ in 0..count {
+                match self.receive()? {
+                    NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
+                        found(state(response.header.state)?);
+                    }
+                    NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => found(TcpState::Close),
+                    other => return Err(refusal(&other)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes these sockets out of the kernel's tables (`SOCK_DESTROY`), those that are still there. False if that needs a
+    /// privilege that this process does not have (CAP_NET_ADMIN) or a kernel built for it (CONFIG_INET_DIAG_DESTROY).
+    pub(super) fn destroy(&mut self, pairs: &[Pair]) -> Result<bool, KernelError> {
+        let mut allowed = true;
+        for batch in pairs.chunks(BATCH) {
+            self.requests.clear();
+            for pair in batch {
+                self.request(*pair, NLM_F_REQUEST | NLM_F_ACK, Some(SOCK_DESTROY));
+            }
+            self.send()?;
+            for _ in batch {
+                match self.receive()? {
+                    NetlinkPayload::Error(e) => allowed &= matches!(-e.raw_code(), 0 | libc::ENOENT),
+                    other => return Err(refusal(&other)),
+                }
+            }
+        }
+        Ok(allowed)
+    }
+
+    /// Adds a request about one socket; `kind` replaces the type of message.
+    fn request(&mut self, (local, peer): Pair, flags: u16, kind: Option<u16>) {
+        let mut header = NetlinkHeader::default();
+        header.flags = flags;
+        let request = InetRequest {
+            family: AF_INET,
+            protocol: IPPROTO_TCP,
+            extensions: ExtensionFlags::empty(),
+            states: StateFlags::all(),
+            socket_id: SocketId {
+                source_port: local.port(),
+                destination_port: peer.port(),
+                source_address: IpAddr::V4(*local.ip()),
+                destination_address: IpAddr::V4(*peer.ip()),
+                interface_id: 0,
+                cookie: [0xff; 8],
+            },
+        };
+        let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
+        message.finalize();
+        let start = self.requests.len();
+        self.requests.resize(start + message.buffer_len(), 0);
+        message.serialize(&mut self.requests[start..]);
+        if let Some(kind) = kind {
+            // The library knows the number but only writes SOCK_DIAG_BY_FAMILY; the type is the header's third field.
+            self.requests[start + 4..start + 6].copy_from_slice(&kind.to_ne_bytes());
+        }
+    }
+
+    fn send(&self) -> Result<(), KernelError> {
+        self.socket.send(&self.requests, 0).map(drop).map_err(KernelError::io(DOING, "send"))
+    }
+
+    fn receive(&mut self) -> Result<NetlinkPayload<SockDiagMessage>, KernelError> {
+        self.reply.clear();
+        while let Err(error) = self.socket.recv(&mut self.reply, 0) {
+            if errno(&error) != Errno::EINTR {
+                return Err(KernelError::io(DOING, "recv")(error));
+            }
+        }
+        let message = NetlinkMessage::deserialize(&self.reply).map_err(|_| KernelError::Garbled { what: "sock_diag" })?;
+        Ok(message.payload)
+    }
+}
+
+fn refusal(payload: &NetlinkPayload<SockDiagMessage>) -> KernelError {
+    match payload {
+        NetlinkPayload::Error(e) => KernelError::call(DOING, "sock_diag")(Errno::from_raw(-e.raw_code())),
+        _ => KernelError::Garbled { what: "sock_diag" },
+    }
+}
+
+/// The state of this number in the kernel's `tcp_states.h`. A listener is what the kernel falls back to when the connection
+/// itself is gone.
+fn state(number: u8) -> Result<TcpState, KernelError> {
+    Ok(match number {
+        1 => TcpState::Established,
+        2 => TcpState::SynSent,
+        3 | 12 => TcpState::SynRecv,
+        4 => TcpState::FinWait1,
+        5 => TcpState::FinWait2,
+        6 => TcpState::TimeWait,
+        7 | 10 => TcpState::Close,
+        8 => TcpState::CloseWait,
+        9 => TcpState::LastAck,
+        11 => TcpState::Closing,
+        _ => return Err(KernelError::Garbled { what: "the state of a TCP socket" }),
+    })
+}

@@ -1,0 +1,27 @@
+//! What only the kernel world can get wrong; that it agrees with the model is tested in `tests/`.
+
+use super::*;
+use crate::play::play;
+use crate::{Model, Scenario, Trace};
+
+fn trace(kernel: &mut Kernel, program: &str, policy: Policy, scenario: &str) -> Trace {
+    let scenario: Scenario = scenario.parse().unwrap();
+    let setup = Setup::new(program.parse().unwrap(), policy);
+    let mut trace = Trace::default();
+    play(kernel, &setup, &scenario, &mut trace).unwrap();
+    let mut model = Trace::default();
+    play(&mut Model::default(), &setup, &scenario, &mut model).unwrap();
+    assert_eq!(trace, model, "{scenario}");
+    trace
+}
+
+#[test]
+fn the_greeter_dies_of_a_client_that_was_reset_in_the_queue() {
+    let mut kernel = Kernel::new().unwrap();
+    let t = trace(&mut kernel, "greeter", Policy::Default, "a connect; b connect; b fin; b rst; a close");
+    assert_eq!(t.outcome().to_string(), "killed by SIGPIPE at 4");
+    for policy in Policy::HANDLED {
+        let t = trace(&mut kernel, "greeter", policy, "a connect; b connect; b fin; b rst; a close");
+        assert_eq!(t.outcome().kind(), "survived");
+    }
+}

@@ -1,0 +1,83 @@
+//! Housekeeping of TIME_WAIT: each leaves a small socket behind for a minute, and past `net.ipv4.tcp_max_tw_buckets` of them
+//! the kernel makes no more, which would show in a trace as CLOSE.
+
+use super::error::KernelError;
+use super::netstat::{Netstat, Pair};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How many connections are let go before their sockets in TIME_WAIT are taken down together.
+const BATCH: usize = 1024;
+/// A TIME_WAIT lasts a minute (`TCP_TIMEWAIT_LEN`); the timer's granularity adds a little.
+const DRAIN_BOUND: Duration = Duration::from_secs(75);
+const DOING: &str = "make room for sockets in TIME_WAIT";
+
+/// What past runs may have left in TIME_WAIT.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers {
+    pairs: Vec<Pair>,
+    /// Set once taking down was refused: from then on there is only waiting.
+    refused: bool,
+}
+
+impl Leftovers {
+    /// Notes a connection whose both ends may be in TIME_WAIT, and makes room if many have come together.
+    pub(super) fn add(&mut self, (local, peer): Pair, netstat: &mut Netstat) -> Result<(), KernelError> {
+        self.pairs.extend([(local, peer), (peer, local)]);
+        if self.pairs.len() < BATCH { Ok(()) } else { self.clear(netstat) }
+    }
+
+    /// Takes down what has been noted; where that is not allowed, waits until the kernel has room again.
+    pub(super) fn clear(&mut self, netstat: &mut Netstat) -> Result<(), KernelError> {
+        let pairs = std::mem::take(&mut self.pairs);
+        if !self.refused && netstat.destroy(&pairs)? {
+            self.pairs = pairs;
+            self.pairs.clear();
+            return Ok(());
+        }
+        self.refused = true;
+        wait_for_room()
+    }
+}
+
+/// Waits until at most three quarters of the allowed sockets are in TIME_WAIT.
+fn wait_for_room() -> Result<(), KernelError> {
+    // In a network namespace of one's own the limit may not be shown; the kernel's smallest default then stands in.
+    let limit = number("/proc/sys/net/ipv4/tcp_max_tw_buckets", |text| text.trim().parse().ok()).unwrap_or(4096);
+    let deadline = Instant::now() + DRAIN_BOUND;
+    loop {
+        let now = number("/proc/net/sockstat", time_waits)?;
+        if now <= limit / 4 * 3 {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(KernelError::Late { doing: DOING, bound: DRAIN_BOUND });
+        }
+        // The state looked at is the kernel's own count; there is nothing to be told by when it falls.
+        std::thread::yield_now();
+    }
+}
+
+fn number(path: &str, parse: impl FnOnce(&str) -> Option<u64>) -> Result<u64, KernelError> {
+    let text = std::fs::read_to_string(Path::new(path)).map_err(KernelError::io(DOING, "read /proc/net"))?;
+    parse(&text).ok_or(KernelError::Garbled { what: "/proc/net/sockstat" })
+}
+
+/// The `tw` of the line `TCP: inuse 5 orphan 0 tw 12 alloc 7 mem 1`.
+fn time_waits(text: &str) -> Option<u64> {
+    let mut words = text.lines().find(|line| line.starts_with("TCP:"))?.split_whitespace();
+    words.find(|word| *word == "tw")?;
+    words.next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_count_of_time_waits_is_found_by_its_word() {
+        let text = "sockets: used 9\nTCP: inuse 5 orphan 0 tw 12 alloc 7 mem 1\nUDP: inuse 0\n";
+        assert_eq!(time_waits(text), Some(12));
+        assert_eq!(time_waits("TCP: inuse 5"), None);
+    }
+}
