@@ -9,7 +9,7 @@
 //! 2. The filter goes in while the descriptor table is still the harness's own, so that the descriptor of its notifications
 //!    appears there without being sent.
 //! 3. The table is exchanged for an empty one in a single call (`close_range(2)` with `CLOSE_RANGE_UNSHARE`): from here on the
-//!    server holds no socket of any case, and nothing was ever copied that a `close` could miss.
+//!    server holds no socket of any case ([`table`](super::table)).
 //! 4. The listener is made, then the mask is opened for SIGPIPE, and the program begins.
 //!
 //! When the harness dies, the last descriptor of the notifications goes with it, the next call is answered with ENOSYS, and
@@ -112,8 +112,8 @@ unsafe fn set_up(page: &Page) -> Result<(), Failed> {
         let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
         let notify = call!(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program);
         page.notify.store(stage(2, notify)? as i32, Relaxed);
-        wake(page);
         stage(3, call!(libc::SYS_close_range, 0, u32::MAX, libc::CLOSE_RANGE_UNSHARE))?;
+        wake(page);
         listen(page)?;
         let mask = if policy == Policy::Blocked { u64::MAX } else { !SIGPIPE_BIT };
         let none = std::ptr::null_mut::<u64>();
@@ -181,7 +181,7 @@ unsafe fn listen(page: &Page) -> Result<(), Failed> {
 /// Room for every client of a scenario and the probe, and then some.
 const BACKLOG: c_int = 128;
 
-/// Tells the harness that the filter is in place, or will never be.
+/// Tells the harness that the filter and the table are in place, or will never be.
 ///
 /// # Safety
 ///

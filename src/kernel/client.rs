@@ -2,6 +2,7 @@
 
 use super::error::{KernelError, errno};
 use super::sys;
+use super::table;
 use crate::scenario::{Client, MAX_SEND, Payload};
 use crate::trace::{End, Reply};
 use socket2::{Domain, Socket, Type};
@@ -44,6 +45,7 @@ impl ClientSocket {
     pub(super) fn connect(name: Client, server: SocketAddrV4) -> Result<ClientSocket, KernelError> {
         const DOING: &str = "connect a client";
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).map_err(KernelError::io(DOING, "socket"))?;
+        let socket = Socket::from(table::beyond(socket.into()).map_err(KernelError::call(DOING, "fcntl F_DUPFD_CLOEXEC"))?);
         socket.set_tcp_nodelay(true).map_err(KernelError::io(DOING, "setsockopt TCP_NODELAY"))?;
         // The port is chosen when the other end is known, and so is free if any is.
         sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
@@ -111,17 +113,6 @@ impl ClientSocket {
         }
         Ok(Reply::Ok(0))
     }
-
-    /// Acknowledges at once what has arrived, which the kernel may put off for 40 ms.
-    pub(super) fn acknowledge(&self) -> Result<(), KernelError> {
-        match &self.socket {
-            Some(socket) if !self.vanished => {
-                let set = sys::set_option(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_QUICKACK, 1);
-                set.map_err(KernelError::call("acknowledge at once", "setsockopt TCP_QUICKACK"))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// Sees to it that what was sent is on the wire.
@@ -134,7 +125,7 @@ fn flush(socket: &Socket) -> Result<(), KernelError> {
     // With TCP_NOTSENT_LOWAT at 1 the socket is writable only when nothing is unsent.
     sys::set_option(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, 1)
         .map_err(KernelError::call(DOING, "setsockopt TCP_NOTSENT_LOWAT"))?;
-    sys::poll([socket.as_fd()], libc::POLLOUT, WIRE_BOUND).map_err(KernelError::call(DOING, "poll"))?;
+    sys::poll_for([socket.as_fd()], libc::POLLOUT, WIRE_BOUND).map_err(KernelError::call(DOING, "poll"))?;
     match unsent()? {
         0 => Ok(()),
         _ => Err(KernelError::Late { doing: DOING, bound: WIRE_BOUND }),

@@ -61,24 +61,31 @@ impl Gate {
 
     /// Waits for the server to park at its next call or to end.
     pub(super) fn next(&self, pidfd: &OwnedFd) -> Result<Next, KernelError> {
-        let ready = sys::poll([self.notify.as_fd(), pidfd.as_fd()], libc::POLLIN, CALL_BOUND)
-            .map_err(KernelError::call("wait for the server", "poll"))?;
-        match ready {
-            [_, true] => sys::reap(pidfd.as_fd()).map(Next::Ended).map_err(KernelError::call("reap the server", "waitid")),
-            [true, _] => self.receive(),
-            _ => Ok(Next::Late),
+        let wait = |error| KernelError::call("wait for the server", "poll")(error);
+        let [call, end] = sys::poll([self.notify.as_fd(), pidfd.as_fd()], CALL_BOUND).map_err(wait)?;
+        if call & libc::POLLIN != 0
+            && let Some(parked) = self.receive()?
+        {
+            return Ok(Next::Parked(parked));
+        }
+        // What hangs up, or vanishes before it could be received, is a server on its way to its end.
+        let end = if call != 0 && end == 0 { sys::poll([pidfd.as_fd()], CALL_BOUND).map_err(wait)?[0] } else { end };
+        match end {
+            0 => Ok(Next::Late),
+            _ => sys::reap(pidfd.as_fd()).map(Next::Ended).map_err(KernelError::call("reap the server", "waitid")),
         }
     }
 
-    fn receive(&self) -> Result<Next, KernelError> {
+    /// The call that is waiting to be received; `None` if its caller was killed before it could be.
+    fn receive(&self) -> Result<Option<Parked>, KernelError> {
         // SAFETY: all zeros is valid and what the kernel insists on; it fills the struct whose size is in the request.
         let (result, notif) = unsafe {
             let mut notif: libc::seccomp_notif = std::mem::zeroed();
             (libc::ioctl(self.notify.as_raw_fd(), NOTIF_RECV as _, &raw mut notif), notif)
         };
         match check(result.into()) {
-            // Killed from outside between the poll and now: gone, and about to be reaped.
             Err(Errno::EINTR) => return self.receive(),
+            Err(Errno::ENOENT) => return Ok(None),
             Err(errno) => return Err(KernelError::call("see the server's call", "SECCOMP_IOCTL_NOTIF_RECV")(errno)),
             Ok(_) => {}
         }
@@ -87,7 +94,7 @@ impl Gate {
         match GATED.iter().position(|n| *n == number) {
             Some(i) => {
                 let [fd, _, len, ..] = notif.data.args;
-                Ok(Next::Parked(Parked { id: notif.id, call: NAMES[i], fd: fd as i32, len }))
+                Ok(Some(Parked { id: notif.id, call: NAMES[i], fd: fd as i32, len }))
             }
             None => Err(KernelError::Garbled { what: "the server's call" }),
         }

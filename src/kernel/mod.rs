@@ -16,6 +16,7 @@ mod netstat;
 mod pin;
 mod spawn;
 mod sys;
+mod table;
 mod timewait;
 
 pub use error::KernelError;
@@ -155,8 +156,8 @@ impl Kernel {
         match (parked.call, current) {
             (Call::Accept | Call::Recv, _) => {
                 let fd = server.duplicate(parked.fd)?;
-                let ready = sys::poll([fd.as_fd()], libc::POLLIN, Duration::ZERO);
-                ready.map(|[ready]| ready).map_err(KernelError::call("look at the server's socket", "poll"))
+                let ready = sys::poll([fd.as_fd()], Duration::ZERO);
+                ready.map(|[ready]| ready != 0).map_err(KernelError::call("look at the server's socket", "poll"))
             }
             (Call::Send, Some(c)) if u64::from(c.to_client) + parked.len > u64::from(WINDOW) => {
                 let fd = server.duplicate(parked.fd)?;
@@ -197,23 +198,20 @@ impl Kernel {
         Ok(Called { call, client: if result.is_err() && call == Call::Accept { None } else { client }, result, sigpipe })
     }
 
-    /// Keeps account of what a call of the server's has moved, and has its effects seen at once.
-    fn account(&mut self, called: &Called) -> Result<(), KernelError> {
+    /// Keeps account of what a call of the server's has moved.
+    fn account(&mut self, called: &Called) {
         let Some(connection) = self.run.current.map(|i| &mut self.run.connections[i]) else {
-            return Ok(());
+            return;
         };
         match (called.call, called.result) {
             (Call::Send, Ok(n)) if connection.client.socket.is_some() => connection.to_client += n,
             (Call::Recv, Ok(n)) => connection.to_server = connection.to_server.saturating_sub(n),
-            (Call::Shutdown, Ok(_)) => connection.client.acknowledge()?,
             (Call::Close, _) => {
                 connection.to_server = 0;
-                connection.client.acknowledge()?;
                 self.run.current = None;
             }
             _ => {}
         }
-        Ok(())
     }
 }
 
@@ -254,6 +252,19 @@ impl Connection {
             Action::Vanish => self.client.vanish(),
             Action::Connect => Ok(Reply::Nothing(Reason::AlreadyConnected)),
         }
+    }
+}
+
+impl Connection {
+    /// Takes note of a state that the kernel has shown.
+    ///
+    /// A FIN that reached a client's kernel counts as acknowledged. The acknowledgement itself may be put off for 40 ms (RFC 9293,
+    /// section 3.8.6.3; `tcp_send_delayed_ack`), and a client with unread data has no means to hurry it: FIN_WAIT_1 or
+    /// FIN_WAIT_2 would be a matter of the clock. Nothing else depends on which it is: whatever the client sends next
+    /// acknowledges the FIN as well.
+    fn saw(&mut self, state: TcpState) {
+        let acknowledged = !self.client.vanished || self.state == TcpState::FinWait2;
+        self.state = if state == TcpState::FinWait1 && acknowledged { TcpState::FinWait2 } else { state };
     }
 }
 
@@ -313,7 +324,7 @@ impl World for Kernel {
         };
         let called = if returned {
             let called = self.returned(parked.call)?;
-            self.account(&called)?;
+            self.account(&called);
             Some(called)
         } else {
             // SIGPIPE comes from within the call, whose result is known then though nobody was left to write it down.
@@ -338,7 +349,7 @@ impl World for Kernel {
         let mut next = live.iter();
         self.netstat.states(pairs.into_iter(), |state| {
             if let Some(i) = next.next() {
-                connections[*i].state = state;
+                connections[*i].saw(state);
             }
         })?;
         out.extend(connections.iter().map(|c| (c.client.name, c.state)));

@@ -13,6 +13,11 @@ use std::net::{IpAddr, SocketAddrV4};
 /// A socket as the kernel's tables have it: its own address, and the other end's.
 pub(super) type Pair = (SocketAddrV4, SocketAddrV4);
 
+/// What tells a socket from any other that ever had its addresses.
+type Cookie = [u8; 8];
+/// Stands for any cookie (`INET_DIAG_NOCOOKIE`).
+const ANY: Cookie = [0xff; 8];
+
 /// Requests put into one datagram: their replies fit into a receive buffer of the default size with room to spare.
 const BATCH: usize = 64;
 
@@ -39,20 +44,27 @@ impl Netstat {
         pairs: impl ExactSizeIterator<Item = Pair>,
         mut found: impl FnMut(TcpState),
     ) -> Result<(), KernelError> {
-        let mut pairs = pairs;
+        self.look_up(pairs, |state, _| found(state))
+    }
+
+    fn look_up(
+        &mut self,
+        mut pairs: impl ExactSizeIterator<Item = Pair>,
+        mut found: impl FnMut(TcpState, Cookie),
+    ) -> Result<(), KernelError> {
         while pairs.len() > 0 {
             let count = pairs.len().min(BATCH);
             self.requests.clear();
             for pair in pairs.by_ref().take(count) {
-                self.request(pair, NLM_F_REQUEST, None);
+                self.request(pair, ANY, NLM_F_REQUEST, None);
             }
             self.send()?;
             for _ in 0..count {
                 match self.receive()? {
                     NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
-                        found(state(response.header.state)?);
+                        found(state(response.header.state)?, response.header.socket_id.cookie);
                     }
-                    NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => found(TcpState::Close),
+                    NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => found(TcpState::Close, ANY),
                     other => return Err(refusal(&other)),
                 }
             }
@@ -62,17 +74,28 @@ impl Netstat {
 
     /// Takes these sockets out of the kernel's tables (`SOCK_DESTROY`), those that are still there. False if that needs a
     /// privilege that this process does not have (CAP_NET_ADMIN) or a kernel built for it (CONFIG_INET_DIAG_DESTROY).
+    ///
+    /// Each is looked up first and then destroyed by its cookie: by its addresses alone, one that is gone would stand for the
+    /// listener on its port, anybody's.
     pub(super) fn destroy(&mut self, pairs: &[Pair]) -> Result<bool, KernelError> {
+        let mut there = Vec::new();
+        let mut next = pairs.iter();
+        self.look_up(pairs.iter().copied(), |state, cookie| {
+            if let (Some(pair), true) = (next.next(), state != TcpState::Close) {
+                there.push((*pair, cookie));
+            }
+        })?;
         let mut allowed = true;
-        for batch in pairs.chunks(BATCH) {
+        for batch in there.chunks(BATCH) {
             self.requests.clear();
-            for pair in batch {
-                self.request(*pair, NLM_F_REQUEST | NLM_F_ACK, Some(SOCK_DESTROY));
+            for (pair, cookie) in batch {
+                self.request(*pair, *cookie, NLM_F_REQUEST | NLM_F_ACK, Some(SOCK_DESTROY));
             }
             self.send()?;
             for _ in batch {
                 match self.receive()? {
-                    NetlinkPayload::Error(e) => allowed &= matches!(-e.raw_code(), 0 | libc::ENOENT),
+                    // Gone in between is as good.
+                    NetlinkPayload::Error(e) => allowed &= matches!(-e.raw_code(), 0 | libc::ENOENT | libc::ESTALE),
                     other => return Err(refusal(&other)),
                 }
             }
@@ -81,7 +104,7 @@ impl Netstat {
     }
 
     /// Adds a request about one socket; `kind` replaces the type of message.
-    fn request(&mut self, (local, peer): Pair, flags: u16, kind: Option<u16>) {
+    fn request(&mut self, (local, peer): Pair, cookie: Cookie, flags: u16, kind: Option<u16>) {
         let mut header = NetlinkHeader::default();
         header.flags = flags;
         let request = InetRequest {
@@ -95,7 +118,7 @@ impl Netstat {
                 source_address: IpAddr::V4(*local.ip()),
                 destination_address: IpAddr::V4(*peer.ip()),
                 interface_id: 0,
-                cookie: [0xff; 8],
+                cookie,
             },
         };
         let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());

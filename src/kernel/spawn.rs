@@ -3,8 +3,9 @@
 //! A server is a `clone(2)` of the calling thread with `CLONE_VM | CLONE_FILES` and a stack, thread-locals and page of its
 //! own ([`arena`](super::arena)), and not a `fork`. Three things that a fork gets wrong come out right by construction:
 //! - *Cost.* No page table is copied, so that a server costs the same from a 3 MiB test as from a fuzzer with an ASAN shadow.
-//! - *Other cases' sockets.* No descriptor table is copied: there is no window in which a server holds a duplicate of a client
-//!   socket, whose close would then send nothing.
+//! - *Other cases' sockets.* The table is shared and then exchanged for an empty one; what the kernel copies for a moment is
+//!   kept free of sockets ([`table`](super::table)). So no server ever holds a duplicate of a client socket, whose close would
+//!   then send nothing.
 //! - *Locks.* The child runs no code that could want one ([`child`](super::child)).
 //!
 //! It is a process all the same: its own pid, its own signal dispositions, mask and pending set, its own descriptors (after the
@@ -18,6 +19,7 @@ use super::child;
 use super::error::KernelError;
 use super::gate::{CALL_BOUND, Gate, Next, Parked};
 use super::sys::{self, last_error};
+use super::table::{self, Copying};
 use crate::scenario::Errno;
 use crate::server::{Policy, Setup};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -60,8 +62,11 @@ impl Server {
     /// be in force.
     pub(super) fn start(mut arena: Arena, setup: &Setup) -> Result<Server, KernelError> {
         arena.prepare(setup);
+        table::fill().map_err(KernelError::call("start a server", "eventfd"))?;
+        let copying = Copying::new();
         let mut process = clone(&arena).map_err(KernelError::call("start a server", "clone"))?;
         let notify = wait_for_filter(arena.page())?;
+        drop(copying);
         // SAFETY: the filter has just made this descriptor in the table that the two still shared, and nobody else knows it.
         let gate = Gate::new(unsafe { OwnedFd::from_raw_fd(notify) });
         let parked = match gate.next(&process.pidfd)? {
@@ -90,6 +95,7 @@ impl Server {
     /// A duplicate of a descriptor of the server's. It must not be kept: as long as it is there, a close closes nothing.
     pub(super) fn duplicate(&self, fd: i32) -> Result<OwnedFd, KernelError> {
         sys::pidfd_getfd(self.process.pidfd.as_fd(), fd)
+            .and_then(table::beyond)
             .map_err(KernelError::call("look at the server's socket", "pidfd_getfd"))
     }
 
@@ -177,7 +183,7 @@ impl Drop for SignalsBlocked {
     }
 }
 
-/// Waits until the server has its filter, and gives the descriptor of the notifications.
+/// Waits until the server has its filter and a table of its own, and gives the descriptor of the notifications.
 fn wait_for_filter(page: &Page) -> Result<i32, KernelError> {
     let deadline = Instant::now() + CALL_BOUND;
     while page.ready.load(Acquire) == 0 {
@@ -189,9 +195,9 @@ fn wait_for_filter(page: &Page) -> Result<i32, KernelError> {
         // SAFETY: the address is of a live u32, the timeout of a live timespec. Whatever it returns, the flag decides.
         unsafe { libc::syscall(libc::SYS_futex, page.ready.as_ptr(), libc::FUTEX_WAIT, 0, &raw const left) };
     }
-    match page.notify.load(Relaxed) {
-        -1 => Err(failure(page)),
-        notify => Ok(notify),
+    match (page.notify.load(Relaxed), page.failed.load(Acquire)) {
+        (notify, 0) => Ok(notify),
+        _ => Err(failure(page)),
     }
 }
 

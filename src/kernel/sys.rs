@@ -59,8 +59,17 @@ pub(super) fn reap(pidfd: BorrowedFd<'_>) -> Result<Exit, Errno> {
     }
 }
 
-/// Which of `fds` are ready for `events`, or in error or hung up; all false when `bound` has passed without any.
-pub(super) fn poll<const N: usize>(fds: [BorrowedFd<'_>; N], events: i16, bound: Duration) -> Result<[bool; N], Errno> {
+/// What each of `fds` has to say of POLLIN and the conditions that need not be asked for; all 0 when `bound` has passed.
+pub(super) fn poll<const N: usize>(fds: [BorrowedFd<'_>; N], bound: Duration) -> Result<[i16; N], Errno> {
+    poll_for(fds, libc::POLLIN, bound)
+}
+
+/// The same for other conditions than POLLIN.
+pub(super) fn poll_for<const N: usize>(
+    fds: [BorrowedFd<'_>; N],
+    events: i16,
+    bound: Duration,
+) -> Result<[i16; N], Errno> {
     let mut polled = fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 });
     let deadline = (!bound.is_zero()).then(|| Instant::now() + bound);
     loop {
@@ -72,7 +81,7 @@ pub(super) fn poll<const N: usize>(fds: [BorrowedFd<'_>; N], events: i16, bound:
         match check(result.into()) {
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
-            Ok(_) => return Ok(polled.map(|p| p.revents != 0)),
+            Ok(_) => return Ok(polled.map(|p| p.revents)),
         }
     }
 }
