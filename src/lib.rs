@@ -4,6 +4,7 @@
 mod model;
 mod play;
 mod scenario;
+mod search;
 mod server;
 mod trace;
 
@@ -15,5 +16,6 @@ pub use scenario::{
     Action, BadName, Call, Client, Enumerate, Errno, Event, Fault, MAX_CLIENTS, MAX_SEND, ParseError, Payload,
     Scenario, TooManyClients, UnknownErrno, enumerate,
 };
+pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, minimise, minimise_death};
 pub use server::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
 pub use trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Step, Survivor, TcpState, Trace, WINDOW};
