@@ -13,16 +13,16 @@ use crate::server::Setup;
 use crate::trace::Trace;
 use std::collections::HashMap;
 
-/// Most scenarios that are asked about to replace events. Deletion has no such bound: it is what makes a result minimal.
-const MAX_REPLACEMENTS: usize = 2_000;
+/// After so many scenarios asked about, no more events are replaced. Deletion has no bound: it is what makes a result minimal.
+const MAX_ASKED: usize = 2_000;
 
 /// The smallest scenario with the death of this one. `play` plays a scenario against a server of `setup` and writes its
 /// trace.
 ///
 /// The result stands by itself: what the teardown did is written out as events, so that the last event is the one that
 /// kills. It dies of the same [`Death`] before its teardown begins, and does not with any one event removed. Where the
-/// model foresees that death, the result depends on the setup and the death alone, but for faults and payloads of its own:
-/// it is the shortest, one of plain clients if there is one, and the first in the order of the event table.
+/// model foresees that death, the result depends on the setup and the death alone: it is the shortest, one of plain clients
+/// if there is one, and the first in the order of the event table.
 ///
 /// `None` if the server survives, or does not die again when the teardown is written out.
 ///
@@ -59,7 +59,7 @@ pub fn minimise_death<E>(
         return Ok(None);
     }
     let events = search.delete(events)?;
-    let small = match shortest(setup, death, &events) {
+    let small = match shortest(setup, death, events.len()) {
         Some(foreseen) if search.fails(&foreseen)? => search.delete(foreseen)?,
         _ => search.simplify(events)?,
     };
@@ -70,6 +70,18 @@ pub fn minimise_death<E>(
 ///
 /// It no longer fails with any one event removed. Its clients are named `a`, `b`, … in the order of their connects, and its
 /// events are the earliest of the event table, with the smallest payloads, as far as it then still fails.
+///
+/// A scenario that does not fail to begin with comes back as it is, unless something smaller does.
+///
+/// ```
+/// use brokenpipe::{Scenario, minimise};
+/// use std::convert::Infallible;
+///
+/// let scenario: Scenario = "hold; web connect; db connect; db send 60; go; web rst".parse()?;
+/// let fails = |s: &Scenario| Ok::<_, Infallible>(s.to_string().contains("rst"));
+/// assert_eq!(minimise(&scenario, fails)?.to_string(), "a rst");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -83,21 +95,14 @@ pub fn minimise<E>(scenario: &Scenario, fails: impl FnMut(&Scenario) -> Result<b
 struct Search<F> {
     ask: F,
     answers: HashMap<Scenario, bool>,
-    replacements: usize,
 }
 
-impl<F> Search<F> {
-    fn new<E>(ask: F) -> Search<F>
-    where
-        F: FnMut(&Scenario) -> Result<bool, E>,
-    {
-        Search { ask, answers: HashMap::new(), replacements: 0 }
+impl<E, F: FnMut(&Scenario) -> Result<bool, E>> Search<F> {
+    fn new(ask: F) -> Search<F> {
+        Search { ask, answers: HashMap::new() }
     }
 
-    fn fails<E>(&mut self, events: &[Event]) -> Result<bool, E>
-    where
-        F: FnMut(&Scenario) -> Result<bool, E>,
-    {
+    fn fails(&mut self, events: &[Event]) -> Result<bool, E> {
         // No step of the search names a client that the scenario did not name.
         let scenario = Scenario::from_valid(events.to_vec());
         if let Some(answer) = self.answers.get(&scenario) {
@@ -109,10 +114,7 @@ impl<F> Search<F> {
     }
 
     /// Deletes events until it fails with none of the rest removed.
-    fn delete<E>(&mut self, mut events: Vec<Event>) -> Result<Vec<Event>, E>
-    where
-        F: FnMut(&Scenario) -> Result<bool, E>,
-    {
+    fn delete(&mut self, mut events: Vec<Event>) -> Result<Vec<Event>, E> {
         let mut chunk = (events.len() / 2).max(1);
         loop {
             let len = events.len();
@@ -133,10 +135,7 @@ impl<F> Search<F> {
     }
 
     /// Deletes, renames and replaces until none of them gets any further.
-    fn simplify<E>(&mut self, mut events: Vec<Event>) -> Result<Vec<Event>, E>
-    where
-        F: FnMut(&Scenario) -> Result<bool, E>,
-    {
+    fn simplify(&mut self, mut events: Vec<Event>) -> Result<Vec<Event>, E> {
         loop {
             events = self.delete(events)?;
             let renamed = renamed(&events);
@@ -149,18 +148,14 @@ impl<F> Search<F> {
     }
 
     /// Replaces each event by the earliest with which it still fails. Whether there was any to replace.
-    fn replace<E>(&mut self, events: &mut [Event]) -> Result<bool, E>
-    where
-        F: FnMut(&Scenario) -> Result<bool, E>,
-    {
+    fn replace(&mut self, events: &mut [Event]) -> Result<bool, E> {
         let clients = Scenario::from_valid(events.to_vec()).clients();
         let mut replaced = false;
         for i in 0..events.len() {
             for earlier in earlier(&events[i], &clients) {
-                if self.replacements == MAX_REPLACEMENTS {
+                if self.answers.len() >= MAX_ASKED {
                     return Ok(replaced);
                 }
-                self.replacements += 1;
                 let old = std::mem::replace(&mut events[i], earlier);
                 if self.fails(events)? {
                     replaced = true;

@@ -180,12 +180,12 @@ impl Draft {
             8..11 => 1,
             11..14 => self.rng.usize(..=64),
             14 => MAX_SEND,
-            _ => {
-                let bytes: Vec<u8> = (0..self.rng.usize(..4)).map(|_| self.rng.u8(..)).collect();
-                return Payload::bytes(&bytes).map_or(Action::Recv, Action::Send);
-            }
+            _ => 0,
         };
-        Payload::filling(len).map_or(Action::Recv, Action::Send)
+        let given: Vec<u8> = (0..self.rng.usize(..4)).map(|_| self.rng.u8(..)).collect();
+        let payload = if len == 0 { Payload::bytes(&given) } else { Payload::filling(len) };
+        // None of them is too long to be one.
+        payload.map_or(Action::Recv, Action::Send)
     }
 
     fn fault(&mut self) -> Event {
