@@ -5,6 +5,7 @@ mod kernel;
 mod model;
 mod play;
 mod scenario;
+mod search;
 mod server;
 mod trace;
 
@@ -17,5 +18,6 @@ pub use scenario::{
     Action, BadName, Call, Client, Enumerate, Errno, Event, Fault, MAX_CLIENTS, MAX_SEND, ParseError, Payload,
     Scenario, TooManyClients, UnknownErrno, enumerate,
 };
+pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, minimise, minimise_death};
 pub use server::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
 pub use trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Step, Survivor, TcpState, Trace, WINDOW};

@@ -115,37 +115,43 @@ fn run<W: World>(world: &mut W, events: &[Event], trace: &mut Trace) -> Result<O
     let mut held = false;
     for (i, event) in events.iter().enumerate() {
         let at = At::Event(i);
-        let mut ending = None;
-        let reply = match event {
-            Event::Client(client, action) => world.act(*client, action)?,
-            Event::Hold if held => Reply::Nothing(Reason::AlreadyHeld),
-            Event::Step | Event::Go if !held => Reply::Nothing(Reason::NotHeld),
-            Event::Hold | Event::Go => {
-                held = !held;
-                Reply::Ok(0)
-            }
-            Event::Step => match step(world, trace)? {
-                Progress::Blocked => Reply::Nothing(Reason::Blocked),
-                Progress::Called => Reply::Ok(0),
-                Progress::Ended(end) => {
-                    ending = Some(end);
-                    Reply::Ok(0)
-                }
-            },
-            Event::Fault(fault) => {
-                world.fault(*fault);
-                Reply::Ok(0)
-            }
-        };
-        if !held {
-            ending = settle(world, trace)?;
-        }
+        let (reply, ending) = happen(world, event, &mut held, trace)?;
         trace.push_step(at, reply, |out| world.sockets(out))?;
         if let Some(end) = ending {
             return Ok(end.outcome(at));
         }
     }
     teardown(world, held, trace)
+}
+
+/// Lets one event happen, then the server step until it is settled, unless it is held. Gives the event's reply, and how
+/// the server ended if it did; adds the calls to `trace`.
+pub(crate) fn happen<W: World>(
+    world: &mut W,
+    event: &Event,
+    held: &mut bool,
+    trace: &mut Trace,
+) -> Result<(Reply, Option<Ending>), W::Error> {
+    let reply = match event {
+        Event::Client(client, action) => world.act(*client, action)?,
+        Event::Hold if *held => Reply::Nothing(Reason::AlreadyHeld),
+        Event::Step | Event::Go if !*held => Reply::Nothing(Reason::NotHeld),
+        Event::Hold | Event::Go => {
+            *held = !*held;
+            Reply::Ok(0)
+        }
+        Event::Step => match step(world, trace)? {
+            Progress::Blocked => Reply::Nothing(Reason::Blocked),
+            Progress::Called => Reply::Ok(0),
+            Progress::Ended(end) => return Ok((Reply::Ok(0), Some(end))),
+        },
+        Event::Fault(fault) => {
+            world.fault(*fault);
+            Reply::Ok(0)
+        }
+    };
+    let ending = if *held { None } else { settle(world, trace)? };
+    Ok((reply, ending))
 }
 
 /// Opens the gate, then closes each client still open, in the order of their names, settling after each.

@@ -1,0 +1,57 @@
+//! When two deaths are the same one.
+
+use crate::play::Ending;
+use crate::scenario::Action;
+use crate::scenario::{Call, Event, Scenario};
+use crate::trace::{At, Outcome, Trace};
+use std::fmt;
+
+/// How a server died. Deaths of a server are the same if they end alike and in the same call: by the same signal in a
+/// `send`, say. When, on which client and after what is left out: it is what the minimiser changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// How it ended.
+    pub ending: Ending,
+    /// The call in which it ended, or after which, if the call returned; `None` if it had made none since the event.
+    pub call: Option<Call>,
+}
+
+impl Death {
+    /// The death that this trace ends with, or `None` if the server survived.
+    pub fn of(trace: &Trace) -> Option<Death> {
+        let ending = match trace.outcome() {
+            Outcome::Survived(_) => return None,
+            Outcome::Killed { signal, .. } => Ending::Killed(signal),
+            Outcome::Exited { code, .. } => Ending::Exited(code),
+            Outcome::Stuck { .. } => Ending::Stuck,
+        };
+        let last = trace.steps().next_back().and_then(|step| step.calls.last());
+        Some(Death { ending, call: last.map(|called| called.call) })
+    }
+
+    /// Whether this trace ends with this death, before its teardown begins.
+    pub(super) fn comes_early(self, trace: &Trace) -> bool {
+        matches!(trace.outcome().at(), Some(At::Event(_))) && Death::of(trace) == Some(self)
+    }
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ending {
+            Ending::Killed(signal) => write!(f, "killed by {signal}")?,
+            Ending::Exited(code) => write!(f, "exited with {code}")?,
+            Ending::Stuck => f.write_str("stuck")?,
+        }
+        self.call.map_or(Ok(()), |call| write!(f, " in {call}"))
+    }
+}
+
+/// The events of a run that ended in death, up to the one that killed; what the teardown did for it is written out as events.
+pub(super) fn written_out(scenario: &Scenario, trace: &Trace) -> Vec<Event> {
+    let event = |at| match at {
+        At::Event(i) => scenario.events()[i].clone(),
+        At::TeardownGo => Event::Go,
+        At::Teardown(client) => Event::Client(client, Action::Close),
+    };
+    trace.steps().map(|step| event(step.at)).collect()
+}

@@ -1,0 +1,214 @@
+//! Scenarios by chance, from a seed.
+
+use crate::scenario::{Action, Client, Event, Fault, MAX_CLIENTS, MAX_SEND, Payload, Scenario};
+use fastrand::Rng;
+
+/// What random scenarios look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Most clients of one scenario, 1 to [`MAX_CLIENTS`]; others count as the nearest of these.
+    pub clients: usize,
+    /// Fewest events.
+    pub min_events: usize,
+    /// Most events; fewer than `min_events` count as that many.
+    pub max_events: usize,
+    /// Whether clients may `vanish`.
+    pub vanish: bool,
+    /// Whether the server may be held: `hold`, `step` and `go`.
+    pub hold: bool,
+    /// Whether calls may be answered by the harness: `fault`.
+    pub faults: bool,
+}
+
+/// Three clients, 4 to 8 events of the whole alphabet.
+impl Default for Shape {
+    fn default() -> Shape {
+        Shape { clients: 3, min_events: 4, max_events: 8, vanish: true, hold: true, faults: true }
+    }
+}
+
+/// Random scenarios without end. Those of a seed and a shape are always the same, and each can be had by its number alone.
+///
+/// Most events are ones that do something: what a client can do in the state it is in. A server that was held is let go in
+/// the end. Clients are named in the order of their connects.
+///
+/// ```
+/// use brokenpipe::{Random, Shape};
+///
+/// let random = Random::new(42, Shape::default());
+/// let tenth = random.scenario(9);
+/// assert_eq!(random.skip(9).next(), Some(tenth));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Random {
+    origin: u64,
+    shape: Shape,
+    next: u64,
+}
+
+impl Random {
+    /// The scenarios of this seed and shape, from number 0 on.
+    pub fn new(seed: u64, shape: Shape) -> Random {
+        // Scrambled first, so that the scenarios of seed 1 are not those of seed 0 moved on by one.
+        Random { origin: Rng::with_seed(seed).u64(..), shape, next: 0 }
+    }
+
+    /// Scenario `number` of these, from 0.
+    pub fn scenario(&self, number: u64) -> Scenario {
+        let mut rng = Rng::with_seed(self.origin.wrapping_add(number));
+        let len = rng.usize(self.shape.min_events..=self.shape.max_events.max(self.shape.min_events));
+        let limit = rng.usize(1..=self.shape.clients.clamp(1, MAX_CLIENTS));
+        let mut draft = Draft { rng, shape: self.shape, limit, clients: Vec::new(), held: false, events: Vec::new() };
+        while draft.events.len() < len {
+            let event = draft.event(len - draft.events.len());
+            draft.push(event);
+        }
+        Scenario::from_valid(draft.events)
+    }
+}
+
+impl Iterator for Random {
+    type Item = Scenario;
+
+    fn next(&mut self) -> Option<Scenario> {
+        let scenario = self.scenario(self.next);
+        self.next = self.next.wrapping_add(1);
+        Some(scenario)
+    }
+
+    fn nth(&mut self, n: usize) -> Option<Scenario> {
+        self.next = self.next.wrapping_add(n as u64);
+        self.next()
+    }
+}
+
+/// What a client that has connected can still do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Can {
+    Everything,
+    /// It has sent its FIN.
+    NotSend,
+    Nothing,
+}
+
+/// A scenario in the making.
+struct Draft {
+    rng: Rng,
+    shape: Shape,
+    /// Most clients of this one.
+    limit: usize,
+    /// Those that have connected, by rank.
+    clients: Vec<Can>,
+    held: bool,
+    events: Vec<Event>,
+}
+
+impl Draft {
+    fn one_in(&mut self, n: u32) -> bool {
+        self.rng.u32(..n) == 0
+    }
+
+    /// The next event, when so many are `left` to draw.
+    fn event(&mut self, left: usize) -> Event {
+        if self.one_in(20) {
+            return self.anything();
+        }
+        if self.held && (left == 1 || self.one_in(6)) {
+            return Event::Go;
+        }
+        if self.held && self.one_in(6) {
+            return Event::Step;
+        }
+        if self.shape.hold && !self.held && left > 1 && self.one_in(12) {
+            return Event::Hold;
+        }
+        if self.shape.faults && self.one_in(32) {
+            return self.fault();
+        }
+        let live: Vec<usize> = (0..self.clients.len()).filter(|k| self.clients[*k] != Can::Nothing).collect();
+        let room = self.clients.len() < self.limit;
+        match self.rng.choice(live) {
+            Some(_) if room && self.one_in(3) => self.connect(),
+            Some(rank) => self.act(rank),
+            None if room => self.connect(),
+            None => self.anything(),
+        }
+    }
+
+    /// Any event at all, which may well do nothing.
+    fn anything(&mut self) -> Event {
+        // A client that has not connected yet may only be the next to do so, or the names would not be in that order.
+        let rank = self.rng.usize(0..(self.clients.len() + 1).min(self.limit));
+        let action = match self.rng.u8(..11) {
+            0 => Action::Connect,
+            1 => self.send(),
+            2 => Action::Recv,
+            3 => Action::Fin,
+            4 => Action::Close,
+            5 => Action::Rst,
+            6 if self.shape.vanish => Action::Vanish,
+            7 if self.shape.hold => return Event::Hold,
+            8 if self.shape.hold => return Event::Step,
+            9 if self.shape.hold => return Event::Go,
+            10 if self.shape.faults => return self.fault(),
+            _ => Action::Recv,
+        };
+        Event::Client(Client::nth(rank), action)
+    }
+
+    fn connect(&mut self) -> Event {
+        Event::Client(Client::nth(self.clients.len()), Action::Connect)
+    }
+
+    /// Something that the client of this rank can do.
+    fn act(&mut self, rank: usize) -> Event {
+        let action = match (self.rng.u8(..16), self.clients[rank]) {
+            (0..4, Can::Everything) => self.send(),
+            (4..8, Can::Everything) => Action::Fin,
+            (8..10, _) => Action::Recv,
+            (10, _) if self.shape.vanish => Action::Vanish,
+            (n, _) if n % 2 == 0 => Action::Close,
+            _ => Action::Rst,
+        };
+        Event::Client(Client::nth(rank), action)
+    }
+
+    /// A send, mostly of a few bytes: only their number matters to a server, and seldom that.
+    fn send(&mut self) -> Action {
+        let len = match self.rng.u8(..16) {
+            0..8 => 5,
+            8..11 => 1,
+            11..14 => self.rng.usize(..=64),
+            14 => MAX_SEND,
+            _ => 0,
+        };
+        let given: Vec<u8> = (0..self.rng.usize(..4)).map(|_| self.rng.u8(..)).collect();
+        let payload = if len == 0 { Payload::bytes(&given) } else { Payload::filling(len) };
+        // None of them is too long to be one.
+        payload.map_or(Action::Recv, Action::Send)
+    }
+
+    fn fault(&mut self) -> Event {
+        let n = self.rng.usize(..Fault::all().count());
+        Fault::all().nth(n).map_or(Event::Go, Event::Fault)
+    }
+
+    /// Adds an event, and keeps up with what it does.
+    fn push(&mut self, event: Event) {
+        match &event {
+            Event::Hold => self.held = true,
+            Event::Go => self.held = false,
+            Event::Step | Event::Fault(_) => {}
+            Event::Client(client, action) => {
+                let rank = (0..self.clients.len()).find(|k| Client::nth(*k) == *client);
+                match (action, rank) {
+                    (Action::Connect, None) => self.clients.push(Can::Everything),
+                    (Action::Fin, Some(k)) if self.clients[k] == Can::Everything => self.clients[k] = Can::NotSend,
+                    (Action::Close | Action::Rst | Action::Vanish, Some(k)) => self.clients[k] = Can::Nothing,
+                    _ => {}
+                }
+            }
+        }
+        self.events.push(event);
+    }
+}
