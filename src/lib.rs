@@ -6,6 +6,7 @@ mod play;
 mod scenario;
 mod server;
 mod trace;
+mod verdict;
 
 pub use model::Model;
 pub use play::{Ending, Stepped, World, play};
@@ -17,3 +18,4 @@ pub use scenario::{
 };
 pub use server::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
 pub use trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Step, Survivor, TcpState, Trace, WINDOW};
+pub use verdict::{Difference, Finding, Kind, What, compare, compare_policies, compare_runs, judge};
