@@ -1,6 +1,7 @@
 //! brokenpipe
 #![deny(unsafe_code)]
 
+mod case;
 mod model;
 mod play;
 mod scenario;
@@ -8,6 +9,7 @@ mod server;
 mod trace;
 mod verdict;
 
+pub use case::{Case, CaseError, Expect, Mismatch};
 pub use model::Model;
 pub use play::{Ending, Stepped, World, play};
 #[cfg(feature = "proptest")]
