@@ -4,6 +4,7 @@
 mod case;
 mod model;
 mod play;
+pub mod report;
 mod scenario;
 mod server;
 mod trace;

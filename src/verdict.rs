@@ -2,9 +2,9 @@
 //! nor connects.
 
 use crate::model::Model;
-use crate::scenario::{Action, Client, Event, Scenario};
+use crate::scenario::{Action, Call, Client, Errno, Event, Scenario};
 use crate::server::{Policy, Setup};
-use crate::trace::{At, Called, Outcome, Reply, Signal, Step, Survivor, TcpState, Trace};
+use crate::trace::{At, Called, Hygiene, Outcome, Reply, Signal, Step, Survivor, TcpState, Trace};
 use std::fmt;
 
 /// What is wrong with a run: which of the properties it breaks. The order is that of severity, the worst first.
@@ -254,7 +254,7 @@ fn difference(one: &Trace, other: &Trace, sides: [&'static str; 2], until: Until
     }
     let outcomes = [one, other].map(|trace| match (trace.outcome(), until) {
         (Outcome::Survived(Survivor { hygiene: Some(left), waits_on, pending }), Until::BrokenSend) => {
-            Outcome::Survived(Survivor { hygiene: Some(crate::Hygiene { served: true, ..left }), waits_on, pending })
+            Outcome::Survived(Survivor { hygiene: Some(Hygiene { served: true, ..left }), waits_on, pending })
         }
         (outcome, _) => outcome,
     });
@@ -284,7 +284,7 @@ fn both_broken(x: &Called, y: &Called) -> bool {
 
 /// Whether a call is a send that broke: EPIPE, whether or not the policy lets the signal be raised.
 pub(crate) fn is_broken(called: &Called) -> bool {
-    called.call == crate::Call::Send && called.result == Err(crate::Errno::EPIPE)
+    called.call == Call::Send && called.result == Err(Errno::EPIPE)
 }
 
 fn call(called: Option<&Called>) -> String {
@@ -298,28 +298,24 @@ fn sockets(states: &[(Client, TcpState)]) -> String {
 
 /// An outcome with all that is known of a survivor, in words.
 pub(crate) fn outcome_words(outcome: Outcome) -> String {
-    let mut words = outcome.to_string();
-    let Outcome::Survived(survivor) = outcome else {
-        return words;
-    };
-    if let Some(client) = survivor.waits_on {
-        words += &format!(", waiting on {client}");
+    let mut words = vec![outcome.to_string()];
+    if let Outcome::Survived(survivor) = outcome {
+        words.extend(survivor.waits_on.map(|client| format!("waiting on {client}")));
+        words.extend(left_words(survivor));
     }
-    if survivor.pending {
-        words += ", with a SIGPIPE pending";
-    }
-    if let Some(left) = survivor.hygiene {
-        if left.descriptors > 0 {
-            words += &format!(", descriptors left open: {}", left.descriptors);
-        }
-        if left.close_wait > 0 {
-            words += &format!(", sockets left in CLOSE_WAIT: {}", left.close_wait);
-        }
-        if !left.served {
-            words += ", and a fresh client is not served";
-        }
-    }
-    words
+    words.join(", ")
+}
+
+/// What a survivor has left behind, in words; none for one that is as it was.
+pub(crate) fn left_words(survivor: Survivor) -> Vec<String> {
+    let Hygiene { descriptors, close_wait, served } = survivor.hygiene.unwrap_or(Hygiene::CLEAN);
+    let words = [
+        survivor.pending.then(|| "a SIGPIPE pending".to_owned()),
+        (descriptors > 0).then(|| format!("descriptors left open: {descriptors}")),
+        (close_wait > 0).then(|| format!("sockets left in CLOSE_WAIT: {close_wait}")),
+        (!served).then(|| "a fresh client not served".to_owned()),
+    ];
+    words.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

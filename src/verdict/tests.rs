@@ -1,5 +1,4 @@
 use super::*;
-use crate::Hygiene;
 use crate::play::{certain, play};
 
 fn setup(program: &str, policy: Policy) -> Setup {
@@ -128,8 +127,8 @@ fn survivors_differ_in_words() {
         .finish(Outcome::Survived(Survivor::at_accept(true, Hygiene { descriptors: 1, close_wait: 2, served: false })));
     assert_eq!(
         compare(&one, &other).unwrap().to_string(),
-        "at the end, the outcome: the kernel has `survived`, the model has `survived, with a SIGPIPE pending, \
-         descriptors left open: 1, sockets left in CLOSE_WAIT: 2, and a fresh client is not served`"
+        "at the end, the outcome: the kernel has `survived`, the model has `survived, a SIGPIPE pending, \
+         descriptors left open: 1, sockets left in CLOSE_WAIT: 2, a fresh client not served`"
     );
     other.finish(Outcome::Exited { code: 3, at: At::Event(0) });
     assert!(compare(&one, &other).unwrap().to_string().ends_with("the model has `exited with 3 at 0`"));
