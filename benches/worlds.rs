@@ -4,9 +4,7 @@
 //! `cargo bench` prints it; absolute rates belong to the machine, the ratios to brokenpipe.
 #![allow(missing_docs)]
 
-use brokenpipe::{
-    Enumerate, Event, Kernel, Model, Policy, Scenario, Setup, Trace, World, enumerate, play,
-};
+use brokenpipe::{Enumerate, Event, Kernel, Model, Policy, Scenario, Setup, Trace, World, enumerate, play};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
 use socket2::{Domain, Socket, Type};
@@ -29,7 +27,8 @@ fn rate(count: usize, work: &mut dyn FnMut()) -> f64 {
 
 /// The median rates of two, and the median of the rounds' ratios.
 fn side_by_side(count: usize, ours: &mut dyn FnMut(), theirs: &mut dyn FnMut()) -> (f64, f64, f64) {
-    (rate(count / 4, ours), rate(count / 4, theirs));
+    rate(count / 4, ours);
+    rate(count / 4, theirs);
     let mut rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (rate(count, ours), rate(count, theirs))).collect();
     let mut median = |key: fn(&(f64, f64)) -> f64| {
         rounds.sort_by(|a, b| key(a).total_cmp(&key(b)));
@@ -96,7 +95,13 @@ impl NoPort for Socket {
         let on = i32::from(on);
         // SAFETY: the option's value is an int.
         unsafe {
-            libc::setsockopt(self.as_raw_fd(), libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, (&raw const on).cast(), 4);
+            libc::setsockopt(
+                self.as_raw_fd(),
+                libc::IPPROTO_IP,
+                libc::IP_BIND_ADDRESS_NO_PORT,
+                (&raw const on).cast(),
+                4,
+            );
         }
     }
 }
@@ -151,22 +156,18 @@ fn main() {
 
     // The workers pin this thread to one core; the bare loops share it.
     let mut kernel = Kernel::fresh().expect("kernel");
-    let fresh = side_by_side(
-        50,
-        &mut || played(&mut kernel, &setup, death.events(), &mut trace),
-        &mut || bare_death(&mut bare_trace),
-    );
+    let fresh = side_by_side(50, &mut || played(&mut kernel, &setup, death.events(), &mut trace), &mut || {
+        bare_death(&mut bare_trace)
+    });
     line("kernel, a fresh server per case / bare forking loop", fresh, "0.6");
     drop(kernel);
 
     let mut kernel = Kernel::new().expect("kernel");
     let (listener, child) = bare_server();
     let address = listener.local_addr().expect("address").as_socket_ipv4().expect("IPv4");
-    let warm = side_by_side(
-        200,
-        &mut || played(&mut kernel, &setup, polite.events(), &mut trace),
-        &mut || bare_polite(&address, &mut bare_trace),
-    );
+    let warm = side_by_side(200, &mut || played(&mut kernel, &setup, polite.events(), &mut trace), &mut || {
+        bare_polite(&address, &mut bare_trace)
+    });
     line("kernel, warm / bare loop over a warm server", warm, "0.5");
     nix::sys::signal::kill(child, nix::sys::signal::SIGKILL).expect("kill");
     waitpid(child, None).expect("waitpid");
@@ -198,8 +199,10 @@ fn main() {
     println!("{:<58} {short:>8.2} µs at 10, {long:.2} µs at 10,000  ratio {:.2}", "kernel, an event", long / short);
     drop(kernel);
 
-    let mut ratios: Vec<f64> =
-        (0..9).map(|_| (jobs(300, 1, &setup, &death), jobs(300, 2, &setup, &death))).map(|(one, two)| two / one).collect();
+    let mut ratios: Vec<f64> = (0..9)
+        .map(|_| (jobs(300, 1, &setup, &death), jobs(300, 2, &setup, &death)))
+        .map(|(one, two)| two / one)
+        .collect();
     ratios.sort_by(f64::total_cmp);
     println!("{:<58} ratio {:.2}  (goal: 1.8)", "kernel, fresh: two jobs / one", ratios[4]);
 }

@@ -1,15 +1,59 @@
-//! brokenpipe
+//! Find the order of connects, FINs and RSTs that kills your server.
+//!
+//! A client that half-closes and then resets while it still waits in the accept queue leaves behind a socket whose error is
+//! EPIPE. The server that later accepts it and sends a greeting dies of SIGPIPE, with nothing in its log. brokenpipe plays
+//! every such order against a forked server on the real kernel, one server call at a time and without a sleep. It knows
+//! beforehand, from a model of TCP's rules, what must happen, and hands back the shortest order that fails.
+//!
+//! The test of a server author, who says what the server does with a connection and about SIGPIPE:
+//!
+//! ```
+//! use brokenpipe::{Policy, check};
+//!
+//! # fn main() {
+//! // #[test]
+//! fn my_server_survives_every_order() {
+//!     check("accept; send 26; recv-all; close", Policy::Ignore, 1_000).unwrap();
+//! }
+//! # my_server_survives_every_order();
+//! # }
+//! ```
+//!
+//! Had it been `Policy::Default`, the test would fail with the shortest order that kills the server, why it does, and the
+//! picture of it. What a pass does *not* say: that a server which does something else survives, or one whose `accept` fails in
+//! ways that were not injected, or that orders longer than those played are harmless.
+//!
+//! # Where to go from here
+//!
+//! Start with [`check`]; drop to the pieces when you outgrow it.
+//!
+//! - *Scenarios* are what clients do, in order: [`Scenario`], its [`Event`]s, their text form, [`enumerate`], and for proptest
+//!   [`strategy`].
+//! - *Servers* are data: a [`Program`] and a [`Policy`] make a [`Setup`].
+//! - *Worlds* play them: the [`Kernel`] with real sockets, the [`Model`] by the book, both through [`play`].
+//! - *Traces* are what happened: [`Trace`], its [`Step`]s and its [`Outcome`]. Both worlds make the same type, and `==` is the
+//!   oracle.
+//! - *Verdicts* read traces: [`judge`] makes a [`Finding`], [`compare`] says where two traces first differ.
+//! - *Search* looks for scenarios that fail and makes them small: [`Random`], [`hunt`], [`reduce`].
+//! - *Cases* are files that a failure is kept in: [`Case`].
+//! - *Reports* are for people and programs: [`report`].
 #![deny(unsafe_code)]
 
+mod case;
+mod check;
 mod kernel;
 mod model;
 mod play;
+pub mod report;
 mod scenario;
 mod search;
 mod server;
 mod trace;
+mod verdict;
 
-pub use kernel::{Kernel, KernelError};
+pub use case::{Case, CaseError, Expect, Mismatch};
+pub use check::{CheckError, check};
+pub use kernel::{Kernel, KernelError, Requirement, requirements};
 pub use model::Model;
 pub use play::{Ending, Stepped, World, play};
 #[cfg(feature = "proptest")]
@@ -18,6 +62,7 @@ pub use scenario::{
     Action, BadName, Call, Client, Enumerate, Errno, Event, Fault, MAX_CLIENTS, MAX_SEND, ParseError, Payload,
     Scenario, TooManyClients, UnknownErrno, enumerate,
 };
-pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, minimise, minimise_death};
+pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, minimise, minimise_death, reduce};
 pub use server::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
 pub use trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Step, Survivor, TcpState, Trace, WINDOW};
+pub use verdict::{Difference, Finding, Kind, What, compare, compare_policies, compare_runs, judge};

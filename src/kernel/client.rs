@@ -45,7 +45,8 @@ impl ClientSocket {
     pub(super) fn connect(name: Client, server: SocketAddrV4) -> Result<ClientSocket, KernelError> {
         const DOING: &str = "connect a client";
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).map_err(KernelError::io(DOING, "socket"))?;
-        let socket = Socket::from(table::beyond(socket.into()).map_err(KernelError::call(DOING, "fcntl F_DUPFD_CLOEXEC"))?);
+        let socket =
+            Socket::from(table::beyond(socket.into()).map_err(KernelError::call(DOING, "fcntl F_DUPFD_CLOEXEC"))?);
         socket.set_tcp_nodelay(true).map_err(KernelError::io(DOING, "setsockopt TCP_NODELAY"))?;
         // The port is chosen when the other end is known, and so is free if any is.
         sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)

@@ -10,6 +10,7 @@
 mod arena;
 mod child;
 mod client;
+mod doctor;
 mod error;
 mod gate;
 mod netstat;
@@ -19,6 +20,7 @@ mod sys;
 mod table;
 mod timewait;
 
+pub use doctor::{Requirement, requirements};
 pub use error::KernelError;
 
 use crate::play::{Ending, Stepped, World, probe, raises};
@@ -40,7 +42,7 @@ use timewait::Leftovers;
 
 /// The kernel world: plays scenarios with real sockets against a forked server.
 ///
-/// It needs Linux 5.9 or later on a 64-bit machine (`doctor` tells more), and no privilege.
+/// It needs Linux 5.9 or later on a 64-bit machine ([`requirements`] tells more), and no privilege.
 ///
 /// ```no_run
 /// use brokenpipe::{Kernel, Policy, Scenario, Setup, Trace, play};
@@ -123,6 +125,12 @@ impl Kernel {
         })
     }
 
+    /// Starts a server and ends it.
+    fn try_out(&mut self) -> Result<(), KernelError> {
+        self.start(&Setup::default())?;
+        self.finish()
+    }
+
     fn server(&self) -> Result<&Server, KernelError> {
         self.server.as_ref().ok_or(KernelError::StillBorn)
     }
@@ -183,7 +191,8 @@ impl Kernel {
         if call == Call::Accept {
             // SAFETY: the server is parked or has ended, and so does not write.
             let peer = unsafe { *page.peer.get() };
-            let address = SocketAddrV4::new(Ipv4Addr::from(u32::from_be(peer.sin_addr.s_addr)), u16::from_be(peer.sin_port));
+            let address =
+                SocketAddrV4::new(Ipv4Addr::from(u32::from_be(peer.sin_addr.s_addr)), u16::from_be(peer.sin_port));
             let found = self.run.connections.iter().position(|c| c.client.address == address);
             self.run.current = result.ok().and(found);
         }
@@ -195,7 +204,12 @@ impl Kernel {
             Policy::Ignore | Policy::Default | Policy::NoSignal => broken,
         };
         let client = self.run.current.map(|i| self.run.connections[i].client.name);
-        Ok(Called { call, client: if result.is_err() && call == Call::Accept { None } else { client }, result, sigpipe })
+        Ok(Called {
+            call,
+            client: if result.is_err() && call == Call::Accept { None } else { client },
+            result,
+            sigpipe,
+        })
     }
 
     /// Keeps account of what a call of the server's has moved.
@@ -341,9 +355,8 @@ impl World for Kernel {
 
     fn sockets(&mut self, out: &mut Vec<(Client, TcpState)>) -> Result<(), KernelError> {
         let server = self.server()?.address();
-        let live: Vec<usize> = (0..self.run.connections.len())
-            .filter(|i| self.run.connections[*i].state != TcpState::Close)
-            .collect();
+        let live: Vec<usize> =
+            (0..self.run.connections.len()).filter(|i| self.run.connections[*i].state != TcpState::Close).collect();
         let connections = &mut self.run.connections;
         let pairs: Vec<_> = live.iter().map(|i| (server, connections[*i].client.address)).collect();
         let mut next = live.iter();

@@ -169,7 +169,9 @@ impl SignalsBlocked {
     fn new() -> SignalsBlocked {
         let all = nix::sys::signal::SigSet::all();
         // It can only fail for an unknown `how`; the mask would then be as it was, which is what the default restores.
-        SignalsBlocked(all.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK).unwrap_or_else(|_| Self::current()))
+        SignalsBlocked(
+            all.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK).unwrap_or_else(|_| Self::current()),
+        )
     }
 
     fn current() -> nix::sys::signal::SigSet {
@@ -235,7 +237,12 @@ impl Status {
             let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
             Some(mask >> (libc::SIGPIPE - 1) & 1 == 1)
         };
-        Some(Status { pending: bit("SigPnd")?, blocked: bit("SigBlk")?, ignored: bit("SigIgn")?, caught: bit("SigCgt")? })
+        Some(Status {
+            pending: bit("SigPnd")?,
+            blocked: bit("SigBlk")?,
+            ignored: bit("SigIgn")?,
+            caught: bit("SigCgt")?,
+        })
     }
 
     fn verify(self, policy: Policy) -> Result<(), KernelError> {
@@ -248,7 +255,8 @@ impl Status {
         if self == wanted {
             return Ok(());
         }
-        let words = [(self.pending, "pending"), (self.blocked, "blocked"), (self.ignored, "ignored"), (self.caught, "caught")];
+        let words =
+            [(self.pending, "pending"), (self.blocked, "blocked"), (self.ignored, "ignored"), (self.caught, "caught")];
         let effective: Vec<&str> = words.into_iter().filter(|w| w.0).map(|w| w.1).collect();
         let effective = if effective.is_empty() { "at its default".to_owned() } else { effective.join(" and ") };
         Err(KernelError::Policy { requested: policy, effective })
@@ -261,12 +269,15 @@ mod tests {
 
     #[test]
     fn a_policy_that_is_not_in_force_is_told_by_what_is() {
-        let status = Status::parse("Name:	a
+        let status = Status::parse(
+            "Name:	a
 SigPnd:	0
 SigBlk:	0000000000001000
 SigIgn:	1000
 SigCgt:	0
-").unwrap();
+",
+        )
+        .unwrap();
         assert!(status.blocked && status.ignored && !status.caught);
         let error = status.verify(Policy::Handler).unwrap_err().to_string();
         assert_eq!(error, "failed to set the policy `handler`: SIGPIPE is blocked and ignored in the server");

@@ -101,8 +101,9 @@ pub(super) fn may_send(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
     let mut state = 0u8;
     let mut len: libc::socklen_t = 1;
     // SAFETY: the first byte of tcp_info is the state, and the kernel copies no more than `len` bytes.
-    let result =
-        unsafe { libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut state).cast(), &mut len) };
+    let result = unsafe {
+        libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut state).cast(), &mut len)
+    };
     check(result.into()).map(|_| matches!(state, ESTABLISHED | CLOSE_WAIT))
 }
 

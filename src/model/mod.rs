@@ -58,11 +58,11 @@ impl Connection {
         }
     }
 
-    fn to_server(&mut self, segment: Segment) {
+    fn tell_server(&mut self, segment: Segment) {
         Self::carry(&mut self.client, &mut self.server, segment);
     }
 
-    fn to_client(&mut self, segment: Segment) {
+    fn tell_client(&mut self, segment: Segment) {
         Self::carry(&mut self.server, &mut self.client, segment);
     }
 
@@ -89,7 +89,7 @@ impl Connection {
         };
         match sent {
             Ok((n, segment)) => {
-                self.to_server(segment);
+                self.tell_server(segment);
                 Reply::Ok(n)
             }
             Err(errno) => Reply::Error(errno),
@@ -151,7 +151,7 @@ impl Model {
             },
             Want::Close | Want::Accept => (Ok(0), connection.server.close(false)),
         };
-        connection.to_client(segment);
+        connection.tell_client(segment);
         Some(result)
     }
 
@@ -163,7 +163,7 @@ impl Model {
                 true => connection.server.close(false),
                 false => Segment::None,
             };
-            connection.to_client(segment);
+            connection.tell_client(segment);
         }
     }
 

@@ -69,6 +69,11 @@ impl Errno {
         self.named().map(|n| n.1)
     }
 
+    /// Every name there is here.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        Self::NAMED.iter().map(|n| n.1)
+    }
+
     fn named(self) -> Option<&'static (Errno, &'static str, &'static str)> {
         Self::NAMED.iter().find(|n| n.0 == self)
     }

@@ -208,6 +208,11 @@ impl<'t> Statement<'t> {
         count(&self.word(expected)?, expected)
     }
 
+    /// Whether something follows.
+    pub(crate) fn more(&self) -> bool {
+        !self.tokens.as_slice().is_empty()
+    }
+
     /// That nothing follows.
     pub(crate) fn end(mut self) -> Result<(), ParseError> {
         match self.tokens.next() {

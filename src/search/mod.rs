@@ -2,12 +2,13 @@
 //!
 //! Random scenarios have numbers, and a [`Shard`] of the numbers is a job's or a machine's part of the work; the same goes
 //! for the scenarios that [`enumerate`](crate::enumerate) lists. [`hunt`] plays them in two worlds and stops at the first
-//! finding, [`minimise_death`] and [`minimise`] make it small.
+//! finding, [`reduce`] makes it small.
 
 mod death;
 mod hunt;
 mod minimise;
 mod random;
+mod reduce;
 mod shard;
 mod shortest;
 
@@ -15,6 +16,7 @@ pub use death::Death;
 pub use hunt::{Found, Hunted, hunt};
 pub use minimise::{minimise, minimise_death};
 pub use random::{Random, Shape};
+pub use reduce::reduce;
 pub use shard::{BadShard, Shard};
 
 #[cfg(test)]

@@ -5,15 +5,18 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// One scenario and its two traces.
-pub struct Played<'a> {
-    pub setup: &'a Setup,
-    pub scenario: &'a Scenario,
-    pub kernel: &'a Trace,
-    pub model: &'a Trace,
+pub(crate) struct Played<'a> {
+    pub(crate) setup: &'a Setup,
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) kernel: &'a Trace,
+    pub(crate) model: &'a Trace,
 }
 
 /// Plays all of `runs` in both worlds, on every core, and gives how many there were. `check` sees each.
-pub fn play_all(runs: impl Iterator<Item = (Setup, Scenario)> + Send, check: impl Fn(Played<'_>) + Sync) -> usize {
+pub(crate) fn play_all(
+    runs: impl Iterator<Item = (Setup, Scenario)> + Send,
+    check: impl Fn(Played<'_>) + Sync,
+) -> usize {
     let runs = Mutex::new(runs);
     let count = AtomicUsize::new(0);
     let work = || {

@@ -1,0 +1,227 @@
+//! What a case must come to.
+
+use crate::scenario::text::{Scanner, Statement, Word};
+use crate::scenario::{Call, Client, Errno, ParseError};
+use crate::trace::{At, Called, Outcome, Signal, Survivor, Trace};
+use crate::verdict::{is_broken, outcome_words};
+use std::fmt;
+use std::str::FromStr;
+
+/// What must come of a case: how it ends for the server, and calls that it makes on the way, in this order and perhaps with
+/// others between them.
+///
+/// Its text form is the outcome, then the calls, joined by `; `, each as `Display` gives it:
+/// `killed by SIGPIPE at 4; send b EPIPE SIGPIPE`. Of a survivor only that it survived is expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expect {
+    outcome: Outcome,
+    calls: Vec<Called>,
+}
+
+/// A run that did not come to what its case expects. `Display` shows both, one below the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What was expected, in the form of the `expect:` header.
+    pub expected: String,
+    /// What came: the outcome with all that is known of a survivor, and every call.
+    pub got: String,
+    /// The first of the expected calls that did not come.
+    pub missing: Option<Called>,
+}
+
+impl Expect {
+    /// This outcome, by way of these calls.
+    pub fn new(outcome: Outcome, calls: Vec<Called>) -> Expect {
+        let outcome = match outcome {
+            Outcome::Survived(_) => Outcome::Survived(Survivor::default()),
+            ended => ended,
+        };
+        Expect { outcome, calls }
+    }
+
+    /// The outcome of this trace, by way of its first broken send if there is one.
+    pub fn of(trace: &Trace) -> Expect {
+        Expect::new(trace.outcome(), trace.calls().iter().copied().find(is_broken).into_iter().collect())
+    }
+
+    /// How it must end for the server.
+    pub const fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// The calls that the server must make, in order.
+    pub fn calls(&self) -> &[Called] {
+        &self.calls
+    }
+
+    /// Whether `trace` is what was expected.
+    ///
+    /// # Errors
+    ///
+    /// A [`Mismatch`] that shows both.
+    pub fn check(&self, trace: &Trace) -> Result<(), Mismatch> {
+        let mut made = trace.calls().iter();
+        let missing = self.calls.iter().copied().find(|expected| !made.any(|called| called == expected));
+        if missing.is_none() && Expect::new(trace.outcome(), Vec::new()).outcome == self.outcome {
+            return Ok(());
+        }
+        let calls = trace.calls().iter().map(|called| format!("; {called}"));
+        let got = std::iter::once(outcome_words(trace.outcome())).chain(calls).collect();
+        Err(Mismatch { expected: self.to_string(), got, missing })
+    }
+}
+
+impl fmt::Display for Expect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.outcome.fmt(f)?;
+        self.calls.iter().try_for_each(|called| write!(f, "; {called}"))
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected: {}\n     got: {}", self.expected, self.got)?;
+        match self.missing {
+            Some(call) => write!(f, "\n missing: {call}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+const OUTCOME: &str = "survived, killed by SIGNAL at WHERE, exited with CODE at WHERE or stuck at WHERE";
+const WHERE: &str = "the number of an event from 0, `teardown CLIENT` or `teardown go`";
+
+impl FromStr for Expect {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Expect, ParseError> {
+        let mut scanner = Scanner::new(text);
+        let Some(mut statement) = scanner.statement()? else {
+            return Err(ParseError::at(text, 0, 0, "nothing is expected here".to_owned(), OUTCOME));
+        };
+        let outcome = outcome(&mut statement)?;
+        statement.end()?;
+        let mut calls = Vec::new();
+        while let Some(mut statement) = scanner.statement()? {
+            calls.push(called(&mut statement)?);
+            statement.end()?;
+        }
+        Ok(Expect { outcome, calls })
+    }
+}
+
+fn outcome(statement: &mut Statement<'_>) -> Result<Outcome, ParseError> {
+    let word = statement.word(OUTCOME)?;
+    Ok(match word.word {
+        "survived" => Outcome::Survived(Survivor::default()),
+        "killed" => {
+            keyword(statement, "by")?;
+            Outcome::Killed { signal: signal(statement)?, at: at(statement)? }
+        }
+        "exited" => {
+            keyword(statement, "with")?;
+            Outcome::Exited { code: number(&statement.word("an exit code")?, "an exit code")?, at: at(statement)? }
+        }
+        "stuck" => Outcome::Stuck { at: at(statement)? },
+        other => {
+            let error = word.error(format!("`{other}` is no outcome"), OUTCOME);
+            return Err(error.near(other, ["survived", "killed", "exited", "stuck"]));
+        }
+    })
+}
+
+/// A word that can only be this one.
+fn keyword(statement: &mut Statement<'_>, keyword: &'static str) -> Result<(), ParseError> {
+    let expected = format!("`{keyword}`");
+    let word = statement.word(&expected)?;
+    if word.word == keyword {
+        return Ok(());
+    }
+    Err(word.error(format!("`{}` where `{keyword}` should be", word.word), &expected).near(word.word, [keyword]))
+}
+
+/// The rest of an outcome: when it was.
+fn at(statement: &mut Statement<'_>) -> Result<At, ParseError> {
+    keyword(statement, "at")?;
+    let word = statement.word(WHERE)?;
+    if word.word != "teardown" {
+        return number(&word, WHERE).map(At::Event).map_err(|e| e.near(word.word, ["teardown"]));
+    }
+    let word = statement.word("a client's name, or go")?;
+    match word.word {
+        "go" => Ok(At::TeardownGo),
+        name => name.parse().map(At::Teardown).map_err(|e: crate::BadName| no_client(&word, e)),
+    }
+}
+
+/// A signal by its name, or one that has none as `signal N`.
+fn signal(statement: &mut Statement<'_>) -> Result<Signal, ParseError> {
+    const EXPECTED: &str = "the name of a signal, as in SIGPIPE";
+    use nix::sys::signal::Signal as Named;
+    let word = statement.word(EXPECTED)?;
+    match (word.word, word.word.parse::<Named>()) {
+        ("signal", _) => number(&statement.word("its number")?, "its number").map(Signal::from_raw),
+        (_, Ok(named)) => Ok(Signal::from_raw(named as i32)),
+        (unknown, Err(_)) => {
+            let error = word.error(format!("`{unknown}` is no signal"), EXPECTED);
+            Err(error.near(unknown, Named::iterator().map(Named::as_str)))
+        }
+    }
+}
+
+fn called(statement: &mut Statement<'_>) -> Result<Called, ParseError> {
+    const CALL: &str = "a call of the server's: accept, send, recv, shutdown or close";
+    let word = statement.word(CALL)?;
+    let Some(call) = Call::ALL.into_iter().find(|call| call.name() == word.word) else {
+        let error = word.error(format!("`{}` is no call of the server's", word.word), CALL);
+        return Err(error.near(word.word, Call::ALL.map(Call::name)));
+    };
+    let word = statement.word("a client's name")?;
+    // Only an accept can fail without a client. Whatever may be an error's name is none of a client's.
+    let client = match (call, word.word.parse::<Client>()) {
+        (Call::Accept, Ok(_)) if word.word == "errno" && statement.more() => None,
+        (Call::Accept, Err(_)) if word.word.parse::<Errno>().is_ok() => None,
+        (_, client) => Some(client.map_err(|e| no_client(&word, e))?),
+    };
+    let result = match (call, client) {
+        (Call::Accept, None) => Err(errno(&word, statement)?),
+        (Call::Accept, Some(_)) => Ok(0),
+        (Call::Shutdown | Call::Close, _) if !statement.more() => Ok(0),
+        (Call::Shutdown | Call::Close, _) => Err(errno(&statement.word("an error")?, statement)?),
+        (Call::Send | Call::Recv, _) => {
+            const RESULT: &str = "a number of bytes, or an error";
+            let word = statement.word(RESULT)?;
+            match word.word.bytes().all(|b| b.is_ascii_digit()) {
+                true => Ok(number(&word, RESULT)?),
+                false => Err(errno(&word, statement)?),
+            }
+        }
+    };
+    let sigpipe = call == Call::Send && result == Err(Errno::EPIPE) && statement.more();
+    if sigpipe {
+        keyword(statement, "SIGPIPE")?;
+    }
+    Ok(Called { call, client, result, sigpipe })
+}
+
+/// An error by its name, or one that has none as `errno N`.
+fn errno(word: &Word<'_>, statement: &mut Statement<'_>) -> Result<Errno, ParseError> {
+    const EXPECTED: &str = "the name of an error, as in ECONNRESET";
+    if word.word == "errno" {
+        return number(&statement.word("its number")?, "its number").map(Errno::from_raw);
+    }
+    word.word.parse().map_err(|_| {
+        let error = word.error(format!("`{}` is no error", word.word), EXPECTED);
+        error.near(word.word, Errno::names())
+    })
+}
+
+fn number<T: FromStr>(word: &Word<'_>, expected: &str) -> Result<T, ParseError> {
+    word.word.parse().map_err(|_| word.error(format!("`{}` is no such number", word.word), expected))
+}
+
+fn no_client(word: &Word<'_>, why: crate::BadName) -> ParseError {
+    word.error(format!("`{}` names no client", word.word), &why.to_string())
+}

@@ -1,0 +1,70 @@
+//! The shortest way in: a server as text, a policy, and a number of scenarios.
+
+use crate::kernel::{Kernel, KernelError};
+use crate::report;
+use crate::scenario::ParseError;
+use crate::search::{Random, Shape, Shard, hunt, reduce};
+use crate::server::{Policy, Setup};
+use crate::verdict::{Finding, judge};
+use std::fmt;
+use std::ops::ControlFlow;
+
+/// Plays `scenarios` random scenarios on the kernel against a server that does `program` with each connection, or is the
+/// preset of that name, under `policy`. The scenarios are the same ones each time.
+///
+/// # Errors
+///
+/// The first finding, cut down to the fewest events; its `Debug` is the whole report, so that `unwrap` shows it:
+///
+/// ```
+/// use brokenpipe::{CheckError, Policy, check};
+///
+/// let Err(CheckError::Found(finding)) = check("greeter", Policy::Default, 10_000) else {
+///     panic!("the greeter must die");
+/// };
+/// assert_eq!(finding.scenario.to_string(), "a connect; b connect; b fin; b rst; a fin");
+/// ```
+///
+/// Otherwise, that `program` is none, or that this machine cannot play.
+pub fn check(program: &str, policy: Policy, scenarios: u64) -> Result<(), CheckError> {
+    let setup = Setup::new(program.parse()?, policy);
+    let mut kernel = Kernel::new()?;
+    let random = Random::new(0, Shape::default());
+    let numbered = Shard::WHOLE.numbers().take_while(|k| *k < scenarios).map(|k| (k, random.scenario(k)));
+    let judge = |scenario: &_, kernel: &_, model: &_| judge(scenario, &setup, kernel, model);
+    let hunted = hunt(&mut kernel, &setup, numbered, judge, |_| ControlFlow::Continue(()))?;
+    match hunted.found {
+        None => Ok(()),
+        Some(found) => Err(CheckError::Found(Box::new(reduce(&mut kernel, found.finding)?))),
+    }
+}
+
+/// Why a [`check`] did not pass. `Debug` gives the same text as `Display`.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// A scenario failed.
+    #[error("{}", report::finding(.0, &replay(.0)))]
+    Found(
+        /// What, in the fewest events.
+        Box<Finding>,
+    ),
+    /// The program is none.
+    #[error("the program: {0}")]
+    Program(#[from] ParseError),
+    /// This machine cannot play.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+}
+
+/// The command that plays a finding again.
+fn replay(finding: &Finding) -> String {
+    let Finding { setup, scenario, .. } = finding;
+    format!("brokenpipe run --program '{}' --policy {} '{scenario}'", setup.program, setup.policy)
+}
+
+impl fmt::Debug for CheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,143 @@
+//! Whether this machine can play, found out by doing what playing does.
+
+use super::sys::{self, check};
+use super::table;
+use super::{Kernel, netstat::Netstat};
+use crate::scenario::Errno;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+
+/// Something that brokenpipe needs of a machine, or would like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Requirement {
+    /// What.
+    pub name: &'static str,
+    /// What for.
+    pub purpose: &'static str,
+    /// Whether nothing can be played without it.
+    pub needed: bool,
+    /// What the machine said: `Ok` with a detail, or `Err` with what went wrong.
+    pub state: Result<String, String>,
+    /// What to do if it is not there.
+    pub remedy: &'static str,
+}
+
+/// Looks at all that brokenpipe needs of this machine. Nothing stays behind.
+pub fn requirements() -> Vec<Requirement> {
+    let errno = |e: Errno| format!("{e} ({})", e.text());
+    vec![
+        Requirement {
+            name: "Linux 5.9 or later",
+            purpose: "seccomp notifications that can let a call happen, and close_range",
+            needed: true,
+            state: kernel_version(),
+            remedy: "run it on a newer kernel; a container uses its host's",
+        },
+        Requirement {
+            name: "seccomp user notification",
+            purpose: "parks the server before each of its socket calls",
+            needed: true,
+            state: seccomp_notification().map_err(errno),
+            remedy: "under Docker before 20.10 or another strict profile: --security-opt seccomp=unconfined",
+        },
+        Requirement {
+            name: "pidfd_getfd",
+            purpose: "asks whether the parked call could finish",
+            needed: true,
+            state: own_descriptor().map(|()| "works".to_owned()).map_err(errno),
+            remedy: "a seccomp profile that allows pidfd_getfd; kernel.yama.ptrace_scope at most 1, or --cap-add SYS_PTRACE",
+        },
+        Requirement {
+            name: "sock_diag",
+            purpose: "shows the TCP state of every socket",
+            needed: true,
+            state: Netstat::open().map(|_| "works".to_owned()).map_err(|e| e.to_string()),
+            remedy: "a kernel with CONFIG_INET_DIAG; modprobe tcp_diag",
+        },
+        Requirement {
+            name: "a gated server",
+            purpose: "all of it together: one server, started and ended",
+            needed: true,
+            state: Kernel::fresh()
+                .and_then(|mut k| k.try_out())
+                .map(|()| "works".to_owned())
+                .map_err(|e| e.to_string()),
+            remedy: "see what failed above",
+        },
+        Requirement {
+            name: "SOCK_DESTROY",
+            purpose: "keeps TIME_WAIT from piling up in long runs; without it they pause now and then",
+            needed: false,
+            state: destroy().map_err(|e| e.to_string()).and_then(|can| match can {
+                true => Ok("allowed".to_owned()),
+                false => Err("not allowed".to_owned()),
+            }),
+            remedy: "CAP_NET_ADMIN, and a kernel with CONFIG_INET_DIAG_DESTROY",
+        },
+        Requirement {
+            name: "user and network namespaces",
+            purpose: "not used yet: a network of one's own for any server",
+            needed: false,
+            state: namespaces().map(|()| "works".to_owned()).map_err(errno),
+            remedy: "sysctl kernel.unprivileged_userns_clone=1, or run as root",
+        },
+    ]
+}
+
+fn kernel_version() -> Result<String, String> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|e| e.to_string())?;
+    let release = release.trim().to_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse::<u32>().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(major), Some(minor)) if (major, minor) >= (5, 9) => Ok(release),
+        _ => Err(release),
+    }
+}
+
+/// Whether the kernel knows the action, by its own list; an older one has no list, and none of this.
+fn seccomp_notification() -> Result<String, Errno> {
+    let action = libc::SECCOMP_RET_USER_NOTIF;
+    // SAFETY: the call reads the one u32.
+    let known = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) };
+    check(known).map(|_| "available".to_owned())
+}
+
+fn own_descriptor() -> Result<(), Errno> {
+    let pidfd = open_self()?;
+    let one = table::fill().and_then(|()| sys::pidfd_getfd(pidfd.as_fd(), 0));
+    // Standard input may be closed; that the call is there and allowed is what counts.
+    one.map(drop).or_else(|e| if e == Errno::EBADF { Ok(()) } else { Err(e) })
+}
+
+fn open_self() -> Result<OwnedFd, Errno> {
+    // SAFETY: it takes no pointer, and makes a new descriptor that nobody else owns.
+    unsafe {
+        let fd = check(libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0))?;
+        Ok(OwnedFd::from_raw_fd(fd as i32))
+    }
+}
+
+fn destroy() -> Result<bool, super::KernelError> {
+    Netstat::open()?.may_destroy()
+}
+
+/// Tries it in a child that does nothing else; a multithreaded process could not.
+fn namespaces() -> Result<(), Errno> {
+    // SAFETY: the child makes two system calls and is gone.
+    unsafe {
+        match check(libc::fork().into())? {
+            0 => libc::_exit(match libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET) {
+                0 => 0,
+                _ => *libc::__errno_location(),
+            }),
+            child => {
+                let mut status = 0;
+                check(libc::waitpid(child as i32, &raw mut status, 0).into())?;
+                match libc::WEXITSTATUS(status) {
+                    0 => Ok(()),
+                    errno => Err(Errno::from_raw(errno)),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! From a finding to the same finding in the fewest events.
+
+use super::{minimise, minimise_death};
+use crate::model::Model;
+use crate::play::{World, certain, play};
+use crate::scenario::Scenario;
+use crate::trace::Trace;
+use crate::verdict::{Finding, Kind, judge};
+
+/// Makes the scenario of a finding that [`judge`] made as small as it goes, playing it in the `kernel` world, and gives the
+/// finding that the small one is. A death is minimised by [`minimise_death`], anything else by [`minimise`].
+///
+/// If it does not fail again, which a finding of [`judge`] always should, it comes back as it was.
+///
+/// # Errors
+///
+/// The kernel world's.
+pub fn reduce<W: World>(kernel: &mut W, finding: Finding) -> Result<Finding, W::Error> {
+    let Finding { kind, setup, scenario, .. } = &finding;
+    let (mut real, mut expected) = (Trace::default(), Trace::default());
+    let mut model = Model::default();
+    let mut again = |scenario: &Scenario| {
+        play(kernel, setup, scenario, &mut real)?;
+        certain(play(&mut model, setup, scenario, &mut expected));
+        Ok(judge(scenario, setup, &real, &expected).filter(|f| f.kind == *kind))
+    };
+    let small = match kind {
+        Kind::Death | Kind::HandledDeath => {
+            let small = minimise_death(scenario, setup, |s, trace| {
+                match again(s)? {
+                    Some(same) => trace.clone_from(&same.kernel),
+                    // An empty trace is no death at all.
+                    None => trace.clear(),
+                }
+                Ok(())
+            })?;
+            small.unwrap_or_else(|| scenario.clone())
+        }
+        _ => minimise(scenario, |s| again(s).map(|f| f.is_some()))?,
+    };
+    Ok(again(&small)?.unwrap_or(finding))
+}
