@@ -28,17 +28,10 @@ pub fn requirements() -> Vec<Requirement> {
     vec![
         Requirement {
             name: "Linux 5.9 or later",
-            purpose: "seccomp notifications that can let a call happen, and close_range",
+            purpose: "pidfds, pidfd_getfd and close_range, all in one kernel",
             needed: true,
             state: kernel_version(),
             remedy: "run it on a newer kernel; a container uses its host's",
-        },
-        Requirement {
-            name: "seccomp user notification",
-            purpose: "parks the server before each of its socket calls",
-            needed: true,
-            state: seccomp_notification().map_err(errno),
-            remedy: "under Docker before 20.10 or another strict profile: --security-opt seccomp=unconfined",
         },
         Requirement {
             name: "pidfd_getfd",
@@ -73,6 +66,13 @@ pub fn requirements() -> Vec<Requirement> {
                 false => Err("not allowed".to_owned()),
             }),
             remedy: "CAP_NET_ADMIN, and a kernel with CONFIG_INET_DIAG_DESTROY",
+        },
+        Requirement {
+            name: "seccomp user notification",
+            purpose: "not used yet: a gate for servers that are not programs of brokenpipe's own",
+            needed: false,
+            state: seccomp_notification().map_err(errno),
+            remedy: "Linux 5.0 or later, and under a strict profile: --security-opt seccomp=unconfined",
         },
         Requirement {
             name: "user and network namespaces",
