@@ -3,8 +3,8 @@
 //! proptest's own seeds are kept in `proptest-regressions/`, one file a property.
 
 use brokenpipe::{
-    At, Death, Kernel, Model, Op, Outcome, Policy, Program, Scenario, Setup, Signal, Trace, compare_policies, compare_runs,
-    judge, minimise_death, play, strategy,
+    At, Death, Kernel, Model, Op, Outcome, Policy, Program, Scenario, Setup, Signal, Trace, compare_policies,
+    compare_runs, judge, minimise_death, play, strategy,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
