@@ -4,8 +4,9 @@
 //! A server runs in the harness's own address space ([`spawn`](super::spawn)), so nothing is shared by copying: an arena is a
 //! plain mapping, and what keeps the two apart is that the server touches nothing but its arena.
 
+use super::gate::{self, Parked};
 use super::sys::last_error;
-use crate::scenario::Errno;
+use crate::scenario::{Call, Errno};
 use crate::server::{MAX_OPS, Op, Policy, Setup};
 use crate::trace::WINDOW;
 use std::cell::UnsafeCell;
@@ -30,10 +31,12 @@ pub(super) struct Page {
     pub(super) ops: UnsafeCell<[Op; MAX_OPS]>,
     pub(super) ops_len: UnsafeCell<usize>,
     pub(super) policy: UnsafeCell<Policy>,
-    /// 0 until the filter is in place or the server has failed.
-    pub(super) ready: AtomicU32,
-    /// The descriptor of the filter's notifications.
-    pub(super) notify: AtomicI32,
+    /// The harness's process.
+    pub(super) harness: UnsafeCell<libc::pid_t>,
+    /// Whose turn it is, and the rest of the handshake: see [`gate`](super::gate).
+    pub(super) turn: AtomicU32,
+    pub(super) parked: UnsafeCell<Parked>,
+    pub(super) refusal: AtomicI32,
     /// The port of the listener.
     pub(super) port: AtomicU32,
     /// What failed, as an index into `child::STAGES` plus one, and with what.
@@ -97,8 +100,10 @@ impl Arena {
                 ops: UnsafeCell::new(ops),
                 ops_len: UnsafeCell::new(given.len()),
                 policy: UnsafeCell::new(setup.policy),
-                ready: AtomicU32::new(0),
-                notify: AtomicI32::new(-1),
+                harness: UnsafeCell::new(libc::getpid()),
+                turn: AtomicU32::new(gate::RUNNING),
+                parked: UnsafeCell::new(Parked { call: Call::Accept, fd: 0, len: 0 }),
+                refusal: AtomicI32::new(0),
                 port: AtomicU32::new(0),
                 failed: AtomicU32::new(0),
                 errno: AtomicI32::new(0),

@@ -5,17 +5,16 @@
 //! own interpreter. `libc::syscall` is used throughout: it touches nothing but `errno`, which lies in the arena.
 //!
 //! In order, and why:
-//! 1. SIGPIPE's disposition is set before anything can raise it. All signals are blocked, from before the clone.
-//! 2. The filter goes in while the descriptor table is still the harness's own, so that the descriptor of its notifications
-//!    appears there without being sent.
-//! 3. The table is exchanged for an empty one in a single call (`close_range(2)` with `CLOSE_RANGE_UNSHARE`): from here on the
-//!    server holds no socket of any case ([`table`](super::table)).
-//! 4. The listener is made, then the mask is opened for SIGPIPE, and the program begins.
-//!
-//! When the harness dies, the last descriptor of the notifications goes with it, the next call is answered with ENOSYS, and
-//! the server ends: nothing of brokenpipe outlives it.
+//! 1. It is to die with the harness (`PR_SET_PDEATHSIG`): nothing of brokenpipe outlives it. The harness's thread that makes a
+//!    server keeps it as long as it lives itself, so that the signal, which follows the thread, comes neither early nor late.
+//! 2. SIGPIPE's disposition is set before anything can raise it. All signals are blocked, from before the clone.
+//! 3. The descriptor table, until now the harness's own, is exchanged for an empty one in a single call (`close_range(2)` with
+//!    `CLOSE_RANGE_UNSHARE`): from here on the server holds no socket of any case ([`table`](super::table)).
+//! 4. The listener is made, then the mask is opened for SIGPIPE, and the program begins, with a stop at the
+//!    [`gate`](super::gate) before each call.
 
 use super::arena::{Page, buffer_of, page_of};
+use super::gate::{self, Parked};
 use crate::server::{Machine, Policy, Want};
 use crate::trace::WINDOW;
 use libc::{c_int, c_long, c_void};
@@ -23,44 +22,17 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// What can fail before the program begins; `Page::failed` is the index of one of them plus one.
 pub(super) const STAGES: [&str; 6] =
-    ["rt_sigaction", "seccomp", "close_range", "socket", "bind or listen", "rt_sigprocmask"];
+    ["prctl PR_SET_PDEATHSIG", "rt_sigaction", "close_range", "socket", "bind or listen", "rt_sigprocmask"];
 
 /// The exit code of a server whose setup failed; the page says at what.
 pub(super) const SETUP_FAILED: c_int = 101;
-/// The exit code of a server whose harness is gone.
+/// The exit code of a server whose harness was gone before it was to die with it.
 const HARNESS_GONE: c_int = 102;
-
-/// Words of a whole register: `prctl(2)` looks at all of it.
-const YES: c_long = 1;
-const NO: c_long = 0;
 
 const LISTENER: c_int = 0;
 /// The kernel's size of a signal set: 64 bits.
 const SIGSET: usize = 8;
 const SIGPIPE_BIT: u64 = 1 << (libc::SIGPIPE - 1);
-
-/// The calls that the filter hands to the harness.
-pub(super) const GATED: [c_long; 5] =
-    [libc::SYS_accept4, libc::SYS_sendto, libc::SYS_recvfrom, libc::SYS_shutdown, libc::SYS_close];
-
-/// Load the number; for each gated call jump to the last line, else fall through to the one before.
-static FILTER: [libc::sock_filter; GATED.len() + 3] = {
-    const fn line(code: u32, jt: u8, k: u32) -> libc::sock_filter {
-        libc::sock_filter { code: code as u16, jt, jf: 0, k }
-    }
-    let allow = line(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW);
-    let mut filter = [allow; GATED.len() + 3];
-    // The number is the first field of `seccomp_data`. The architecture is not looked at: this code makes no calls of another.
-    filter[0] = line(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0);
-    let mut i = 0;
-    while i < GATED.len() {
-        let to_last = (GATED.len() - i) as u8;
-        filter[1 + i] = line(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, to_last, GATED[i] as u32);
-        i += 1;
-    }
-    filter[GATED.len() + 2] = line(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_USER_NOTIF);
-    filter
-};
 
 /// The result of a system call: the value, or the errno, negated.
 macro_rules! call {
@@ -86,7 +58,6 @@ pub(super) extern "C" fn main(page: *mut c_void) -> c_int {
         };
         page.errno.store(-error as i32, Relaxed);
         page.failed.store(stage, Release);
-        wake(page);
         libc::_exit(SETUP_FAILED)
     }
 }
@@ -106,14 +77,12 @@ unsafe fn set_up(page: &Page) -> Result<(), Failed> {
     let policy = unsafe { *page.policy.get() };
     // SAFETY: the pointers are to locals and statics of the right types, which the kernel reads before it returns.
     unsafe {
-        stage(1, dispose(policy))?;
-        stage(2, call!(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, YES, NO, NO, NO))?;
-        let program = libc::sock_fprog { len: FILTER.len() as u16, filter: FILTER.as_ptr().cast_mut() };
-        let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
-        let notify = call!(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program);
-        page.notify.store(stage(2, notify)? as i32, Relaxed);
+        stage(1, call!(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_long))?;
+        if call!(libc::SYS_getppid) != c_long::from(*page.harness.get()) {
+            libc::_exit(HARNESS_GONE);
+        }
+        stage(2, dispose(policy))?;
         stage(3, call!(libc::SYS_close_range, 0, u32::MAX, libc::CLOSE_RANGE_UNSHARE))?;
-        wake(page);
         listen(page)?;
         let mask = if policy == Policy::Blocked { u64::MAX } else { !SIGPIPE_BIT };
         let none = std::ptr::null_mut::<u64>();
@@ -181,17 +150,6 @@ unsafe fn listen(page: &Page) -> Result<(), Failed> {
 /// Room for every client of a scenario and the probe, and then some.
 const BACKLOG: c_int = 128;
 
-/// Tells the harness that the filter and the table are in place, or will never be.
-///
-/// # Safety
-///
-/// Only in the server's process.
-unsafe fn wake(page: &Page) {
-    page.ready.store(1, Release);
-    // SAFETY: the address is of a live u32; the call fails at worst.
-    unsafe { call!(libc::SYS_futex, page.ready.as_ptr(), libc::FUTEX_WAKE, 1) };
-}
-
 /// Runs the program for ever. Its type is that of a failure, which it never is.
 ///
 /// # Safety
@@ -210,10 +168,17 @@ unsafe fn serve(page: &Page) -> Failed {
     let mut connection: c_long = -1;
     loop {
         let want = machine.want(ops);
+        let (fd, len) = match want {
+            Want::Accept => (LISTENER, 0),
+            Want::Send(n) => (connection as c_int, n),
+            Want::Recv | Want::Shutdown | Want::Close => (connection as c_int, 0),
+        };
+        let refusal = gate::park(page, Parked { call: want.call(), fd, len });
         // SAFETY: the buffer has room for WINDOW bytes, and no send is longer; the peer's address is read by the harness only
-        // while this process waits.
+        // while this process is parked.
         let result = unsafe {
             match want {
+                _ if refusal != 0 => refusal,
                 Want::Accept => {
                     let mut len = size_of::<libc::sockaddr_in>() as libc::socklen_t;
                     let fd = call!(libc::SYS_accept4, LISTENER, page.peer.get(), &raw mut len, libc::SOCK_CLOEXEC);
@@ -226,10 +191,6 @@ unsafe fn serve(page: &Page) -> Failed {
                 Want::Close => call!(libc::SYS_close, connection),
             }
         };
-        if result == -c_long::from(libc::ENOSYS) {
-            // SAFETY: ends this process alone.
-            unsafe { libc::_exit(HARNESS_GONE) };
-        }
         if policy == Policy::Blocked && result == -c_long::from(libc::EPIPE) {
             let mut pending = 0u64;
             // SAFETY: the set has the size that is passed.

@@ -105,14 +105,24 @@ impl ClientSocket {
         Ok(Reply::Ok(0))
     }
 
-    /// From here on nothing that arrives is seen, or answered.
-    pub(super) fn vanish(&mut self) -> Result<Reply, KernelError> {
-        if let Some(socket) = &self.socket {
-            let filter = sys::drop_all(socket.as_fd());
-            filter.map_err(KernelError::call("make a client vanish", "setsockopt SO_ATTACH_FILTER"))?;
-            self.vanished = true;
-        }
+    /// From here on nothing gets through between it and the server, in either direction.
+    pub(super) fn vanish(&mut self, server: SocketAddrV4) -> Result<Reply, KernelError> {
+        self.vanished = true;
+        self.cut_off(server, true)?;
         Ok(Reply::Ok(0))
+    }
+
+    /// Undoes that, for one that had vanished.
+    pub(super) fn reappear(&mut self, server: SocketAddrV4) -> Result<(), KernelError> {
+        if self.vanished { self.cut_off(server, false) } else { Ok(()) }
+    }
+
+    fn cut_off(&self, server: SocketAddrV4, cut: bool) -> Result<(), KernelError> {
+        match &self.socket {
+            Some(socket) => sys::cut_off(socket.as_fd(), server, cut)
+                .map_err(KernelError::call("make a client vanish", "setsockopt TCP_MD5SIG")),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,26 +1,42 @@
 //! The gate: the server is parked before each of its socket calls, and the harness lets it in, or answers in the kernel's
-//! place (`seccomp_unotify(2)`).
+//! place.
+//!
+//! It is a handshake over one word of the page that the two share, a futex (`futex(2)`). The server names its call, says
+//! that it is parked, and sleeps; the harness wakes it with an answer, and sleeps until it is parked again. When the server's
+//! process ends, however it does, the kernel itself sets the word and wakes the harness (`CLONE_CHILD_CLEARTID`). So the
+//! server never blocks unseen, and nothing is waited for that does not come.
+//!
+//! A seccomp filter with user notification (`seccomp_unotify(2)`) does the same for a server that cannot be asked to park
+//! itself, and is not used here, for a reason found the hard way. Each filter is compiled by the kernel and freed again by a
+//! work item, all under one lock (`pack_mutex` in `kernel/bpf/core.c`). At thousands of servers a second on a busy machine a
+//! thousand of these items fill the work queue; their lock is held by one that waits for another item of that same queue; and
+//! from then on no process of that machine can install a filter, or be killed while it tries.
 
-use super::child::GATED;
+use super::arena::Page;
 use super::error::KernelError;
-use super::sys::{self, Exit, check};
+use super::sys::{self, Exit};
 use crate::scenario::{Call, Errno};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::Duration;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::{Duration, Instant};
 
 /// How long a server may be on its way from one call to the next, or in a call that can finish: a server that takes longer
 /// is stuck.
 pub(super) const CALL_BOUND: Duration = Duration::from_secs(10);
 
+/// Values of the word. The last is written by the kernel when the process ends.
+pub(super) const RUNNING: u32 = 2;
+const PARKED: u32 = 1;
+const ENDED: u32 = 0;
+
 /// A call at whose door the server is parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Parked {
-    id: u64,
     pub(super) call: Call,
     /// The descriptor in the server's table.
     pub(super) fd: i32,
-    /// Bytes of a `send`; meaningless for others.
-    pub(super) len: u64,
+    /// Bytes of a `send`; 0 for others.
+    pub(super) len: u32,
 }
 
 /// What the server does next.
@@ -32,92 +48,48 @@ pub(super) enum Next {
     Late,
 }
 
-/// One server's gate.
-#[derive(Debug)]
-pub(super) struct Gate {
-    notify: OwnedFd,
-}
-
-const fn request(direction: u64, number: u64, size: usize) -> libc::c_ulong {
-    ((direction << 30) | ((size as u64) << 16) | ((b'!' as u64) << 8) | number) as libc::c_ulong
-}
-const WRITE: u64 = 1;
-const READ: u64 = 2;
-const NOTIF_RECV: libc::c_ulong = request(READ | WRITE, 0, size_of::<libc::seccomp_notif>());
-const NOTIF_SEND: libc::c_ulong = request(READ | WRITE, 1, size_of::<libc::seccomp_notif_resp>());
-const NOTIF_SET_FLAGS: libc::c_ulong = request(WRITE, 4, size_of::<u64>());
-/// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`: wake the other side on this core and hand over to it.
-const SYNC_WAKE_UP: u64 = 1;
-/// `SECCOMP_USER_NOTIF_FLAG_CONTINUE`: let the call happen.
-const CONTINUE: u32 = 1;
-
-impl Gate {
-    /// The gate behind this descriptor of notifications. Where the kernel can (Linux 6.6), waking hands over the core.
-    pub(super) fn new(notify: OwnedFd) -> Gate {
-        // SAFETY: the request takes the flags by value. An older kernel refuses, and is only slower.
-        unsafe { libc::ioctl(notify.as_raw_fd(), NOTIF_SET_FLAGS as _, SYNC_WAKE_UP) };
-        Gate { notify }
-    }
-
-    /// Waits for the server to park at its next call or to end.
-    pub(super) fn next(&self, pidfd: &OwnedFd) -> Result<Next, KernelError> {
-        let wait = |error| KernelError::call("wait for the server", "poll")(error);
-        let [call, end] = sys::poll([self.notify.as_fd(), pidfd.as_fd()], CALL_BOUND).map_err(wait)?;
-        if call & libc::POLLIN != 0
-            && let Some(parked) = self.receive()?
-        {
-            return Ok(Next::Parked(parked));
-        }
-        // What hangs up, or vanishes before it could be received, is a server on its way to its end.
-        let end = if call != 0 && end == 0 { sys::poll([pidfd.as_fd()], CALL_BOUND).map_err(wait)?[0] } else { end };
-        match end {
-            0 => Ok(Next::Late),
-            _ => sys::reap(pidfd.as_fd()).map(Next::Ended).map_err(KernelError::call("reap the server", "waitid")),
-        }
-    }
-
-    /// The call that is waiting to be received; `None` if its caller was killed before it could be.
-    fn receive(&self) -> Result<Option<Parked>, KernelError> {
-        // SAFETY: all zeros is valid and what the kernel insists on; it fills the struct whose size is in the request.
-        let (result, notif) = unsafe {
-            let mut notif: libc::seccomp_notif = std::mem::zeroed();
-            (libc::ioctl(self.notify.as_raw_fd(), NOTIF_RECV as _, &raw mut notif), notif)
-        };
-        match check(result.into()) {
-            Err(Errno::EINTR) => return self.receive(),
-            Err(Errno::ENOENT) => return Ok(None),
-            Err(errno) => return Err(KernelError::call("see the server's call", "SECCOMP_IOCTL_NOTIF_RECV")(errno)),
-            Ok(_) => {}
-        }
-        const NAMES: [Call; GATED.len()] = [Call::Accept, Call::Send, Call::Recv, Call::Shutdown, Call::Close];
-        let number = libc::c_long::from(notif.data.nr);
-        match GATED.iter().position(|n| *n == number) {
-            Some(i) => {
-                let [fd, _, len, ..] = notif.data.args;
-                Ok(Some(Parked { id: notif.id, call: NAMES[i], fd: fd as i32, len }))
+/// The harness's side: waits for the server to park at its next call or to end.
+pub(super) fn next(page: &Page, pidfd: &OwnedFd) -> Result<Next, KernelError> {
+    let mut deadline = None;
+    loop {
+        match page.turn.load(Acquire) {
+            PARKED => {
+                // SAFETY: the server sleeps, and so does not write.
+                return Ok(Next::Parked(unsafe { *page.parked.get() }));
             }
-            None => Err(KernelError::Garbled { what: "the server's call" }),
+            ENDED => {
+                let exit = sys::reap(pidfd.as_fd());
+                return exit.map(Next::Ended).map_err(KernelError::call("reap the server", "waitid"));
+            }
+            _ => {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + CALL_BOUND);
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Ok(Next::Late);
+                }
+                sys::futex_wait(&page.turn, RUNNING, left);
+            }
         }
     }
+}
 
-    /// Lets the parked call happen.
-    pub(super) fn admit(&self, parked: Parked) -> Result<(), KernelError> {
-        self.respond(parked, 0, CONTINUE)
-    }
+/// The harness's side: lets the parked call happen, or answers it with an error.
+pub(super) fn answer(page: &Page, refusal: Option<Errno>) {
+    page.refusal.store(refusal.map_or(0, Errno::raw), Relaxed);
+    page.turn.store(RUNNING, Release);
+    sys::futex_wake(&page.turn);
+}
 
-    /// Answers the parked call with an error; it never happens.
-    pub(super) fn refuse(&self, parked: Parked, errno: Errno) -> Result<(), KernelError> {
-        self.respond(parked, -errno.raw(), 0)
+/// The server's side: parks before a call, and gives the negated errno with which the harness refuses it, or 0.
+///
+/// It runs in the server's process, and keeps to what may run there.
+pub(super) fn park(page: &Page, parked: Parked) -> libc::c_long {
+    // SAFETY: the harness sleeps while the server runs, and so does not read.
+    unsafe { *page.parked.get() = parked };
+    page.turn.store(PARKED, Release);
+    sys::futex_wake(&page.turn);
+    while page.turn.load(Acquire) == PARKED {
+        sys::futex_wait(&page.turn, PARKED, Duration::MAX);
     }
-
-    fn respond(&self, parked: Parked, error: i32, flags: u32) -> Result<(), KernelError> {
-        let response = libc::seccomp_notif_resp { id: parked.id, val: 0, error, flags };
-        // SAFETY: the request reads one struct of the size that is in it.
-        let result = unsafe { libc::ioctl(self.notify.as_raw_fd(), NOTIF_SEND as _, &raw const response) };
-        match check(result.into()) {
-            // Killed from outside while parked: what waits for its next call sees the end.
-            Ok(_) | Err(Errno::ENOENT) => Ok(()),
-            Err(errno) => Err(KernelError::call("answer the server's call", "SECCOMP_IOCTL_NOTIF_SEND")(errno)),
-        }
-    }
+    -libc::c_long::from(page.refusal.load(Relaxed))
 }

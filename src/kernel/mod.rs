@@ -148,7 +148,8 @@ impl Kernel {
             self.arenas.push(server.end());
         }
         for mut connection in self.run.connections.drain(..) {
-            // Whatever is left of it goes at once, rather than into TIME_WAIT.
+            // Whatever is left of it goes at once, rather than into TIME_WAIT; of one that vanished, the server's side too.
+            connection.client.reappear(address)?;
             connection.client.close(true)?;
             self.leftovers.add((address, connection.client.address), &mut self.netstat)?;
         }
@@ -167,7 +168,7 @@ impl Kernel {
                 let ready = sys::poll([fd.as_fd()], Duration::ZERO);
                 ready.map(|[ready]| ready != 0).map_err(KernelError::call("look at the server's socket", "poll"))
             }
-            (Call::Send, Some(c)) if u64::from(c.to_client) + parked.len > u64::from(WINDOW) => {
+            (Call::Send, Some(c)) if c.to_client + parked.len > WINDOW => {
                 let fd = server.duplicate(parked.fd)?;
                 let open = sys::may_send(fd.as_fd());
                 open.map(|open| !open).map_err(KernelError::call("look at the server's socket", "getsockopt TCP_INFO"))
@@ -230,7 +231,7 @@ impl Kernel {
 }
 
 impl Connection {
-    fn act(&mut self, action: &Action) -> Result<Reply, KernelError> {
+    fn act(&mut self, action: &Action, server: SocketAddrV4) -> Result<Reply, KernelError> {
         if *action == Action::Connect {
             return Ok(Reply::Nothing(Reason::AlreadyConnected));
         }
@@ -263,7 +264,7 @@ impl Connection {
                 self.to_client = 0;
                 self.client.close(*action == Action::Rst)
             }
-            Action::Vanish => self.client.vanish(),
+            Action::Vanish => self.client.vanish(server),
             Action::Connect => Ok(Reply::Nothing(Reason::AlreadyConnected)),
         }
     }
@@ -304,13 +305,14 @@ impl World for Kernel {
     }
 
     fn act(&mut self, client: Client, action: &Action) -> Result<Reply, KernelError> {
+        let server = self.server()?.address();
         if let Some(connection) = self.run.connections.iter_mut().find(|c| c.client.name == client) {
-            return connection.act(action);
+            return connection.act(action, server);
         }
         if *action != Action::Connect {
             return Ok(Reply::Nothing(Reason::NotConnected));
         }
-        let client = ClientSocket::connect(client, self.server()?.address())?;
+        let client = ClientSocket::connect(client, server)?;
         self.run.connections.push(Connection { client, state: TcpState::Established, to_server: 0, to_client: 0 });
         Ok(Reply::Ok(0))
     }

@@ -8,8 +8,8 @@
 //!   then send nothing.
 //! - *Locks.* The child runs no code that could want one ([`child`](super::child)).
 //!
-//! It is a process all the same: its own pid, its own signal dispositions, mask and pending set, its own descriptors (after the
-//! filter is in place), and its death is its own. It sends no signal when it ends (the host's SIGCHLD is the host's); its
+//! It is a process all the same: its own pid, its own signal dispositions, mask and pending set, its own descriptors (from its
+//! third call on), and its death is its own. It sends no signal when it ends (the host's SIGCHLD is the host's); its
 //! pidfd tells.
 //!
 //! All signals are blocked around the clone, so that no handler of the host ever runs on a server's stack.
@@ -17,7 +17,7 @@
 use super::arena::{Arena, Page};
 use super::child;
 use super::error::KernelError;
-use super::gate::{CALL_BOUND, Gate, Next, Parked};
+use super::gate::{self, CALL_BOUND, Next, Parked};
 use super::sys::{self, last_error};
 use super::table::{self, Copying};
 use crate::scenario::Errno;
@@ -25,7 +25,6 @@ use crate::server::{Policy, Setup};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::time::Instant;
 
 /// A server's process. Dropped, it is killed and reaped.
 #[derive(Debug)]
@@ -50,7 +49,6 @@ impl Drop for Process {
 pub(super) struct Server {
     // In this order: the process goes before the memory it runs in.
     process: Process,
-    gate: Gate,
     arena: Arena,
     pub(super) setup: Setup,
     port: u16,
@@ -65,11 +63,9 @@ impl Server {
         table::fill().map_err(KernelError::call("start a server", "eventfd"))?;
         let copying = Copying::new();
         let mut process = clone(&arena).map_err(KernelError::call("start a server", "clone"))?;
-        let notify = wait_for_filter(arena.page())?;
+        let next = gate::next(arena.page(), &process.pidfd)?;
         drop(copying);
-        // SAFETY: the filter has just made this descriptor in the table that the two still shared, and nobody else knows it.
-        let gate = Gate::new(unsafe { OwnedFd::from_raw_fd(notify) });
-        let parked = match gate.next(&process.pidfd)? {
+        let parked = match next {
             Next::Parked(parked) => parked,
             Next::Late => return Err(KernelError::Late { doing: "start a server", bound: CALL_BOUND }),
             Next::Ended(_) => {
@@ -79,7 +75,7 @@ impl Server {
         };
         status(process.pid)?.verify(setup.policy)?;
         let port = arena.page().port.load(Relaxed) as u16;
-        Ok(Server { process, gate, arena, setup: setup.clone(), port, parked })
+        Ok(Server { process, arena, setup: setup.clone(), port, parked })
     }
 
     /// The address it listens on.
@@ -101,11 +97,8 @@ impl Server {
 
     /// Lets the parked call happen, or refuses it with an error, and waits for the next call or the end.
     pub(super) fn go(&mut self, refusal: Option<Errno>) -> Result<Next, KernelError> {
-        match refusal {
-            None => self.gate.admit(self.parked)?,
-            Some(errno) => self.gate.refuse(self.parked, errno)?,
-        }
-        let next = self.gate.next(&self.process.pidfd)?;
+        gate::answer(self.page(), refusal);
+        let next = gate::next(self.page(), &self.process.pidfd)?;
         match next {
             Next::Parked(parked) => self.parked = parked,
             Next::Ended(_) => self.process.reaped = true,
@@ -140,14 +133,16 @@ impl Server {
 
 /// Clones the calling thread into `arena`.
 fn clone(arena: &Arena) -> Result<Process, Errno> {
-    let flags = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::CLONE_SETTLS;
+    let flags =
+        libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::CLONE_SETTLS | libc::CLONE_CHILD_CLEARTID;
     let mut pidfd = -1;
     let blocked = SignalsBlocked::new();
     // SAFETY: the child's stack, thread-locals and page lie in the arena, which outlives it (`Process` is dropped first);
     // what it runs keeps to what the head of `child` says. The kernel writes the new descriptor before clone returns.
     let pid = unsafe {
         let top = arena.stack_top();
-        libc::clone(child::main, top, flags, arena.argument(), &raw mut pidfd, arena.thread_pointer(), no_tid())
+        let turn = arena.page().turn.as_ptr();
+        libc::clone(child::main, top, flags, arena.argument(), &raw mut pidfd, arena.thread_pointer(), turn)
     };
     let failed = last_error();
     drop(blocked);
@@ -156,10 +151,6 @@ fn clone(arena: &Arena) -> Result<Process, Errno> {
     }
     // SAFETY: made by the kernel for us.
     Ok(Process { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) }, reaped: false })
-}
-
-fn no_tid() -> *mut libc::c_void {
-    std::ptr::null_mut()
 }
 
 /// Blocks all signals of the calling thread until it is dropped.
@@ -182,24 +173,6 @@ impl SignalsBlocked {
 impl Drop for SignalsBlocked {
     fn drop(&mut self) {
         let _ = self.0.thread_set_mask();
-    }
-}
-
-/// Waits until the server has its filter and a table of its own, and gives the descriptor of the notifications.
-fn wait_for_filter(page: &Page) -> Result<i32, KernelError> {
-    let deadline = Instant::now() + CALL_BOUND;
-    while page.ready.load(Acquire) == 0 {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(KernelError::Late { doing: "start a server", bound: CALL_BOUND });
-        }
-        let left = libc::timespec { tv_sec: left.as_secs() as _, tv_nsec: left.subsec_nanos() as _ };
-        // SAFETY: the address is of a live u32, the timeout of a live timespec. Whatever it returns, the flag decides.
-        unsafe { libc::syscall(libc::SYS_futex, page.ready.as_ptr(), libc::FUTEX_WAIT, 0, &raw const left) };
-    }
-    match (page.notify.load(Relaxed), page.failed.load(Acquire)) {
-        (notify, 0) => Ok(notify),
-        _ => Err(failure(page)),
     }
 }
 

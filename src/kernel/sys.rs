@@ -1,7 +1,9 @@
 //! The system calls that neither nix nor socket2 has, as thin functions.
 
 use crate::scenario::Errno;
+use std::net::SocketAddrV4;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 /// The error of the call that just failed.
@@ -88,9 +90,14 @@ pub(super) fn poll_for<const N: usize>(
 
 /// Sets an integer option of a socket.
 pub(super) fn set_option(fd: BorrowedFd<'_>, level: i32, option: i32, value: i32) -> Result<(), Errno> {
-    let len = size_of::<i32>() as libc::socklen_t;
-    // SAFETY: the option's value is an int, and `len` is its size.
-    let result = unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const value).cast(), len) };
+    set_value(fd, level, option, &value)
+}
+
+/// Sets an option whose value is a plain struct that the kernel copies before the call returns.
+fn set_value<T>(fd: BorrowedFd<'_>, level: i32, option: i32, value: &T) -> Result<(), Errno> {
+    let len = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the value is live and `len` is its size.
+    let result = unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, std::ptr::from_ref(value).cast(), len) };
     check(result.into()).map(drop)
 }
 
@@ -116,14 +123,64 @@ pub(super) fn unsent(fd: BorrowedFd<'_>) -> Result<i32, Errno> {
     check(result.into()).map(|_| bytes)
 }
 
+/// Waits until the word is no longer `value`, somebody wakes, a signal comes, or the bound has passed: whichever it was, the
+/// word says what there is to know. It may be called in a server's process.
+pub(super) fn futex_wait(word: &AtomicU32, value: u32, bound: Duration) {
+    let timeout = libc::timespec { tv_sec: bound.as_secs() as libc::time_t, tv_nsec: bound.subsec_nanos().into() };
+    let timeout = if bound == Duration::MAX { std::ptr::null() } else { &raw const timeout };
+    // SAFETY: the address is of a live u32, the timeout null or of a live timespec.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, timeout) };
+}
+
+/// Wakes whoever waits for the word. It may be called in a server's process.
+pub(super) fn futex_wake(word: &AtomicU32) {
+    // SAFETY: the address is of a live u32.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
+}
+
+/// `struct tcp_md5sig` of `linux/tcp.h`.
+#[repr(C)]
+struct Md5Signature {
+    peer: libc::sockaddr_storage,
+    flags: u8,
+    prefix: u8,
+    key_len: u16,
+    interface: i32,
+    key: [u8; 80],
+}
+
+/// Cuts a connected socket off from its peer at `peer`, or no longer does.
+///
+/// From then on it signs its segments and drops, unseen and unanswered, any that is not signed; the peer, which knows of no
+/// key, does the same with those that are. Nothing gets through in either direction, whatever the kernel sends on the socket's
+/// behalf. Where the kernel does not have it, a filter that drops all that arrives does the half that matters.
+pub(super) fn cut_off(fd: BorrowedFd<'_>, peer: SocketAddrV4, cut: bool) -> Result<(), Errno> {
+    match md5_sign(fd, peer, cut) {
+        Err(Errno::ENOPROTOOPT) if cut => drop_all(fd),
+        Err(Errno::ENOPROTOOPT) => Ok(()),
+        other => other,
+    }
+}
+
+/// Signs what goes to `peer` and demands signatures from it (TCP_MD5SIG, RFC 2385), or no longer does.
+pub(super) fn md5_sign(fd: BorrowedFd<'_>, peer: SocketAddrV4, sign: bool) -> Result<(), Errno> {
+    // SAFETY: all zeros is a valid value of each field.
+    let mut signature: Md5Signature = unsafe { std::mem::zeroed() };
+    let address = (&raw mut signature.peer).cast::<libc::sockaddr_in>();
+    // SAFETY: a sockaddr_storage has room for any address, and is aligned for it.
+    unsafe {
+        (*address).sin_family = libc::AF_INET as u16;
+        (*address).sin_port = peer.port().to_be();
+        (*address).sin_addr.s_addr = u32::from(*peer.ip()).to_be();
+    }
+    // A key of no length is one to forget.
+    signature.key_len = sign.into();
+    set_value(fd, libc::IPPROTO_TCP, libc::TCP_MD5SIG, &signature)
+}
+
 /// Has a socket drop all that arrives, by a classic BPF filter that accepts no byte.
-pub(super) fn drop_all(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+fn drop_all(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut nothing = libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
     let program = libc::sock_fprog { len: 1, filter: &raw mut nothing };
-    let len = size_of::<libc::sock_fprog>() as libc::socklen_t;
-    // SAFETY: `program` names one instruction, and the kernel copies it before the call returns.
-    let result = unsafe {
-        libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, (&raw const program).cast(), len)
-    };
-    check(result.into()).map(drop)
+    set_value(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
 }

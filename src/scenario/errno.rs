@@ -37,6 +37,7 @@ errnos! {
     ENOSYS "function not implemented"
     EPROTO "protocol error"
     ENOTSOCK "not a socket"
+    ENOPROTOOPT "no such option"
     EADDRNOTAVAIL "address not available"
     ENETDOWN "network is down"
     ECONNABORTED "connection aborted"
