@@ -24,6 +24,6 @@ Exit codes:
   0    everything held
   1    a finding: a death or another failure found by hunt, a disagreement, a case not as expected
   2    wrong usage, or input that cannot be read or is not what it should be
-  3    the machine cannot: no kernel world here (see `brokenpipe doctor`), or output that cannot be written
+  3    the machine cannot: no kernel world (see `brokenpipe doctor`), or output not written
   4    nothing ran: there was no scenario or case to play
   130  interrupted";

@@ -94,12 +94,12 @@ pub(super) fn say(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Off a terminal, messages are not broken into lines, so that they can be searched for.
-pub(super) fn plain_unless_terminal() {
-    if !io::stderr().is_terminal() {
-        // It fails only if it is set a second time.
-        let _ = miette::set_hook(Box::new(|_| Box::new(MietteHandlerOpts::new().wrap_lines(false).build())));
-    }
+/// How failures are shown: off a terminal, messages are not broken into lines, so that they can be searched for.
+pub(super) fn set_style() {
+    let wrap = io::stderr().is_terminal();
+    let style = move || MietteHandlerOpts::new().wrap_lines(wrap).without_cause_chain().build();
+    // It fails only if it is set a second time.
+    let _ = miette::set_hook(Box::new(move |_| Box::new(style())));
 }
 
 /// Text that is not what it should be: where it comes from, the text, and the error.
@@ -131,7 +131,7 @@ impl From<BadText> for Failure {
 impl fmt::Display for BadText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ParseError { line, column, problem, .. } = &self.error;
-        write!(f, "{}, line {line}, column {column}: {}", self.source.name, printable(problem))
+        write!(f, "{}, line {line}, column {column}: {}", self.source.name, shortened(printable(problem)))
     }
 }
 
@@ -220,4 +220,17 @@ fn printable(text: &str) -> String {
         _ => c,
     };
     text.chars().map(replace).collect()
+}
+
+/// Longest problem that is shown whole, in characters: it quotes the faulty word, which may be a whole file.
+const LONGEST: usize = 200;
+
+/// The text, without its middle if it is long.
+fn shortened(text: String) -> String {
+    let count = text.chars().count();
+    if count <= LONGEST {
+        return text;
+    }
+    let part = |skip, take| text.chars().skip(skip).take(take).collect::<String>();
+    format!("{}…{}", part(0, LONGEST / 2), part(count - LONGEST / 2, LONGEST / 2))
 }

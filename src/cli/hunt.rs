@@ -35,7 +35,7 @@ pub(super) struct Hunt {
     #[arg(long, value_name = "N", default_value_t = 100_000, conflicts_with = "seconds")]
     cases: u64,
     /// Give up after this time, and not after a number of scenarios
-    #[arg(long, value_name = "S", value_parser = seconds)]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = seconds)]
     seconds: Option<Duration>,
     /// Which random scenarios to play
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -80,25 +80,26 @@ impl Hunt {
         shared.bar.finish_and_clear();
         let found = found?;
         let played = shared.played.into_inner();
-        let tally =
-            |took: Duration| format!("played {played} scenarios in {:.2} s (seed {})", took.as_secs_f64(), self.seed);
+        let tally = || {
+            let took = start.elapsed().as_secs_f64();
+            format!("played {played} {} in {took:.2} s", if played == 1 { "scenario" } else { "scenarios" })
+        };
+        let seed = self.seed;
         if let Some(found) = found {
-            let number = found.number;
             let finding = reduce(&mut Kernel::new()?, found.finding)?;
             self.report(&finding, out)?;
-            writeln!(out, "found:  scenario {number} of seed {}; {}", self.seed, tally(start.elapsed()))?;
+            writeln!(out, "found:  scenario {} of seed {seed}; {}", found.number, tally())?;
             return Ok(Exit::FINDING);
         }
-        let tally = tally(start.elapsed());
         if interrupt.asked() {
-            say(format_args!("interrupted: {tally}, and all of them held"));
+            say(format_args!("interrupted: {} of seed {seed}, and all of them held", tally()));
             return Ok(Exit::INTERRUPTED);
         }
         if played == 0 {
-            say(format_args!("nothing ran: {tally}"));
+            say(format_args!("nothing ran: {} of seed {seed}", tally()));
             return Ok(Exit::NOTHING_RAN);
         }
-        writeln!(out, "nothing found: {tally}, and all of them held")?;
+        writeln!(out, "nothing found: {} of seed {seed}, and all of them held", tally())?;
         Ok(Exit::HELD)
     }
 

@@ -70,7 +70,7 @@ type Out = BufWriter<StdoutLock<'static>>;
 /// success, and a quiet one. It is told apart here, once for all commands. (That this program of all programs has to take care of
 /// its SIGPIPE is no joke of ours.)
 pub(crate) fn main() -> ExitCode {
-    failure::plain_unless_terminal();
+    failure::set_style();
     let result = match Cli::try_parse() {
         Ok(cli) => cli.run(),
         // Help and version are such errors too, with a code of 0. clap writes them where they belong.

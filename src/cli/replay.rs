@@ -112,7 +112,8 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
 impl std::fmt::Display for Count {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Count { held, failed, unreadable } = self;
-        write!(f, "{} cases: {held} ok, {failed} failed", held + failed + unreadable)?;
+        let all = held + failed + unreadable;
+        write!(f, "{all} {}: {held} ok, {failed} failed", if all == 1 { "case" } else { "cases" })?;
         if *unreadable > 0 { write!(f, ", {unreadable} unreadable") } else { Ok(()) }
     }
 }
