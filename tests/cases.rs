@@ -68,33 +68,42 @@ fn holds(case: &Case) -> Result<(), Failed> {
     }
 }
 
-/// Tests of the runner itself: what must fail does.
+/// Tests of the runner itself: what must fail does, and for the reason that was planted.
 fn of_the_runner() -> Vec<Trial> {
-    const DEATH: &str = "brokenpipe case 1\nprogram: greeter\nexpect: EXPECT\n\nhold; a connect; a fin; a rst; go";
-    let with = |expect: &str| holds(&DEATH.replace("EXPECT", expect).parse()?);
-    let runner = |name: &str, test: fn(&dyn Fn(&str) -> Result<(), Failed>) -> Result<(), Failed>| {
-        Trial::test(format!("runner-{name}"), move || test(&with))
-    };
-    vec![
-        runner("passes-what-is-expected-rightly", |with| with("killed by SIGPIPE at 4; send a EPIPE SIGPIPE")),
-        runner("fails-a-wrong-outcome", |with| must_fail(with("survived"))),
-        runner("fails-a-wrong-place", |with| must_fail(with("killed by SIGPIPE at 3"))),
-        runner("fails-a-call-that-never-came", |with| must_fail(with("killed by SIGPIPE at 4; send a ECONNRESET"))),
-        runner("fails-calls-in-another-order", |with| {
-            must_fail(with("killed by SIGPIPE at 4; send a EPIPE SIGPIPE; accept a"))
+    const WRONG: [(&str, &str, &str); 4] = [
+        ("a-wrong-outcome", "survived", "expected: survived\n     got: killed by SIGPIPE at 4"),
+        (
+            "a-wrong-place",
+            "killed by SIGPIPE at 3",
+            "expected: killed by SIGPIPE at 3\n     got: killed by SIGPIPE at 4",
+        ),
+        ("a-call-that-never-came", "killed by SIGPIPE at 4; send a ECONNRESET", "missing: send a ECONNRESET"),
+        ("calls-in-another-order", "killed by SIGPIPE at 4; send a EPIPE SIGPIPE; accept a", "missing: accept a"),
+    ];
+    let wrong = WRONG.map(|(what, expect, why)| fails(what, why, move || holds(&death(expect).parse()?)));
+    let mut trials = vec![
+        Trial::test("runner-passes-what-is-as-expected", || {
+            holds(&death("killed by SIGPIPE at 4; accept a; send a EPIPE SIGPIPE").parse()?)
         }),
-        Trial::test("runner-fails-where-there-is-no-case", || must_fail(there_are(0))),
-        Trial::test("runner-fails-a-file-that-is-no-case", || must_fail(replay(Path::new(file!())))),
-        Trial::test("runner-fails-a-case-that-is-not-there", || must_fail(replay(Path::new("none.case")))),
-        Trial::test("runner-fails-a-case-that-does-not-parse", || {
-            must_fail(DEATH.parse::<Case>().map(drop).map_err(Failed::from))
-        }),
-    ]
+        fails("a-folder-without-a-case", "nothing has been tested", || there_are(0)),
+        fails("a-file-that-is-not-there", "cannot read none.case", || replay(Path::new("none.case"))),
+        fails("a-file-of-another-ending", "only `.case` files", || replay(Path::new("stray.cases"))),
+        fails("a-file-that-does-not-parse", "line 3, column 19", || holds(&death("killed by SIGPIP at 4").parse()?)),
+    ];
+    trials.extend(wrong);
+    trials
 }
 
-fn must_fail(result: Result<(), Failed>) -> Result<(), Failed> {
-    match result {
-        Ok(()) => Err("it passed".into()),
-        Err(_) => Ok(()),
-    }
+/// The text of a case in which the greeter dies at 4.
+fn death(expect: &str) -> String {
+    format!("brokenpipe case 1\nprogram: greeter\nexpect: {expect}\n\nhold; a connect; a fin; a rst; go")
+}
+
+/// A test that passes if `test` fails with a message in which `why` stands.
+fn fails(what: &str, why: &'static str, test: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
+    Trial::test(format!("runner-fails-{what}"), move || {
+        let failed = test().err().ok_or("it passed")?;
+        let message = failed.message().unwrap_or_default();
+        if message.contains(why) { Ok(()) } else { Err(format!("it failed, but by: {message}").into()) }
+    })
 }
