@@ -10,7 +10,8 @@ use brokenpipe::{
     Finding, Found, Hunted, Kernel, KernelError, MAX_CLIENTS, Random, Setup, Shape, Shard, hunt, judge, reduce, report,
 };
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use std::fmt;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -110,11 +111,16 @@ impl Hunt {
             Some(_) => ProgressBar::no_length(),
         };
         let template = match self.seconds {
-            None => "{elapsed} {wide_bar} {human_pos}/{human_len} scenarios, {per_sec}",
-            Some(_) => "{elapsed} {spinner} {human_pos} scenarios, {per_sec}",
+            None => "{elapsed} {wide_bar} {human_pos}/{human_len} scenarios, {rate}",
+            Some(_) => "{elapsed} {spinner} {human_pos} scenarios, {rate}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+            // indicatif's own rate has four digits after the point.
+            let rate = |state: &ProgressState, to: &mut dyn fmt::Write| {
+                // The bar is for looking at: where it cannot be drawn, it is not.
+                let _ = write!(to, "{:.0}/s", state.per_sec());
+            };
+            bar.set_style(style.with_key("rate", rate));
         }
         Shared {
             lowest: AtomicU64::new(NONE),

@@ -1,10 +1,11 @@
 //! How it ends: closed pipes, full disks, signals; and that nothing is left behind.
 
-use crate::util::{Folder, NOTHING_LEFT, Process, Running, brokenpipe};
+use crate::util::{BOUND, Folder, NOTHING_LEFT, Process, Running, Said, brokenpipe};
 use nix::sys::signal::Signal;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A scenario after which the server is there, and as good as new.
 const CLEAN: &str = "a connect; a close";
@@ -162,4 +163,41 @@ fn ctrl_c_ends_a_hunt_with_a_clear_word_and_leaves_nothing() {
     assert_eq!(said.out, "");
     all_end(&servers);
     assert!(dir.names().is_empty(), "{:?}", dir.names());
+}
+
+#[test]
+fn a_second_ctrl_c_ends_it_at_once_whatever_it_is_blocked_in() {
+    let command = &mut brokenpipe();
+    let list = ["enumerate", "--events", "6"].map(str::to_owned);
+    let listed = brokenpipe().args(list).output().expect("the binary runs").stdout;
+    let dir = Folder::new();
+    fs::write(dir.path().join("list"), listed).expect("a scratch file");
+    let stdin = File::open(dir.path().join("list")).expect("the list");
+    let running = Running::start(command.args(["run", "-"]).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::null()));
+    let servers = running.servers(1);
+    // Nobody reads what it writes: soon it waits for that in `write`, where the first Ctrl-C is not seen.
+    running.wait_for_call(libc::SYS_write);
+    let process = Process::open(running.child.id()).expect("it runs");
+    let start = Instant::now();
+    // Two signals at once may arrive as one, so there is one more for as long as it takes.
+    while !process.ends_within(Duration::ZERO) {
+        assert!(start.elapsed() < BOUND, "it still runs after {BOUND:?}");
+        running.signal(Signal::SIGINT);
+    }
+    running.end().code(130);
+    all_end(&servers);
+}
+
+#[test]
+fn a_machine_that_cannot_play_has_a_code_of_its_own_and_a_word_on_what_to_do() {
+    let few_files = |args: &[&str]| {
+        let script = "ulimit -n 10 && exec \"$0\" \"$@\"";
+        let mut command = Command::new("sh");
+        let output = command.args(["-c", script, env!("CARGO_BIN_EXE_brokenpipe")]).args(args).output();
+        Said::of(output.expect("a shell"))
+    };
+    few_files(&["run", CLEAN]).code(3).err("too many open files").err("`brokenpipe doctor`");
+    few_files(&["hunt"]).code(3).err("too many open files").err("`brokenpipe doctor`");
+    few_files(&["doctor"]).code(3).out("missing  a gated server (needed): ").out("remedy: ");
+    few_files(&["run", "--world", "model", CLEAN]).code(0);
 }

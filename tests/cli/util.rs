@@ -172,6 +172,16 @@ impl Running {
         }
     }
 
+    /// Waits until its main thread is in this system call.
+    pub(crate) fn wait_for_call(&self, call: libc::c_long) {
+        let path = format!("/proc/{}/syscall", self.child.id());
+        let start = Instant::now();
+        while !fs::read_to_string(&path).expect("it runs").starts_with(&format!("{call} ")) {
+            assert!(start.elapsed() < BOUND, "not in system call {call} after {BOUND:?}");
+            std::thread::yield_now();
+        }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id() as i32), signal).expect("it is there to be signalled");
     }
