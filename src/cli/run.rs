@@ -14,9 +14,11 @@ use std::io::{self, Write};
 
 /// Play scenarios, and show what happened
 ///
-/// A scenario is events joined by `;`, such as 'a connect; b connect; b fin; b rst; a close'. With `-`, scenarios are read from standard
-/// input, one a line, and each is answered by one JSON object a line, in the same order and as soon as it is played. Empty lines and
-/// comments are passed over.
+/// A scenario is events joined by `;`, such as 'a connect; b connect; b fin; b rst; a close'. With `-`, scenarios are
+/// read from standard input, one a line, and each is answered by one JSON object a line, in the same order and as soon
+/// as it is played. Empty lines and comments are passed over.
+///
+/// That a server dies is what was asked about, and no failure: the exit code is 1 only if the worlds disagree.
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// Where to play

@@ -181,7 +181,8 @@ impl Running {
         Running { child: command.process_group(0).spawn().expect("the binary runs") }
     }
 
-    /// Its group, as soon as there is a server in it. Servers come and go; how many there are at a time is not to be seen from here.
+    /// Its group, as soon as there is a server in it. Servers come and go; how many there are at a time is not to be
+    /// seen from here.
     pub(crate) fn with_server(&self) -> Group {
         let own = self.child.id();
         let start = Instant::now();
