@@ -36,11 +36,13 @@
 //! - *Verdicts* read traces: [`judge`] makes a [`Finding`], [`compare`] says where two traces first differ.
 //! - *Search* looks for scenarios that fail and makes them small: [`Random`], [`hunt`], [`reduce`].
 //! - *Cases* are files that a failure is kept in: [`Case`].
+//! - *Inputs* are what a fuzzer plays and keeps, as bytes: [`Input`].
 //! - *Reports* are for people and programs: [`report`].
 #![deny(unsafe_code)]
 
 mod case;
 mod check;
+mod input;
 mod kernel;
 mod model;
 mod play;
@@ -53,6 +55,7 @@ mod verdict;
 
 pub use case::{Case, CaseError, Expect, Mismatch};
 pub use check::{CheckError, check};
+pub use input::Input;
 pub use kernel::{Kernel, KernelError, Requirement, requirements};
 pub use model::Model;
 pub use play::{Ending, Stepped, World, play};
