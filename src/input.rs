@@ -1,8 +1,11 @@
 //! What a fuzzer plays: a server and a scenario, as bytes.
 
 use crate::case::Case;
+use crate::model::Model;
+use crate::play::{certain, play};
 use crate::scenario::Scenario;
 use crate::server::Setup;
+use crate::trace::Trace;
 
 /// One input of the fuzz targets: the bytes of a [`Setup`], then those of a [`Scenario`]. A file of their corpus holds one, and so
 /// does an artifact.
@@ -55,6 +58,14 @@ impl Input {
         // Only a payload can hold a quote.
         let scenario = self.scenario.to_string().replace('\'', r"'\''");
         format!("brokenpipe run --program '{program}' --policy {policy} '{scenario}'")
+    }
+
+    /// The case that holds it to what comes of it in the model.
+    pub fn case(&self, cause: impl Into<String>) -> Case {
+        let Input { setup, scenario } = self;
+        let mut trace = Trace::default();
+        certain(play(&mut Model::default(), setup, scenario, &mut trace));
+        Case::of(scenario, setup, &trace, cause)
     }
 }
 

@@ -36,7 +36,7 @@
 //! - *Verdicts* read traces: [`judge`] makes a [`Finding`], [`compare`] says where two traces first differ.
 //! - *Search* looks for scenarios that fail and makes them small: [`Random`], [`hunt`], [`reduce`].
 //! - *Cases* are files that a failure is kept in: [`Case`].
-//! - *Inputs* are what a fuzzer plays and keeps, as bytes: [`Input`].
+//! - *Inputs* are what a fuzzer plays and keeps, as bytes: [`Input`]. What it found is sorted by [`triage`] and [`Group`].
 //! - *Reports* are for people and programs: [`report`].
 #![deny(unsafe_code)]
 
@@ -51,6 +51,7 @@ mod scenario;
 mod search;
 mod server;
 mod trace;
+mod triage;
 mod verdict;
 
 pub use case::{Case, CaseError, Expect, Mismatch};
@@ -68,4 +69,5 @@ pub use scenario::{
 pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, minimise, minimise_death, reduce};
 pub use server::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
 pub use trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Step, Survivor, TcpState, Trace, WINDOW};
+pub use triage::{Group, Signature, Triage, triage};
 pub use verdict::{Difference, Finding, Kind, What, compare, compare_policies, compare_runs, judge};
