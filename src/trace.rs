@@ -272,7 +272,8 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind())?;
         match self {
-            Outcome::Survived(_) => return Ok(()),
+            Outcome::Survived(Survivor { waits_on: None, .. }) => return Ok(()),
+            Outcome::Survived(Survivor { waits_on: Some(client), .. }) => return write!(f, " waiting on {client}"),
             Outcome::Killed { signal, .. } => write!(f, " by {signal}")?,
             Outcome::Exited { code, .. } => write!(f, " with {code}")?,
             Outcome::Stuck { .. } => {}

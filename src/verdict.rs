@@ -300,7 +300,6 @@ fn sockets(states: &[(Client, TcpState)]) -> String {
 pub(crate) fn outcome_words(outcome: Outcome) -> String {
     let mut words = vec![outcome.to_string()];
     if let Outcome::Survived(survivor) = outcome {
-        words.extend(survivor.waits_on.map(|client| format!("waiting on {client}")));
         words.extend(left_words(survivor));
     }
     words.join(", ")

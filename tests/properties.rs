@@ -2,7 +2,10 @@
 //!
 //! proptest's own seeds are kept in `proptest-regressions/`, one file a property.
 
-use brokenpipe::{Kernel, Model, Op, Policy, Program, Scenario, Setup, Trace, play, strategy};
+use brokenpipe::{
+    At, Death, Kernel, Model, Op, Outcome, Policy, Program, Scenario, Setup, Signal, Trace, compare_policies,
+    compare_runs, judge, minimise_death, play, strategy,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
 
@@ -86,5 +89,140 @@ proptest! {
     ) {
         let setup = Setup::new(program, policy);
         prop_assert_eq!(on_kernel(&setup, &scenario), on_model(&setup, &scenario));
+    }
+}
+
+proptest! {
+    #![proptest_config(config!(5_000, "handled-policies-survive.txt"))]
+    #[test]
+    fn under_a_handled_policy_every_server_survives_everything(
+        program in programs(),
+        policy in proptest::sample::select(&Policy::HANDLED[..]),
+        scenario in strategy::scenarios(0..=24, 4),
+    ) {
+        let trace = on_kernel(&Setup::new(program, policy), &scenario);
+        prop_assert_eq!(trace.outcome().kind(), "survived");
+    }
+}
+
+proptest! {
+    #![proptest_config(config!(5_000, "default-dies-of-sigpipe-alone.txt"))]
+    #[test]
+    fn under_default_a_server_survives_or_dies_of_sigpipe_in_a_send_where_predicted(
+        program in presets(),
+        scenario in strategy::scenarios(0..=24, 4),
+    ) {
+        let setup = Setup::new(program, Policy::Default);
+        let trace = on_kernel(&setup, &scenario);
+        match trace.outcome() {
+            Outcome::Survived(_) => {}
+            Outcome::Killed { signal: Signal::SIGPIPE, .. } => {
+                let last = trace.calls().last().copied();
+                prop_assert!(last.is_some_and(|called| called.sigpipe), "{last:?}");
+            }
+            other => prop_assert!(false, "{other}"),
+        }
+        prop_assert_eq!(trace.outcome(), on_model(&setup, &scenario).outcome());
+    }
+}
+
+proptest! {
+    #![proptest_config(config!(2_000, "policies-differ-in-nothing-else.txt"))]
+    #[test]
+    fn up_to_the_first_broken_send_all_five_policies_have_the_same_trace(
+        program in presets(),
+        scenario in strategy::scenarios(0..=24, 4),
+    ) {
+        let traces = Policy::ALL.map(|policy| (policy, on_kernel(&Setup::new(program.clone(), policy), &scenario)));
+        let difference = compare_policies(&traces.each_ref().map(|(policy, trace)| (*policy, trace)));
+        prop_assert!(difference.is_none(), "{}", difference.map(|d| d.to_string()).unwrap_or_default());
+    }
+}
+
+proptest! {
+    #![proptest_config(config!(5_000, "hygiene.txt"))]
+    #[test]
+    fn a_survivor_is_back_at_accept_and_clean_or_waits_on_a_client_that_vanished(
+        program in presets(),
+        policy in policies(),
+        scenario in strategy::scenarios(0..=24, 4),
+    ) {
+        let trace = on_kernel(&Setup::new(program, policy), &scenario);
+        if let Outcome::Survived(survivor) = trace.outcome() {
+            match survivor.waits_on {
+                None => prop_assert!(survivor.hygiene.is_some_and(|h| h.is_clean()), "{survivor:?}"),
+                Some(client) => {
+                    let vanish = format!("{client} vanish");
+                    prop_assert!(scenario.events().iter().any(|event| event.to_string() == vanish), "waits on {client}");
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config!(2_000, "determinism.txt"))]
+    #[test]
+    fn twice_the_same_scenario_is_twice_the_same_trace_in_a_warm_server_and_in_a_fresh_one(
+        program in presets(),
+        policy in policies(),
+        scenario in strategy::scenarios(0..=24, 4),
+    ) {
+        let setup = Setup::new(program, policy);
+        let (first, again) = (on_kernel(&setup, &scenario), on_kernel(&setup, &scenario));
+        prop_assert_eq!(compare_runs(&first, &again), None);
+        let mut fresh = Trace::default();
+        play(&mut Kernel::fresh().expect("the kernel world"), &setup, &scenario, &mut fresh).expect("the kernel world");
+        prop_assert_eq!(compare_runs(&first, &fresh), None);
+    }
+}
+
+proptest! {
+    #![proptest_config(config!(5_000, "totality.txt"))]
+    #[test]
+    fn any_bytes_are_a_setup_and_a_scenario_which_print_and_parse_and_encode_to_themselves(
+        bytes in proptest::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let (setup, rest) = Setup::decode(&bytes);
+        let scenario = Scenario::decode(rest);
+        prop_assert_eq!(scenario.to_string().parse(), Ok(scenario.clone()));
+        prop_assert_eq!(format!("{scenario:?}").replace("; ", "\n").parse(), Ok(scenario.clone()));
+        prop_assert_eq!(setup.program.to_string().parse(), Ok(setup.program.clone()));
+        prop_assert_eq!(setup.policy.name().parse(), Ok(setup.policy));
+        let encoded = setup.encode();
+        prop_assert_eq!(Setup::decode(&encoded), (setup.clone(), &[][..]));
+        let encoded = Scenario::decode(&scenario.encode());
+        prop_assert_eq!(encoded.encode(), scenario.encode());
+        on_model(&setup, &scenario);
+    }
+}
+
+proptest! {
+    #![proptest_config(config!(300, "minimality.txt"))]
+    #[test]
+    fn a_minimised_death_is_by_its_last_event_and_not_without_any_one_of_them(
+        program in presets(),
+        scenario in strategy::scenarios(6..=24, 4),
+    ) {
+        let setup = Setup::new(program, Policy::Default);
+        let killed = on_kernel(&setup, &scenario);
+        let small = minimise_death(&scenario, &setup, |s, trace| {
+            trace.clone_from(&on_kernel(&setup, s));
+            Ok::<(), std::convert::Infallible>(())
+        });
+        let Ok(small) = small;
+        prop_assert_eq!(small.is_some(), Death::of(&killed).is_some());
+        let Some(small) = small else { return Ok(()) };
+        let events = small.events();
+        let trace = on_kernel(&setup, &small);
+        prop_assert_eq!(trace.outcome().at(), Some(At::Event(events.len() - 1)));
+        prop_assert!(judge(&small, &setup, &trace, &on_model(&setup, &small)).is_some());
+        for left_out in 0..events.len() {
+            let mut fewer = events.to_vec();
+            fewer.remove(left_out);
+            let fewer = Scenario::new(fewer).expect("no more clients than before");
+            let at = on_kernel(&setup, &fewer).outcome().at();
+            prop_assert!(!matches!(at, Some(At::Event(_))), "{small}: still dies without event {left_out}");
+        }
     }
 }

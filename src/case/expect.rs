@@ -11,7 +11,8 @@ use std::str::FromStr;
 /// others between them.
 ///
 /// Its text form is the outcome, then the calls, joined by `; `, each as `Display` gives it:
-/// `killed by SIGPIPE at 4; send b EPIPE SIGPIPE`. Of a survivor only that it survived is expected.
+/// `killed by SIGPIPE at 4; send b EPIPE SIGPIPE`. A survivor is back at `accept`, or `survived waiting on a`; no more is expected of
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expect {
     outcome: Outcome,
@@ -33,7 +34,9 @@ impl Expect {
     /// This outcome, by way of these calls.
     pub fn new(outcome: Outcome, calls: Vec<Called>) -> Expect {
         let outcome = match outcome {
-            Outcome::Survived(_) => Outcome::Survived(Survivor::default()),
+            Outcome::Survived(Survivor { waits_on, .. }) => {
+                Outcome::Survived(Survivor { waits_on, ..Survivor::default() })
+            }
             ended => ended,
         };
         Expect { outcome, calls }
@@ -90,7 +93,8 @@ impl fmt::Display for Mismatch {
 
 impl std::error::Error for Mismatch {}
 
-const OUTCOME: &str = "survived, killed by SIGNAL at WHERE, exited with CODE at WHERE or stuck at WHERE";
+const OUTCOME: &str =
+    "survived, survived waiting on CLIENT, killed by SIGNAL at WHERE, exited with CODE at WHERE or stuck at WHERE";
 const WHERE: &str = "the number of an event from 0, `teardown CLIENT` or `teardown go`";
 
 impl FromStr for Expect {
@@ -115,6 +119,13 @@ impl FromStr for Expect {
 fn outcome(statement: &mut Statement<'_>) -> Result<Outcome, ParseError> {
     let word = statement.word(OUTCOME)?;
     Ok(match word.word {
+        "survived" if statement.more() => {
+            keyword(statement, "waiting")?;
+            keyword(statement, "on")?;
+            let word = statement.word("a client's name")?;
+            let client = word.word.parse().map_err(|e| no_client(&word, e))?;
+            Outcome::Survived(Survivor { waits_on: Some(client), ..Survivor::default() })
+        }
         "survived" => Outcome::Survived(Survivor::default()),
         "killed" => {
             keyword(statement, "by")?;

@@ -1,9 +1,12 @@
 //! Whether this machine can play, found out by doing what playing does.
 
+use super::error::errno;
 use super::sys::{self, check};
 use super::table;
 use super::{Kernel, netstat::Netstat};
 use crate::scenario::Errno;
+use socket2::{Domain, Socket, Type};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
 /// Something that brokenpipe needs of a machine, or would like.
@@ -24,7 +27,7 @@ pub struct Requirement {
 
 /// Looks at all that brokenpipe needs of this machine. Nothing stays behind.
 pub fn requirements() -> Vec<Requirement> {
-    let errno = |e: Errno| format!("{e} ({})", e.text());
+    let words = |e: Errno| format!("{e} ({})", e.text());
     vec![
         Requirement {
             name: "Linux 5.9 or later",
@@ -37,7 +40,7 @@ pub fn requirements() -> Vec<Requirement> {
             name: "pidfd_getfd",
             purpose: "asks whether the parked call could finish",
             needed: true,
-            state: own_descriptor().map(|()| "works".to_owned()).map_err(errno),
+            state: own_descriptor().map(|()| "works".to_owned()).map_err(words),
             remedy: "a seccomp profile that allows pidfd_getfd; kernel.yama.ptrace_scope at most 1, or --cap-add SYS_PTRACE",
         },
         Requirement {
@@ -58,6 +61,13 @@ pub fn requirements() -> Vec<Requirement> {
             remedy: "see what failed above",
         },
         Requirement {
+            name: "TCP_MD5SIG",
+            purpose: "cuts off a client that vanishes; without it a filter on its socket does",
+            needed: false,
+            state: cut_off().map(|()| "works".to_owned()).map_err(words),
+            remedy: "a kernel with CONFIG_TCP_MD5SIG",
+        },
+        Requirement {
             name: "SOCK_DESTROY",
             purpose: "keeps TIME_WAIT from piling up in long runs; without it they pause now and then",
             needed: false,
@@ -71,14 +81,14 @@ pub fn requirements() -> Vec<Requirement> {
             name: "seccomp user notification",
             purpose: "not used yet: a gate for servers that are not programs of brokenpipe's own",
             needed: false,
-            state: seccomp_notification().map_err(errno),
+            state: seccomp_notification().map_err(words),
             remedy: "Linux 5.0 or later, and under a strict profile: --security-opt seccomp=unconfined",
         },
         Requirement {
             name: "user and network namespaces",
             purpose: "not used yet: a network of one's own for any server",
             needed: false,
-            state: namespaces().map(|()| "works".to_owned()).map_err(errno),
+            state: namespaces().map(|()| "works".to_owned()).map_err(words),
             remedy: "sysctl kernel.unprivileged_userns_clone=1, or run as root",
         },
     ]
@@ -115,6 +125,12 @@ fn open_self() -> Result<OwnedFd, Errno> {
         let fd = check(libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0))?;
         Ok(OwnedFd::from_raw_fd(fd as i32))
     }
+}
+
+/// Tries it on a socket that is connected to nothing.
+fn cut_off() -> Result<(), Errno> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).map_err(|e| errno(&e))?;
+    sys::md5_sign(socket.as_fd(), SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1), true)
 }
 
 fn destroy() -> Result<bool, super::KernelError> {

@@ -4,12 +4,13 @@
 //! scenario at a time. Several may run at once, each on a thread of its own; they share nothing.
 //!
 //! All `unsafe` of the crate is in this room. [`spawn`] says how a server comes to be, [`child`] what may run in it, [`gate`]
-//! how its calls are steered.
+//! how its calls are steered, [`connection`] what the clients do.
 #![allow(unsafe_code)]
 
 mod arena;
 mod child;
 mod client;
+mod connection;
 mod doctor;
 mod error;
 mod gate;
@@ -28,7 +29,7 @@ use crate::scenario::{Action, Call, Client, Errno, Fault};
 use crate::server::{Policy, Setup};
 use crate::trace::{Called, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
 use arena::Arena;
-use client::ClientSocket;
+use connection::Connection;
 use gate::{Next, Parked};
 use netstat::Netstat;
 use spawn::Server;
@@ -78,17 +79,6 @@ struct Run {
     /// Index of the connection that the server is at work on.
     current: Option<usize>,
     faults: Vec<Fault>,
-}
-
-/// A connection as the harness knows it.
-#[derive(Debug)]
-struct Connection {
-    client: ClientSocket,
-    /// Of the server-side socket, when last looked at.
-    state: TcpState,
-    /// Bytes sent and not read, in each direction.
-    to_server: u32,
-    to_client: u32,
 }
 
 impl Kernel {
@@ -177,6 +167,12 @@ impl Kernel {
         }
     }
 
+    /// Whether the server is parked at `accept` with nobody in the queue.
+    fn settled_at_accept(&self) -> Result<bool, KernelError> {
+        let parked = self.server()?.parked;
+        Ok(parked.call == Call::Accept && !self.ready(parked)?)
+    }
+
     /// What the call that has just returned was, from what the server wrote on its page.
     fn returned(&mut self, call: Call) -> Result<Called, KernelError> {
         let Some(server) = &self.server else {
@@ -230,63 +226,6 @@ impl Kernel {
     }
 }
 
-impl Connection {
-    fn act(&mut self, action: &Action, server: SocketAddrV4) -> Result<Reply, KernelError> {
-        if *action == Action::Connect {
-            return Ok(Reply::Nothing(Reason::AlreadyConnected));
-        }
-        let Some(socket) = &self.client.socket else {
-            return Ok(Reply::Nothing(Reason::Closed));
-        };
-        if self.client.vanished {
-            return Ok(Reply::Nothing(Reason::Vanished));
-        }
-        match action {
-            Action::Send(payload) => {
-                if self.to_server + payload.len() as u32 > WINDOW && may_send(socket)? {
-                    return Ok(Reply::Nothing(Reason::Full));
-                }
-                let reply = ClientSocket::send(socket, payload)?;
-                if let Reply::Ok(n) = reply {
-                    self.to_server += n;
-                }
-                Ok(reply)
-            }
-            Action::Recv => {
-                let reply = ClientSocket::recv(socket);
-                if let Reply::Received { bytes, .. } = reply {
-                    self.to_client = self.to_client.saturating_sub(bytes);
-                }
-                Ok(reply)
-            }
-            Action::Fin => Ok(ClientSocket::fin(socket)),
-            Action::Close | Action::Rst => {
-                self.to_client = 0;
-                self.client.close(*action == Action::Rst)
-            }
-            Action::Vanish => self.client.vanish(server),
-            Action::Connect => Ok(Reply::Nothing(Reason::AlreadyConnected)),
-        }
-    }
-}
-
-impl Connection {
-    /// Takes note of a state that the kernel has shown.
-    ///
-    /// A FIN that reached a client's kernel counts as acknowledged. The acknowledgement itself may be put off for 40 ms (RFC 9293,
-    /// section 3.8.6.3; `tcp_send_delayed_ack`), and a client with unread data has no means to hurry it: FIN_WAIT_1 or
-    /// FIN_WAIT_2 would be a matter of the clock. Nothing else depends on which it is: whatever the client sends next
-    /// acknowledges the FIN as well.
-    fn saw(&mut self, state: TcpState) {
-        let acknowledged = !self.client.vanished || self.state == TcpState::FinWait2;
-        self.state = if state == TcpState::FinWait1 && acknowledged { TcpState::FinWait2 } else { state };
-    }
-}
-
-fn may_send(socket: &socket2::Socket) -> Result<bool, KernelError> {
-    sys::may_send(socket.as_fd()).map_err(KernelError::call("look at a client's socket", "getsockopt TCP_INFO"))
-}
-
 impl World for Kernel {
     type Error = KernelError;
 
@@ -312,8 +251,7 @@ impl World for Kernel {
         if *action != Action::Connect {
             return Ok(Reply::Nothing(Reason::NotConnected));
         }
-        let client = ClientSocket::connect(client, server)?;
-        self.run.connections.push(Connection { client, state: TcpState::Established, to_server: 0, to_client: 0 });
+        self.run.connections.push(Connection::open(client, server)?);
         Ok(Reply::Ok(0))
     }
 
@@ -401,19 +339,11 @@ impl World for Kernel {
     }
 }
 
-impl Kernel {
-    /// Whether the server is parked at `accept` with nobody in the queue.
-    fn settled_at_accept(&self) -> Result<bool, KernelError> {
-        let parked = self.server()?.parked;
-        Ok(parked.call == Call::Accept && !self.ready(parked)?)
-    }
-}
-
 impl Drop for Kernel {
     fn drop(&mut self) {
         // In this order: the server, then its clients, then what they left behind. Errors have nobody left to go to.
         let _ = self.clear(false);
-        let _ = self.leftovers.clear(&mut self.netstat);
+        let _ = self.leftovers.take_down(&mut self.netstat);
     }
 }
 

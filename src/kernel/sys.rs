@@ -151,10 +151,19 @@ struct Md5Signature {
 
 /// Cuts a connected socket off from its peer at `peer`, or no longer does.
 ///
-/// From then on it signs its segments (TCP_MD5SIG, RFC 2385) and drops, unseen and unanswered, any that is not signed; the
-/// peer, which knows of no key, does the same with those that are. Nothing gets through in either direction, whatever the kernel
-/// sends on the socket's behalf. Where the kernel does not have it, a filter that drops all that arrives does the half that matters.
+/// From then on it signs its segments and drops, unseen and unanswered, any that is not signed; the peer, which knows of no
+/// key, does the same with those that are. Nothing gets through in either direction, whatever the kernel sends on the socket's
+/// behalf. Where the kernel does not have it, a filter that drops all that arrives does the half that matters.
 pub(super) fn cut_off(fd: BorrowedFd<'_>, peer: SocketAddrV4, cut: bool) -> Result<(), Errno> {
+    match md5_sign(fd, peer, cut) {
+        Err(Errno::ENOPROTOOPT) if cut => drop_all(fd),
+        Err(Errno::ENOPROTOOPT) => Ok(()),
+        other => other,
+    }
+}
+
+/// Signs what goes to `peer` and demands signatures from it (TCP_MD5SIG, RFC 2385), or no longer does.
+pub(super) fn md5_sign(fd: BorrowedFd<'_>, peer: SocketAddrV4, sign: bool) -> Result<(), Errno> {
     // SAFETY: all zeros is a valid value of each field.
     let mut signature: Md5Signature = unsafe { std::mem::zeroed() };
     let address = (&raw mut signature.peer).cast::<libc::sockaddr_in>();
@@ -165,13 +174,8 @@ pub(super) fn cut_off(fd: BorrowedFd<'_>, peer: SocketAddrV4, cut: bool) -> Resu
         (*address).sin_addr.s_addr = u32::from(*peer.ip()).to_be();
     }
     // A key of no length is one to forget.
-    signature.key_len = cut.into();
-    let set = set_value(fd, libc::IPPROTO_TCP, libc::TCP_MD5SIG, &signature);
-    match set {
-        Err(Errno::ENOPROTOOPT) if cut => drop_all(fd),
-        Err(Errno::ENOPROTOOPT) => Ok(()),
-        other => other,
-    }
+    signature.key_len = sign.into();
+    set_value(fd, libc::IPPROTO_TCP, libc::TCP_MD5SIG, &signature)
 }
 
 /// Has a socket drop all that arrives, by a classic BPF filter that accepts no byte.

@@ -28,15 +28,15 @@ impl Leftovers {
     }
 
     /// Takes down what has been noted; where that is not allowed, waits until the kernel has room again.
-    pub(super) fn clear(&mut self, netstat: &mut Netstat) -> Result<(), KernelError> {
-        let pairs = std::mem::take(&mut self.pairs);
-        if !self.refused && netstat.destroy(&pairs)? {
-            self.pairs = pairs;
-            self.pairs.clear();
-            return Ok(());
-        }
-        self.refused = true;
-        wait_for_room()
+    fn clear(&mut self, netstat: &mut Netstat) -> Result<(), KernelError> {
+        if self.take_down(netstat)? { Ok(()) } else { wait_for_room() }
+    }
+
+    /// Takes down what has been noted, and forgets it. False if that is not allowed.
+    pub(super) fn take_down(&mut self, netstat: &mut Netstat) -> Result<bool, KernelError> {
+        self.refused = self.refused || !netstat.destroy(&self.pairs)?;
+        self.pairs.clear();
+        Ok(!self.refused)
     }
 }
 

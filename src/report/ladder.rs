@@ -277,7 +277,9 @@ impl fmt::Display for Grid {
                 Row::Rule("") => line = "─".repeat(width),
                 Row::Rule(word) => line = format!("── {word} {}", "─".repeat(width.saturating_sub(word.len() + 4))),
                 Row::Server(words) => {
-                    line = " ".repeat(widths[..server].iter().map(|width| width + 2).sum());
+                    let column = widths[..server].iter().map(|width| width + 2).sum::<usize>();
+                    // Long words begin further to the left rather than leave the picture.
+                    line = " ".repeat(column.min(WIDTH.saturating_sub(words.chars().count())));
                     line += words;
                 }
                 Row::Cells(cells) => {
@@ -368,7 +370,7 @@ mod tests {
    e close                   e CLOSE_WAIT
    f close                   f CLOSE_WAIT
 ──────────────────────────────────────────
-                  survived, waiting on a
+                  survived waiting on a
 ";
         let scenario = "a connect; b connect; c connect; d connect; e connect; f connect; b rst; a recv; a vanish";
         assert_eq!(format!("\n{}", ladder(scenario, &Setup::default())), expected);

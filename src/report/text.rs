@@ -189,7 +189,7 @@ replay: brokenpipe replay death.case
     fn a_survivor_is_explained_without_advice() {
         let (scenario, trace) = trace("a connect; a vanish", &Setup::default());
         let text = explain(&scenario, &Setup::default(), &trace);
-        assert!(text.starts_with("survived, waiting on a\n\nscenario: a connect; a vanish\n"), "{text}");
+        assert!(text.starts_with("survived waiting on a\n\nscenario: a connect; a vanish\n"), "{text}");
         assert!(!text.contains("advice:"), "{text}");
     }
 

@@ -339,7 +339,8 @@ fn fault(statement: &mut Statement<'_>) -> Result<Fault, ParseError> {
     }
 }
 
-/// Writes `bytes` between quotation marks, in printable ASCII.
+/// Writes `bytes` between quotation marks, in printable ASCII. An apostrophe is written as an escape, so that a scenario can be
+/// put between apostrophes for a shell.
 pub(super) fn write_quoted(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     f.write_str("\"")?;
     for &b in bytes {
@@ -349,7 +350,7 @@ pub(super) fn write_quoted(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Res
             b'\t' => f.write_str("\\t")?,
             b'\\' => f.write_str("\\\\")?,
             b'"' => f.write_str("\\\"")?,
-            b' '..=b'~' => write!(f, "{}", b as char)?,
+            b' '..=b'~' if b != b'\'' => write!(f, "{}", b as char)?,
             _ => write!(f, "\\x{b:02x}")?,
         }
     }

@@ -1,0 +1,41 @@
+//! `brokenpipe enumerate`.
+
+use super::Out;
+use super::exit::Exit;
+use super::failure::{Failure, say};
+use brokenpipe::{Enumerate as Scenarios, MAX_CLIENTS, Shard, enumerate};
+use clap::Args;
+use std::io::Write;
+
+/// List every scenario up to a length, one a line
+///
+/// Over connect, send 5, recv, fin, close and rst. Scenarios that differ only in the names of their clients come once: client b connects
+/// only after client a. `brokenpipe run -` plays them.
+#[derive(Debug, Args)]
+pub(super) struct Enumerate {
+    /// Most events of a scenario
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    events: u16,
+    /// Most clients of a scenario
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=MAX_CLIENTS as i64))]
+    clients: u16,
+    /// Only part I of N, counted from 0: every N-th scenario; together the parts are the whole
+    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
+    shard: Shard,
+}
+
+impl Enumerate {
+    pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
+        let all = enumerate(self.events.into(), self.clients.into(), Scenarios::plain_actions(), Vec::new());
+        let mut some = false;
+        for scenario in self.shard.part(all) {
+            writeln!(out, "{scenario}")?;
+            some = true;
+        }
+        if !some {
+            say(format_args!("no scenario is in shard {}", self.shard));
+            return Ok(Exit::NOTHING_RAN);
+        }
+        Ok(Exit::HELD)
+    }
+}

@@ -1,0 +1,29 @@
+//! The exit codes.
+
+/// What a command's exit code says. The numbers are a promise to scripts.
+pub(super) enum Exit {}
+
+impl Exit {
+    /// Everything held, or there was nothing to hold.
+    pub(super) const HELD: u8 = 0;
+    /// A finding: `hunt` found a death or another failure, the worlds disagree, or a case is not as expected.
+    pub(super) const FINDING: u8 = 1;
+    /// Wrong usage, or input that cannot be read or is not what it should be. It is clap's own code for wrong usage.
+    pub(super) const USAGE: u8 = 2;
+    /// The machine cannot: the kernel world does not work here, or the output or a case file cannot be written.
+    pub(super) const MACHINE: u8 = 3;
+    /// Nothing ran: there was no scenario and no case to play.
+    pub(super) const NOTHING_RAN: u8 = 4;
+    /// Interrupted by Ctrl-C, SIGTERM or SIGHUP before it was done: 128 and SIGINT's number, as shells have it.
+    pub(super) const INTERRUPTED: u8 = 130;
+}
+
+/// The same for `--help`.
+pub(super) const HELP: &str = "\
+Exit codes:
+  0    everything held
+  1    a finding: a death or another failure found by hunt, a disagreement, a case not as expected
+  2    wrong usage, or input that cannot be read or is not what it should be
+  3    the machine cannot: no kernel world (see `brokenpipe doctor`), or output not written
+  4    nothing ran: there was no scenario or case to play
+  130  interrupted";

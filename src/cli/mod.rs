@@ -1,0 +1,107 @@
+//! The command line: one file a command, and what they share.
+//!
+//! Commands write to standard output through one buffered writer and give their exit code; what keeps one from going on is a
+//! [`Failure`], which is shown here and nowhere else.
+
+mod doctor;
+mod enumerate;
+mod exit;
+mod explain;
+mod failure;
+mod hunt;
+mod input;
+mod interrupt;
+mod options;
+mod replay;
+mod run;
+mod store;
+mod worlds;
+
+use clap::{Parser, Subcommand};
+use exit::Exit;
+use failure::Failure;
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::process::ExitCode;
+
+/// Find the order of connects, FINs and RSTs that kills your server.
+///
+/// brokenpipe plays what TCP clients can do, in every order, against a server on the real kernel, one server call at a time and
+/// without a sleep. It knows from a model of TCP's rules what must happen, and hands back the shortest order that fails.
+#[derive(Debug, Parser)]
+#[command(
+    name = "brokenpipe",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = exit::HELP,
+    after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP)
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The examples of `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  brokenpipe hunt                                    find the order that kills the greeter
+  brokenpipe hunt --program echo --policy ignore     see whether anything goes wrong with this one
+  brokenpipe run 'a connect; a fin; a rst'           play one scenario in both worlds
+  brokenpipe replay tests/cases                      play the cases that were kept
+  brokenpipe enumerate --events 4 --clients 2 | brokenpipe run --world model -";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Hunt(hunt::Hunt),
+    Run(run::Run),
+    Replay(replay::Replay),
+    Explain(explain::Explain),
+    Enumerate(enumerate::Enumerate),
+    Doctor(doctor::Doctor),
+}
+
+/// Standard output. Whoever writes to it leaves the flushing to [`main`], unless somebody may be waiting for a line.
+type Out = BufWriter<StdoutLock<'static>>;
+
+/// Runs the command line.
+///
+/// Rust ignores SIGPIPE in what it starts as `main`, so that writing into a pipe that nobody reads any more is an error like any other,
+/// and would be shown as one whenever somebody pipes us to `head`. Who closes the pipe has seen what they wanted to see, so that is a
+/// success, and a quiet one. It is told apart here, once for all commands. (That this program of all programs has to take care of
+/// its SIGPIPE is no joke of ours.)
+pub(crate) fn main() -> ExitCode {
+    failure::set_style();
+    let result = match Cli::try_parse() {
+        Ok(cli) => cli.run(),
+        // Help and version are such errors too, with a code of 0. clap writes them where they belong.
+        Err(error) => {
+            error.print().map_err(Failure::Output).map(|()| error.exit_code().try_into().unwrap_or(Exit::USAGE))
+        }
+    };
+    ExitCode::from(match result {
+        Ok(code) => code,
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::HELD,
+        Err(failure) => failure.show(),
+    })
+}
+
+impl Cli {
+    /// Runs the command, and writes out what it has written even if it fails.
+    fn run(self) -> Result<u8, Failure> {
+        let mut out: Out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+        let result = match self.command {
+            Command::Hunt(command) => command.run(&mut out),
+            Command::Run(command) => command.run(&mut out),
+            Command::Replay(command) => command.run(&mut out),
+            Command::Explain(command) => command.run(&mut out),
+            Command::Enumerate(command) => command.run(&mut out),
+            Command::Doctor(command) => command.run(&mut out),
+        };
+        let flushed = out.flush();
+        // What could not be flushed stays in the buffer; dropped, it would be tried once more.
+        let _ = out.into_parts();
+        let code = result?;
+        flushed.map_err(Failure::Output)?;
+        Ok(code)
+    }
+}

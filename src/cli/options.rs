@@ -1,0 +1,67 @@
+//! Options that commands share, and how their values are read.
+
+use super::failure::{BadText, Failure};
+use brokenpipe::{PRESETS, ParseError, Policy, Scenario, Setup};
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Arg, Args, Command};
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+/// The server.
+#[derive(Debug, Args)]
+pub(super) struct Server {
+    /// What the server does with each connection: ops joined by `;`, or a preset
+    #[arg(long, short = 'p', value_name = "PROGRAM", help = program_help())]
+    program: Option<String>,
+    /// What the server does about SIGPIPE
+    #[arg(long, short = 'P', value_name = "POLICY", value_parser = PolicyName, help = "What the server does about SIGPIPE [default: default]")]
+    policy: Option<String>,
+}
+
+impl Server {
+    /// The server that the options say; what they leave out is as in `otherwise`.
+    pub(super) fn setup(&self, otherwise: Setup) -> Result<Setup, Failure> {
+        Ok(Setup::new(
+            self.program.as_deref().map_or(Ok(otherwise.program), |text| value("--program", text))?,
+            self.policy.as_deref().map_or(Ok(otherwise.policy), |text| value("--policy", text))?,
+        ))
+    }
+}
+
+fn program_help() -> String {
+    let mut help = "What the server does with each connection: ops (accept, send N, recv, recv-all, echo, recv-or-close, shutdown, close) \
+                    joined by `;`, or one of these names [default: greeter]"
+        .to_owned();
+    for (name, text) in PRESETS {
+        // Writing to a string does not fail.
+        let _ = write!(help, "\n- {name}: {text}");
+    }
+    help
+}
+
+/// The value of an option, with an error that shows the place.
+pub(super) fn value<T: FromStr<Err = ParseError>>(name: &str, text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|error| BadText::new(name, text, error).into())
+}
+
+/// A scenario that was given as an argument.
+pub(super) fn scenario(text: &str) -> Result<Scenario, Failure> {
+    value("the scenario", text)
+}
+
+/// Lets the name of a policy pass whatever it is, for [`Policy`]'s own error is better, but tells clap which there are.
+#[derive(Clone, Copy, Debug)]
+struct PolicyName;
+
+impl TypedValueParser for PolicyName {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Policy::ALL.into_iter().map(|policy| PossibleValue::new(policy.name()))))
+    }
+}

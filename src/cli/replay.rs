@@ -1,0 +1,119 @@
+//! `brokenpipe replay`.
+
+use super::Out;
+use super::exit::Exit;
+use super::failure::{Failure, say};
+use super::interrupt::Interrupt;
+use super::worlds::{World, Worlds};
+use brokenpipe::Case;
+use clap::Args;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Play case files, and compare with what they expect
+///
+/// Each is played on the kernel and held against what the case expects and against the model: one line a case.
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// Case files, and folders in which every *.case is one
+    #[arg(required = true, value_name = "FILE|DIR")]
+    paths: Vec<PathBuf>,
+}
+
+/// How many cases went which way.
+#[derive(Debug, Default)]
+struct Count {
+    held: usize,
+    failed: usize,
+    unreadable: usize,
+}
+
+impl Replay {
+    pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
+        let mut files = Vec::new();
+        for path in &self.paths {
+            collect(path, &mut files)?;
+        }
+        if files.is_empty() {
+            say("nothing ran: there is no *.case file there");
+            return Ok(Exit::NOTHING_RAN);
+        }
+        let interrupt = Interrupt::listen()?;
+        let mut worlds = Worlds::new(World::Both)?;
+        let mut count = Count::default();
+        for path in &files {
+            if interrupt.asked() {
+                say(format_args!("interrupted: {count}"));
+                return Ok(Exit::INTERRUPTED);
+            }
+            match Case::load(path) {
+                Ok(case) => replay(&case, path, &mut worlds, &mut count, out)?,
+                Err(error) => {
+                    // The others are played all the same.
+                    count.unreadable += 1;
+                    out.flush()?;
+                    Failure::case(error).show();
+                }
+            }
+        }
+        writeln!(out, "{count}")?;
+        Ok(match count {
+            Count { unreadable: 1.., .. } => Exit::USAGE,
+            Count { failed: 1.., .. } => Exit::FINDING,
+            Count { .. } => Exit::HELD,
+        })
+    }
+}
+
+fn replay(case: &Case, path: &Path, worlds: &mut Worlds, count: &mut Count, out: &mut Out) -> Result<(), Failure> {
+    let played = worlds.play(&case.setup(), &case.scenario)?;
+    let expected = case.check(played.trace);
+    let path = path.display();
+    if expected.is_ok() && !matches!(played.compared, Some(Err(_))) {
+        count.held += 1;
+        writeln!(out, "ok      {path}: {}", case.expect)?;
+        return Ok(());
+    }
+    count.failed += 1;
+    writeln!(out, "FAILED  {path}")?;
+    if let Err(mismatch) = expected {
+        for line in mismatch.to_string().lines() {
+            writeln!(out, "        {line}")?;
+        }
+    }
+    if let Some(Err(difference)) = played.compared {
+        writeln!(out, "        the kernel and the model disagree: {difference}")?;
+    }
+    Ok(())
+}
+
+/// Adds the file, or every case file in the folder and its folders, sorted.
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let unreadable = |source: io::Error| Failure::read(path, source);
+    if !fs::metadata(path).map_err(unreadable)?.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(unreadable);
+    let mut entries = entries?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        // A link to a folder is not followed: it may lead back up.
+        if entry.file_type().map_err(unreadable)?.is_dir() {
+            collect(&entry.path(), files)?;
+        } else if entry.path().extension().is_some_and(|e| e == "case") && entry.path().is_file() {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Count { held, failed, unreadable } = self;
+        let all = held + failed + unreadable;
+        write!(f, "{all} {}: {held} ok, {failed} failed", if all == 1 { "case" } else { "cases" })?;
+        if *unreadable > 0 { write!(f, ", {unreadable} unreadable") } else { Ok(()) }
+    }
+}

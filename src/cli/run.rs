@@ -1,0 +1,159 @@
+//! `brokenpipe run`.
+
+use super::Out;
+use super::exit::Exit;
+use super::failure::{Failure, say};
+use super::input::{Input, Scenarios};
+use super::interrupt::Interrupt;
+use super::options::{self, Server};
+use super::worlds::{Played, World, Worlds};
+use brokenpipe::report::{self, Json};
+use brokenpipe::{Scenario, Setup, Shard};
+use clap::{Args, ValueEnum};
+use std::io::{self, Write};
+
+/// Play scenarios, and show what happened
+///
+/// A scenario is events joined by `;`, such as 'a connect; b connect; b fin; b rst; a close'. With `-`, scenarios are read from standard
+/// input, one a line, and each is answered by one JSON object a line, in the same order and as soon as it is played. Empty lines and
+/// comments are passed over.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Where to play
+    #[arg(long, short, value_enum, default_value_t = World::Both)]
+    world: World,
+    #[command(flatten)]
+    server: Server,
+    /// How to show it [default: text, for `-` json]
+    #[arg(long, short, value_enum)]
+    format: Option<Format>,
+    /// Only part I of N, counted from 0: every N-th scenario; together the parts are the whole
+    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
+    shard: Shard,
+    /// The scenarios, or `-` for standard input
+    #[arg(required = true, value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// The outcome, why, and a picture
+    Text,
+    /// One object a line, see the README
+    Json,
+}
+
+/// The scenario that stands for standard input.
+const STDIN: &str = "-";
+
+impl Run {
+    pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
+        let setup = self.server.setup(Setup::default())?;
+        if self.scenarios == [STDIN] {
+            return self.stream(setup, out);
+        }
+        // All are read before the first is played: a typing error in the last should not cost the time of the others.
+        let parse = |text: &String| match text.as_str() {
+            STDIN => Err(Failure::Usage("`-`, standard input, does not go with scenarios as arguments".to_owned())),
+            text => options::scenario(text),
+        };
+        let scenarios = self.scenarios.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        let interrupt = Interrupt::listen()?;
+        let mut player = Player::new(self.world, self.format.unwrap_or(Format::Text), setup)?;
+        for scenario in self.shard.part(&scenarios) {
+            if interrupt.asked() {
+                return Ok(player.interrupted());
+            }
+            player.play(scenario, None, out)?;
+        }
+        Ok(player.end())
+    }
+
+    fn stream(self, setup: Setup, out: &mut Out) -> Result<u8, Failure> {
+        let interrupt = Interrupt::listen()?;
+        let mut input = Scenarios::new(&interrupt)?;
+        let mut player = Player::new(self.world, self.format.unwrap_or(Format::Json), setup)?;
+        for k in 0.. {
+            match input.next(|| out.flush())? {
+                Input::Interrupted => return Ok(player.interrupted()),
+                Input::End => break,
+                Input::Scenario(scenario) if self.shard.holds(k) => {
+                    player.play(&scenario, Some(input.number()), out)?
+                }
+                Input::Scenario(_) => {}
+            }
+        }
+        Ok(player.end())
+    }
+}
+
+/// Plays scenarios, shows them, and counts.
+struct Player {
+    worlds: Worlds,
+    format: Format,
+    setup: Setup,
+    played: u64,
+    disagreements: u64,
+}
+
+impl Player {
+    fn new(world: World, format: Format, setup: Setup) -> Result<Player, Failure> {
+        Ok(Player { worlds: Worlds::new(world)?, format, setup, played: 0, disagreements: 0 })
+    }
+
+    /// Plays one, of standard input's line `line` if it came from there.
+    fn play(&mut self, scenario: &Scenario, line: Option<usize>, out: &mut Out) -> Result<(), Failure> {
+        let played = self.worlds.play(&self.setup, scenario)?;
+        match self.format {
+            Format::Json => {
+                let Played { world, trace, compared, .. } = &played;
+                let agrees = compared.as_ref().map(Result::is_ok);
+                Json { scenario, setup: &self.setup, world, trace, agrees }.write_line(&mut *out)?;
+            }
+            Format::Text => {
+                if self.played > 0 {
+                    writeln!(out)?;
+                }
+                text(scenario, &self.setup, &played, out)?;
+            }
+        }
+        if let Some(Err(difference)) = &played.compared {
+            self.disagreements += 1;
+            if self.format == Format::Json {
+                let line = line.map(|n| format!("line {n}, ")).unwrap_or_default();
+                say(format_args!("disagreement: {line}`{scenario}`: {difference}"));
+            }
+        }
+        self.played += 1;
+        Ok(())
+    }
+
+    fn interrupted(&self) -> u8 {
+        say(format_args!("interrupted: played {} scenarios, {} disagreements", self.played, self.disagreements));
+        Exit::INTERRUPTED
+    }
+
+    fn end(&self) -> u8 {
+        match (self.played, self.disagreements) {
+            (0, _) => {
+                say("nothing ran: there was no scenario to play");
+                Exit::NOTHING_RAN
+            }
+            (_, 0) => Exit::HELD,
+            _ => Exit::FINDING,
+        }
+    }
+}
+
+/// A run in full, for people.
+pub(super) fn text(scenario: &Scenario, setup: &Setup, played: &Played<'_>, out: &mut Out) -> io::Result<()> {
+    out.write_all(report::explain(scenario, setup, played.trace).as_bytes())?;
+    match &played.compared {
+        None => Ok(()),
+        Some(Ok(())) => writeln!(out, "\nThe kernel and the model agree."),
+        Some(Err(difference)) => {
+            writeln!(out, "\nThe kernel and the model disagree: {difference}\n\nThe model says:\n")?;
+            out.write_all(report::explain(scenario, setup, played.model).as_bytes())
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Where the case of a finding goes, and the command that plays it again.
+
+use super::failure::Failure;
+use brokenpipe::{Case, CaseError, Death, Finding, Kind, report};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The case of a finding: it holds the server to what it did.
+pub(super) fn case(finding: &Finding) -> Case {
+    let Finding { scenario, setup, kernel, .. } = finding;
+    Case::of(scenario, setup, kernel, report::why(scenario, setup, kernel))
+}
+
+/// Writes the case of a finding into `dir` under a name that says what it is, and gives the path. A file that is there and
+/// says the same is kept; one that says something else is left alone, and the new one gets a number.
+///
+/// # Errors
+///
+/// [`Failure::Save`].
+pub(super) fn save(finding: &Finding, dir: &Path) -> Result<PathBuf, Failure> {
+    let case = case(finding);
+    let failed = |source| Failure::Save { dir: dir.to_owned(), source };
+    fs::create_dir_all(dir).map_err(failed)?;
+    let stem = stem(finding);
+    let mut names = std::iter::once(format!("{stem}.case")).chain((2..).map(|n: u64| format!("{stem}-{n}.case")));
+    // Written beside its place first and then linked there: the link is made only where nothing is yet, so that neither somebody who looks
+    // nor another hunt at the same time ever finds half a file, or loses a whole one.
+    let beside = dir.join(format!(".{stem}.{}.tmp", std::process::id()));
+    case.save(&beside).map_err(|error| match error {
+        CaseError::Write { source, .. } => failed(source),
+        other => failed(io::Error::other(other)),
+    })?;
+    let saved = loop {
+        let Some(path) = names.next().map(|name| dir.join(name)) else {
+            break Err(failed(io::ErrorKind::AlreadyExists.into()));
+        };
+        match fs::hard_link(&beside, &path) {
+            Ok(()) => break Ok(path),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => break Err(failed(error)),
+            Err(_) if fs::read_to_string(&path).is_ok_and(|text| text == case.to_string()) => break Ok(path),
+            Err(_) => {}
+        }
+    };
+    // If this fails a hidden file stays; the case is where it should be all the same.
+    let _ = fs::remove_file(&beside);
+    saved
+}
+
+/// The name of a finding's file, without its ending: the server, the policy and what is wrong.
+fn stem(finding: &Finding) -> String {
+    let program = finding.setup.program.preset().unwrap_or("server");
+    let what = match (finding.kind, Death::of(&finding.kernel)) {
+        (Kind::Death | Kind::HandledDeath | Kind::WrongEnd, Some(death)) => death.to_string(),
+        (kind, _) => kind.to_string(),
+    };
+    let what = what.trim_start_matches("killed by ").to_lowercase();
+    let what: String = what.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    format!("{program}-{}-{what}", finding.setup.policy)
+}
+
+/// The command that replays a case file, for a shell in the current folder.
+pub(super) fn replay_command(path: &Path) -> String {
+    let path = path.display().to_string();
+    // A path that looks like an option.
+    let path = if path.starts_with('-') { format!("./{path}") } else { path };
+    format!("{} replay {}", program(), quoted(&path))
+}
+
+/// The command that plays a finding again where there is no file of it.
+pub(super) fn run_command(finding: &Finding) -> String {
+    let Finding { setup, scenario, .. } = finding;
+    let (program, scenario) = (setup.program.to_string(), scenario.to_string());
+    format!("{} run --program {} --policy {} {}", self::program(), quoted(&program), setup.policy, quoted(&scenario))
+}
+
+/// What we were started as, so that the command can be copied where brokenpipe is not in the PATH.
+fn program() -> String {
+    let name = std::env::args().next().unwrap_or_default();
+    if name.is_empty() { "brokenpipe".to_owned() } else { quoted(&name) }
+}
+
+/// A word for a POSIX shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=+:,@".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brokenpipe::{Model, Scenario, Setup, Trace, judge, play};
+
+    fn death(scenario: &str) -> Finding {
+        let (scenario, setup): (Scenario, _) = (scenario.parse().unwrap(), Setup::default());
+        let mut trace = Trace::default();
+        let Ok(()) = play(&mut Model::default(), &setup, &scenario, &mut trace);
+        judge(&scenario, &setup, &trace, &trace).unwrap()
+    }
+
+    fn folder(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("brokenpipe-store-{name}-{}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        dir
+    }
+
+    fn files(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_that_says_the_same_is_kept_and_one_that_says_something_else_is_not_touched() {
+        let dir = folder("same");
+        let [one, other] =
+            ["a connect; b connect; b fin; b rst; a fin", "hold; a connect; a fin; a rst; go"].map(death);
+        let name = "greeter-default-sigpipe-in-send.case";
+        assert_eq!(save(&one, &dir).unwrap(), dir.join(name));
+        let text = fs::read_to_string(dir.join(name)).unwrap();
+        assert_eq!(save(&one, &dir).unwrap(), dir.join(name));
+        assert_eq!(save(&other, &dir).unwrap(), dir.join("greeter-default-sigpipe-in-send-2.case"));
+        assert_eq!(save(&other, &dir).unwrap(), dir.join("greeter-default-sigpipe-in-send-2.case"));
+        assert_eq!(fs::read_to_string(dir.join(name)).unwrap(), text);
+        assert_eq!(files(&dir), ["greeter-default-sigpipe-in-send-2.case", name]);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_saved_can_be_loaded_and_holds() {
+        let dir = folder("load");
+        let found = death("a connect; b connect; b fin; b rst; a fin");
+        let case = Case::load(save(&found, &dir.join("made/for it")).unwrap()).unwrap();
+        assert_eq!(case.check(&found.kernel), Ok(()));
+        assert!(case.cause.starts_with("b half-closed"), "{}", case.cause);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_word_for_the_shell_is_quoted_only_if_it_must_be() {
+        assert_eq!(quoted("./a/b-2.case"), "./a/b-2.case");
+        assert_eq!(quoted("it's $HOME; ls"), r"'it'\''s $HOME; ls'");
+        assert_eq!(quoted(""), "''");
+    }
+}

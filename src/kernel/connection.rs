@@ -1,0 +1,82 @@
+//! A connection as the harness knows it: its client, the state of the server's end, and what is under way.
+
+use super::client::ClientSocket;
+use super::error::KernelError;
+use super::sys;
+use crate::scenario::{Action, Client};
+use crate::trace::{Reason, Reply, TcpState, WINDOW};
+use std::net::SocketAddrV4;
+use std::os::fd::AsFd;
+
+/// A connection as the harness knows it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) client: ClientSocket,
+    /// Of the server-side socket, when last looked at.
+    pub(super) state: TcpState,
+    /// Bytes sent and not read, in each direction.
+    pub(super) to_server: u32,
+    pub(super) to_client: u32,
+}
+
+impl Connection {
+    /// Connects a client to the server.
+    pub(super) fn open(name: Client, server: SocketAddrV4) -> Result<Connection, KernelError> {
+        let client = ClientSocket::connect(name, server)?;
+        Ok(Connection { client, state: TcpState::Established, to_server: 0, to_client: 0 })
+    }
+
+    /// What the client's action gives; one that it cannot do does nothing.
+    pub(super) fn act(&mut self, action: &Action, server: SocketAddrV4) -> Result<Reply, KernelError> {
+        if *action == Action::Connect {
+            return Ok(Reply::Nothing(Reason::AlreadyConnected));
+        }
+        let Some(socket) = &self.client.socket else {
+            return Ok(Reply::Nothing(Reason::Closed));
+        };
+        if self.client.vanished {
+            return Ok(Reply::Nothing(Reason::Vanished));
+        }
+        match action {
+            Action::Send(payload) => {
+                if self.to_server + payload.len() as u32 > WINDOW && may_send(socket)? {
+                    return Ok(Reply::Nothing(Reason::Full));
+                }
+                let reply = ClientSocket::send(socket, payload)?;
+                if let Reply::Ok(n) = reply {
+                    self.to_server += n;
+                }
+                Ok(reply)
+            }
+            Action::Recv => {
+                let reply = ClientSocket::recv(socket);
+                if let Reply::Received { bytes, .. } = reply {
+                    self.to_client = self.to_client.saturating_sub(bytes);
+                }
+                Ok(reply)
+            }
+            Action::Fin => Ok(ClientSocket::fin(socket)),
+            Action::Close | Action::Rst => {
+                self.to_client = 0;
+                self.client.close(*action == Action::Rst)
+            }
+            Action::Vanish => self.client.vanish(server),
+            Action::Connect => Ok(Reply::Nothing(Reason::AlreadyConnected)),
+        }
+    }
+
+    /// Takes note of a state that the kernel has shown.
+    ///
+    /// A FIN that reached a client's kernel counts as acknowledged. The acknowledgement itself may be put off for 40 ms (RFC 9293,
+    /// section 3.8.6.3; `tcp_send_delayed_ack`), and a client with unread data has no means to hurry it: FIN_WAIT_1 or
+    /// FIN_WAIT_2 would be a matter of the clock. Nothing else depends on which it is: whatever the client sends next
+    /// acknowledges the FIN as well.
+    pub(super) fn saw(&mut self, state: TcpState) {
+        let acknowledged = !self.client.vanished || self.state == TcpState::FinWait2;
+        self.state = if state == TcpState::FinWait1 && acknowledged { TcpState::FinWait2 } else { state };
+    }
+}
+
+fn may_send(socket: &socket2::Socket) -> Result<bool, KernelError> {
+    sys::may_send(socket.as_fd()).map_err(KernelError::call("look at a client's socket", "getsockopt TCP_INFO"))
+}

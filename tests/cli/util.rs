@@ -1,0 +1,212 @@
+//! The binary as its users have it: started with arguments in a folder of its own, and looked at from outside.
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Within this time happens whatever must happen, on however busy a machine. Nothing waits for it to pass.
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
+/// Within this time nothing may be left of a killed harness.
+pub(crate) const NOTHING_LEFT: Duration = Duration::from_secs(1);
+
+/// The binary.
+pub(crate) fn brokenpipe() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_brokenpipe"));
+    // What a developer may have set for error messages must not show in the tests.
+    command.env_remove("NO_GRAPHICS").env_remove("FORCE_COLOR").stdin(Stdio::null());
+    command
+}
+
+/// What the binary says to these arguments.
+pub(crate) fn run(args: &[&str]) -> Said {
+    Said::of(brokenpipe().args(args).output().expect("the binary runs"))
+}
+
+/// What the binary says to these arguments with this on its standard input.
+pub(crate) fn run_with(args: &[&str], input: &[u8]) -> Said {
+    let dir = Folder::new();
+    let path = dir.path().join("input");
+    fs::write(&path, input).expect("a scratch file");
+    let stdin = fs::File::open(path).expect("a scratch file");
+    Said::of(brokenpipe().args(args).stdin(stdin).output().expect("the binary runs"))
+}
+
+/// What came of a run of the binary.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    pub(crate) fn of(output: Output) -> Said {
+        Said {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).expect("text on standard output"),
+            err: String::from_utf8(output.stderr).expect("text on standard error"),
+        }
+    }
+
+    /// That it ended with this code, with all that it said if it did not.
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Said {
+        assert_eq!(self.code, Some(code), "\n--- out\n{}\n--- err\n{}", self.out, self.err);
+        self
+    }
+
+    /// That standard error has this in it.
+    #[track_caller]
+    pub(crate) fn err(self, part: &str) -> Said {
+        assert!(self.err.contains(part), "no {part:?} in\n{}", self.err);
+        self
+    }
+
+    /// That standard output has this in it.
+    #[track_caller]
+    pub(crate) fn out(self, part: &str) -> Said {
+        assert!(self.out.contains(part), "no {part:?} in\n{}", self.out);
+        self
+    }
+}
+
+/// An empty folder, gone when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Folder {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("cli-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).expect("a scratch folder");
+        Folder(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The names of all that is in it, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).expect("a scratch folder");
+        let mut names: Vec<String> =
+            entries.map(|e| e.expect("an entry").file_name().into_string().expect("a name")).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The processes whose parent is this one, from `/proc/*/stat`.
+pub(crate) fn children(parent: u32) -> Vec<u32> {
+    let pids = fs::read_dir("/proc").expect("/proc").filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let parent_of = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name, in parentheses, may have anything in it.
+        let (_, rest) = stat.rsplit_once(") ")?;
+        rest.split(' ').nth(1)?.parse::<u32>().ok()
+    };
+    pids.filter(|pid| parent_of(pid) == Some(parent)).collect()
+}
+
+/// A process that may be gone at any time, held by its pidfd: its number cannot become another's behind our back.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    fd: OwnedFd,
+}
+
+impl Process {
+    /// `None` if it is gone already.
+    pub(crate) fn open(pid: u32) -> Option<Process> {
+        // SAFETY: the call takes no pointer, and makes a new descriptor that nobody else owns.
+        let fd = unsafe {
+            match libc::syscall(libc::SYS_pidfd_open, pid, 0) {
+                -1 => return None,
+                fd => OwnedFd::from_raw_fd(fd as i32),
+            }
+        };
+        Some(Process { pid, fd })
+    }
+
+    /// Whether it ends within the bound.
+    pub(crate) fn ends_within(&self, bound: Duration) -> bool {
+        let timeout = PollTimeout::try_from(bound).expect("a bound");
+        poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)], timeout).expect("poll") == 1
+    }
+}
+
+/// A running binary, killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) child: Child,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Running {
+        Running { child: command.spawn().expect("the binary runs") }
+    }
+
+    /// Its servers, as soon as it has so many.
+    pub(crate) fn servers(&self, count: usize) -> Vec<Process> {
+        let start = Instant::now();
+        loop {
+            let servers: Vec<Process> = children(self.child.id()).into_iter().filter_map(Process::open).collect();
+            if servers.len() >= count {
+                return servers;
+            }
+            assert!(start.elapsed() < BOUND, "{} servers after {BOUND:?}, not {count}", servers.len());
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits until its main thread is in this system call.
+    pub(crate) fn wait_for_call(&self, call: libc::c_long) {
+        let path = format!("/proc/{}/syscall", self.child.id());
+        let start = Instant::now();
+        while !fs::read_to_string(&path).expect("it runs").starts_with(&format!("{call} ")) {
+            assert!(start.elapsed() < BOUND, "not in system call {call} after {BOUND:?}");
+            std::thread::yield_now();
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).expect("it is there to be signalled");
+    }
+
+    /// Waits for its end, and gives what it has said.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Said {
+        drop(self.child.stdin.take());
+        if let Some(process) = Process::open(self.child.id()) {
+            assert!(process.ends_within(BOUND), "{} still runs after {BOUND:?}", process.pid);
+        }
+        let read = |from: Option<&mut dyn std::io::Read>| {
+            let mut text = String::new();
+            from.map(|from| from.read_to_string(&mut text));
+            text
+        };
+        let out = read(self.child.stdout.as_mut().map(|s| s as &mut dyn std::io::Read));
+        let err = read(self.child.stderr.as_mut().map(|s| s as &mut dyn std::io::Read));
+        Said { code: self.child.wait().expect("it can be waited for").code(), out, err }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
