@@ -1,6 +1,5 @@
 //! From a fuzzer's artifacts to cases: each is played afresh, told from its duplicates, and cut down.
 
-use crate::case::Case;
 use crate::input::Input;
 use crate::model::Model;
 use crate::play::{World, certain, play};
@@ -173,13 +172,6 @@ impl<T> Group<T> {
             Kind::Nondeterminism => Ok(self),
             _ => Ok(Group { finding: reduce(kernel, self.finding)?, ..self }),
         }
-    }
-
-    /// The case that keeps the finding. It expects what the model says must happen: for a death that is what did happen; for
-    /// anything else the case fails until it is put right.
-    pub fn case(&self) -> Case {
-        let Finding { scenario, setup, model, .. } = &self.finding;
-        Case::of(scenario, setup, model, self.signature.to_string())
     }
 }
 

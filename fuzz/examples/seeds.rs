@@ -1,10 +1,9 @@
-//! Writes the seed corpus: `cargo run --example seeds -- corpus/lifecycle ../tests/cases`.
+//! Writes the seed corpus: `cargo run --example seeds -- corpus/lifecycle`.
 //!
 //! A seed is a scenario that is known to matter, against one of the preset programs. Their names end in `.seed`, which tells them
-//! from what a run adds to a corpus: they are committed, the rest is not. Cases in the folder of the second argument, if there is
-//! one, become seeds of their own names.
+//! from what a run adds to a corpus: they are committed, the rest is not. `brokenpipe corpus export` adds those of the cases.
 
-use brokenpipe::{Case, Input, PRESETS, Policy, Program, Setup};
+use brokenpipe::{Input, PRESETS, Policy, Program, Setup};
 use std::error::Error;
 use std::path::Path;
 use std::{env, fs};
@@ -34,8 +33,7 @@ const SCENARIOS: [(&str, &str); 20] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = env::args().skip(1);
-    let folder = arguments.next().ok_or("which folder?")?;
+    let folder = env::args().nth(1).ok_or("which folder?")?;
     let folder = Path::new(&folder);
     fs::create_dir_all(folder)?;
     let write = |name: &str, input: &Input| fs::write(folder.join(name).with_extension("seed"), input.encode());
@@ -45,15 +43,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             let policy = Policy::ALL[(k + n) % Policy::ALL.len()];
             let setup = Setup::new(program.parse::<Program>()?, policy);
             write(&format!("{preset}-{policy}-{name}"), &Input::new(setup, scenario.parse()?))?;
-        }
-    }
-    if let Some(cases) = arguments.next() {
-        for entry in fs::read_dir(cases)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|e| e == "case") {
-                let name = path.file_stem().unwrap_or_default().to_string_lossy();
-                write(&format!("case-{name}"), &Input::from(&Case::load(&path)?))?;
-            }
         }
     }
     Ok(())
