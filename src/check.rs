@@ -1,5 +1,6 @@
 //! The shortest way in: a server as text, a policy, and a number of scenarios.
 
+use crate::input::Input;
 use crate::kernel::{Kernel, KernelError};
 use crate::report;
 use crate::scenario::ParseError;
@@ -59,8 +60,7 @@ pub enum CheckError {
 
 /// The command that plays a finding again.
 fn replay(finding: &Finding) -> String {
-    let Finding { setup, scenario, .. } = finding;
-    format!("brokenpipe run --program '{}' --policy {} '{scenario}'", setup.program, setup.policy)
+    Input::new(finding.setup.clone(), finding.scenario.clone()).replay()
 }
 
 impl fmt::Debug for CheckError {

@@ -36,11 +36,13 @@
 //! - *Verdicts* read traces: [`judge`] makes a [`Finding`], [`compare`] says where two traces first differ.
 //! - *Search* looks for scenarios that fail and makes them small: [`Random`], [`hunt`], [`reduce`].
 //! - *Cases* are files that a failure is kept in: [`Case`].
+//! - *Inputs* are what a fuzzer plays and keeps, as bytes: [`Input`]. What it found is sorted by [`triage`] and [`Group`].
 //! - *Reports* are for people and programs: [`report`].
 #![deny(unsafe_code)]
 
 mod case;
 mod check;
+mod input;
 mod kernel;
 mod model;
 mod play;
@@ -49,10 +51,12 @@ mod scenario;
 mod search;
 mod server;
 mod trace;
+mod triage;
 mod verdict;
 
 pub use case::{Case, CaseError, Expect, Mismatch};
 pub use check::{CheckError, check};
+pub use input::Input;
 pub use kernel::{Kernel, KernelError, Requirement, requirements};
 pub use model::Model;
 pub use play::{Ending, Stepped, World, play};
@@ -65,4 +69,5 @@ pub use scenario::{
 pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, minimise, minimise_death, reduce};
 pub use server::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
 pub use trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Step, Survivor, TcpState, Trace, WINDOW};
+pub use triage::{Group, Signature, Triage, triage};
 pub use verdict::{Difference, Finding, Kind, What, compare, compare_policies, compare_runs, judge};

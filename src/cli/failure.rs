@@ -44,6 +44,14 @@ pub(super) enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// A file of another kind cannot be written.
+    #[error("cannot write into {}: {source}", dir.display())]
+    Write {
+        /// Where to.
+        dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
@@ -84,7 +92,11 @@ impl Failure {
     pub(super) fn show(self) -> u8 {
         let code = match &self {
             Failure::Text(_) | Failure::Usage(_) | Failure::Read { .. } => Exit::USAGE,
-            Failure::Kernel(_) | Failure::Save { .. } | Failure::Output(_) | Failure::Signals(_) => Exit::MACHINE,
+            Failure::Kernel(_)
+            | Failure::Save { .. }
+            | Failure::Write { .. }
+            | Failure::Output(_)
+            | Failure::Signals(_) => Exit::MACHINE,
         };
         say(format_args!("{:?}", Report::new(self)));
         code

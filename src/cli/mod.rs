@@ -3,6 +3,7 @@
 //! Commands write to standard output through one buffered writer and give their exit code; what keeps one from going on
 //! is a [`Failure`], which is shown here and nowhere else.
 
+mod corpus;
 mod doctor;
 mod enumerate;
 mod exit;
@@ -15,6 +16,7 @@ mod options;
 mod replay;
 mod run;
 mod store;
+mod triage;
 mod worlds;
 
 use clap::{Parser, Subcommand};
@@ -58,6 +60,8 @@ enum Command {
     Replay(replay::Replay),
     Explain(explain::Explain),
     Enumerate(enumerate::Enumerate),
+    Triage(triage::Triage),
+    Corpus(corpus::Corpus),
     Doctor(doctor::Doctor),
 }
 
@@ -95,6 +99,8 @@ impl Cli {
             Command::Replay(command) => command.run(&mut out),
             Command::Explain(command) => command.run(&mut out),
             Command::Enumerate(command) => command.run(&mut out),
+            Command::Triage(command) => command.run(&mut out),
+            Command::Corpus(command) => command.run(&mut out),
             Command::Doctor(command) => command.run(&mut out),
         };
         let flushed = out.flush();

@@ -328,6 +328,8 @@ impl World for Kernel {
         let probe = probe(self, Client::PROBE)?;
         let survivor = Survivor::at_accept(pending, Hygiene { descriptors, close_wait, served: probe.served() });
         let clean = survivor.hygiene.is_some_and(|h| h.is_clean());
+        // The probe too may leave a signal pending: a program that shuts down before it sends breaks with every client.
+        let pending = pending || blocked && !probe.ended && self.server()?.sigpipe_pending()?;
         self.as_new = self.reuse && clean && !pending && !vanished && !probe.ended && self.settled_at_accept()?;
         Ok(survivor)
     }

@@ -31,6 +31,13 @@ pub(super) struct Netstat {
 
 const DOING: &str = "read the states of TCP sockets";
 
+/// The state of a listener, in the kernel's numbers: what a look-up falls back to when the connection itself is gone.
+const LISTENER: u8 = 10;
+/// The state of a socket that was found and had left the tables before it was read (`TCP_CLOSE`; none in the tables has it). The
+/// look-up takes no lock: a socket whose FIN is acknowledged just then, by a timer on another core, is on its way to be replaced by
+/// the small one of FIN_WAIT_2 or TIME_WAIT, and found once more it is that one.
+const LEAVING: u8 = 7;
+
 impl Netstat {
     pub(super) fn open() -> Result<Netstat, KernelError> {
         let socket = Socket::new(NETLINK_SOCK_DIAG).map_err(KernelError::io(DOING, "socket"))?;
@@ -53,23 +60,36 @@ impl Netstat {
         mut found: impl FnMut(TcpState, Cookie),
     ) -> Result<(), KernelError> {
         while pairs.len() > 0 {
-            let count = pairs.len().min(BATCH);
-            self.requests.clear();
-            for pair in pairs.by_ref().take(count) {
-                self.request(pair, ANY, NLM_F_REQUEST, None);
-            }
-            self.send()?;
-            for _ in 0..count {
-                match self.receive()? {
-                    NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
-                        found(state(response.header.state)?, response.header.socket_id.cookie);
-                    }
-                    NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => found(TcpState::Close, ANY),
-                    other => return Err(refusal(&other)),
+            let batch: Vec<Pair> = pairs.by_ref().take(BATCH).collect();
+            for (pair, mut seen) in batch.iter().zip(self.ask(&batch)?) {
+                // Taken out of the tables while it was looked up, for one in TIME_WAIT or for good: what is there now?
+                while seen.0 == LEAVING {
+                    seen = self.ask(&[*pair])?.pop().ok_or(KernelError::Garbled { what: "sock_diag" })?;
                 }
+                found(state(seen.0)?, seen.1);
             }
         }
         Ok(())
+    }
+
+    /// The numbers of the states of these sockets, as the kernel has them, that of a listener for one that is in no table.
+    fn ask(&mut self, pairs: &[Pair]) -> Result<Vec<(u8, Cookie)>, KernelError> {
+        self.requests.clear();
+        for pair in pairs {
+            self.request(*pair, ANY, NLM_F_REQUEST, None);
+        }
+        self.send()?;
+        let mut seen = Vec::with_capacity(pairs.len());
+        for _ in pairs {
+            seen.push(match self.receive()? {
+                NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
+                    (response.header.state, response.header.socket_id.cookie)
+                }
+                NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => (LISTENER, ANY),
+                other => return Err(refusal(&other)),
+            });
+        }
+        Ok(seen)
     }
 
     /// Takes these sockets out of the kernel's tables (`SOCK_DESTROY`), those that are still there. False if that needs a
@@ -169,8 +189,7 @@ fn refusal(payload: &NetlinkPayload<SockDiagMessage>) -> KernelError {
     }
 }
 
-/// The state of this number in the kernel's `tcp_states.h`. A listener is what the kernel falls back to when the connection
-/// itself is gone.
+/// The state of this number in the kernel's `tcp_states.h`.
 fn state(number: u8) -> Result<TcpState, KernelError> {
     Ok(match number {
         1 => TcpState::Established,
@@ -179,7 +198,7 @@ fn state(number: u8) -> Result<TcpState, KernelError> {
         4 => TcpState::FinWait1,
         5 => TcpState::FinWait2,
         6 => TcpState::TimeWait,
-        7 | 10 => TcpState::Close,
+        LISTENER => TcpState::Close,
         8 => TcpState::CloseWait,
         9 => TcpState::LastAck,
         11 => TcpState::Closing,

@@ -25,3 +25,14 @@ fn the_greeter_dies_of_a_client_that_was_reset_in_the_queue() {
         assert_eq!(t.outcome().kind(), "survived");
     }
 }
+
+#[test]
+fn a_signal_that_the_probe_leaves_pending_is_no_part_of_the_next_run() {
+    let setup = Setup::new("accept; shutdown; send 1; close".parse().unwrap(), Policy::Blocked);
+    let mut kernel = Kernel::new().unwrap();
+    let mut traces = [Trace::default(), Trace::default()];
+    for trace in &mut traces {
+        play(&mut kernel, &setup, [], trace).unwrap();
+    }
+    assert_eq!(traces[0], traces[1]);
+}

@@ -1,6 +1,7 @@
 //! The command line, driven as its users drive it: the real binary, its output, its exit codes, its signals.
 
 mod ending;
+mod fuzzing;
 mod hunting;
 mod util;
 
@@ -36,7 +37,7 @@ fn without_a_command_it_shows_its_help_and_calls_that_wrong_usage() {
 fn every_help_is_a_success() {
     run(&["--help"]).code(0).out("Examples:\n").out("130  interrupted");
     run(&["--version"]).code(0).out("brokenpipe ");
-    for command in ["hunt", "run", "replay", "explain", "enumerate", "doctor"] {
+    for command in ["hunt", "run", "replay", "explain", "enumerate", "triage", "corpus", "doctor"] {
         run(&[command, "--help"]).code(0).out(&format!("Usage: brokenpipe {command}"));
     }
     run(&["hunt", "--help"]).out("- late-greeter: accept; recv-or-close; send 26; send 26; close").out("nosignal");

@@ -1,0 +1,155 @@
+//! One input: a server of any program and policy, on the real kernel and in the model.
+//!
+//! It fails on whatever [`judge`] finds, but for a death that the model predicted under `default`: that is no bug of
+//! brokenpipe's, and what `brokenpipe hunt` is for. The same server serves input after input; what it does wrong must come true
+//! on a fresh one, or it is told as what it then is: the same scenario, twice, two traces.
+#![no_main]
+
+use brokenpipe::{Finding, Input, Kernel, KernelError, Kind, Model, Policy, Setup, Trace, compare_policies};
+use brokenpipe::{compare_runs, judge, play, report};
+use brokenpipe_fuzz::{MAX_EVENTS, feedback, mutate};
+use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target, fuzzer_mutate};
+use std::cell::RefCell;
+use std::sync::LazyLock;
+
+/// Set to anything, the server's states are not fed back to libFuzzer: the other half of the experiment.
+static FEEDBACK: LazyLock<bool> = LazyLock::new(|| std::env::var_os("BROKENPIPE_NO_FEEDBACK").is_none());
+/// Set to anything, what was reached is counted, and printed at the end.
+static REACH: LazyLock<bool> = LazyLock::new(|| std::env::var_os("BROKENPIPE_REACH").is_some());
+
+/// The exit code when this machine could not play: no finding, and no artifact.
+const MACHINE: i32 = 3;
+
+/// What is kept from input to input.
+#[derive(Default)]
+struct Worlds {
+    kernel: Option<Kernel>,
+    model: Model,
+    real: Trace,
+    /// The model's, one for each policy.
+    expected: [Trace; Policy::ALL.len()],
+}
+
+thread_local! {
+    static WORLDS: RefCell<Worlds> = RefCell::default();
+}
+
+fuzz_target!(|data: &[u8]| -> Corpus {
+    let input = Input::decode(data);
+    if input.scenario.events().len() > MAX_EVENTS {
+        return Corpus::Reject;
+    }
+    WORLDS.with_borrow_mut(|worlds| worlds.check(&input));
+    Corpus::Keep
+});
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate::mutate(data, size, max_size, seed, fuzzer_mutate)
+});
+
+fuzz_crossover!(|data1: &[u8], data2: &[u8], out: &mut [u8], seed: u32| {
+    mutate::cross_over(data1, data2, out, seed)
+});
+
+impl Worlds {
+    fn check(&mut self, input: &Input) {
+        let Input { setup, scenario } = input;
+        for (policy, trace) in Policy::ALL.into_iter().zip(&mut self.expected) {
+            let setup = Setup::new(setup.program.clone(), policy);
+            let Ok(()) = play(&mut self.model, &setup, scenario, trace);
+        }
+        let traces = Policy::ALL.map(|policy| (policy, self.expected_under(policy)));
+        // The kernel's trace is compared with the model's below, so that what holds of the model's five holds of the kernel's.
+        if let Some(difference) = compare_policies(&traces) {
+            let own = self.expected_under(setup.policy);
+            let finding = Finding {
+                kind: Kind::PolicyDifference,
+                scenario: scenario.clone(),
+                setup: setup.clone(),
+                kernel: own.clone(),
+                model: own.clone(),
+                difference: Some(difference),
+            };
+            fail(&finding);
+        }
+        self.play_real(input);
+        if *FEEDBACK {
+            feedback::count(&self.real);
+        }
+        if *REACH {
+            feedback::reach(&self.real);
+        }
+        let expected = self.expected_under(setup.policy);
+        if let Some(finding) = judge(scenario, setup, &self.real, expected)
+            && finding.kind != Kind::Death
+        {
+            self.confirm(finding);
+        }
+    }
+
+    fn expected_under(&self, policy: Policy) -> &Trace {
+        // The discriminants count the policies in the order of `ALL`.
+        &self.expected[policy as usize]
+    }
+
+    /// Plays on the kernel. A worker that fails is replaced once: it may have run into a limit of the machine's that has passed.
+    fn play_real(&mut self, input: &Input) {
+        let mut play = || -> Result<(), KernelError> {
+            let kernel = match &mut self.kernel {
+                Some(kernel) => kernel,
+                none => none.insert(Kernel::new()?),
+            };
+            play(kernel, &input.setup, &input.scenario, &mut self.real)
+        };
+        if play().is_err() {
+            self.kernel = None;
+            self.kernel_works(input);
+        }
+    }
+
+    fn kernel_works(&mut self, input: &Input) {
+        match Kernel::new().and_then(|mut kernel| {
+            play(&mut kernel, &input.setup, &input.scenario, &mut self.real)?;
+            Ok(kernel)
+        }) {
+            Ok(kernel) => self.kernel = Some(kernel),
+            Err(error) => machine(&error),
+        }
+    }
+
+    /// Plays a finding's scenario against a fresh server, and fails with what comes of that.
+    fn confirm(&mut self, finding: Finding) {
+        let Finding { setup, scenario, .. } = &finding;
+        let mut again = Trace::default();
+        match Kernel::fresh().and_then(|mut kernel| play(&mut kernel, setup, scenario, &mut again)) {
+            Ok(()) => {}
+            Err(error) => machine(&error),
+        }
+        match compare_runs(&finding.kernel, &again) {
+            None => fail(&finding),
+            Some(difference) => {
+                fail(&Finding { kind: Kind::Nondeterminism, model: again, difference: Some(difference), ..finding })
+            }
+        }
+    }
+}
+
+/// Ends the process with a finding. What there is to do comes first: libFuzzer's and the backtrace's many lines follow.
+fn fail(finding: &Finding) -> ! {
+    let replay = Input::new(finding.setup.clone(), finding.scenario.clone()).replay();
+    let Finding { kind, scenario, setup, .. } = finding;
+    let text = report::finding(finding, &replay);
+    let verdict = text.lines().next().unwrap_or(kind.name());
+    panic!(
+        "{verdict}\nscenario: {scenario}\nserver:   {setup}\nreplay:   {replay}\n\
+         keep it:  brokenpipe triage ARTIFACT, the file that is named below\n\n{text}"
+    );
+}
+
+/// Ends the process because this machine cannot play. Not by a panic, which would leave an artifact, nor by `exit`, which libFuzzer
+/// takes for a crash too.
+fn machine(error: &KernelError) -> ! {
+    eprintln!("this machine cannot go on: {error}");
+    // SAFETY: it takes no pointer, and does not return.
+    unsafe { libc::_exit(MACHINE) }
+}

@@ -1,0 +1,167 @@
+//! The server's own states as coverage.
+//!
+//! libFuzzer keeps an input if it reaches a branch that none did before, or reaches one more often. A server is the same few
+//! branches whatever the clients do; what differs is what its calls come to and the state that its sockets are in, and in which
+//! order. So that is counted too, in a table of *extra counters*: libFuzzer finds the table by the name of its section, clears it
+//! before each input, and takes each counter for one more branch.
+//!
+//! What is counted is read off the kernel's trace and not off the model's: where the two differ, the kernel's is news.
+
+use brokenpipe::{Called, Client, TcpState, Trace};
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+/// How many counters: ten times what an hour of fuzzing reaches, so that hardly two share one. libFuzzer looks through all of them
+/// after each input, eight at a time.
+const COUNTERS: usize = 1 << 16;
+
+/// libFuzzer wants the section page-aligned, and a multiple of eight in size.
+#[repr(C, align(4096))]
+struct Table([AtomicU8; COUNTERS]);
+
+#[allow(unsafe_code)]
+// SAFETY: the section is one of plain bytes, which is what lies in it, and nothing else has a part in it.
+#[unsafe(link_section = "__libfuzzer_extra_counters")]
+static TABLE: Table = Table([const { AtomicU8::new(0) }; COUNTERS]);
+
+/// What a call of the server's came to: which call, its result, and the TCP state of the socket before the step and after it.
+/// All of it in the 23 lowest bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Seen(u32);
+
+impl Seen {
+    fn new(called: &Called, before: Option<TcpState>, after: Option<TcpState>) -> Seen {
+        let call = called.call as u32;
+        let result = match called.result {
+            Ok(0) => 0,
+            // Which count it was depends on what was sent, and says nothing that is new.
+            Ok(_) => 1,
+            Err(errno) => 2 + (errno.raw() as u32 & 0xff),
+        };
+        let state = |state: Option<TcpState>| state.map_or(0, |s| 1 + s as u32);
+        Seen(call << 20 | result << 9 | u32::from(called.sigpipe) << 8 | state(before) << 4 | state(after))
+    }
+
+    /// The same without the state before: the triple of call, result and TCP state.
+    pub fn triple(self) -> Seen {
+        Seen(self.0 & !0xf0)
+    }
+}
+
+/// What the server's calls in this trace came to, in order.
+pub fn seen(trace: &Trace) -> impl Iterator<Item = Seen> {
+    let mut before: &[(Client, TcpState)] = &[];
+    trace.steps().flat_map(move |step| {
+        let earlier = std::mem::replace(&mut before, step.sockets);
+        let state = |sockets: &[(Client, TcpState)], called: &Called| {
+            sockets.iter().find(|(client, _)| Some(*client) == called.client).map(|(_, state)| *state)
+        };
+        step.calls.iter().map(move |called| Seen::new(called, state(earlier, called), state(step.sockets, called)))
+    })
+}
+
+/// Counts what the server did in this trace: each call with its result and states, each two in a row, each three in a row.
+pub fn count(trace: &Trace) {
+    let mut last = [0u64; 2];
+    for Seen(now) in seen(trace) {
+        let now = u64::from(now);
+        bump(now);
+        bump(now | last[0] << 23 | 1 << 63);
+        bump((now | last[0] << 23).wrapping_mul(31) ^ last[1] << 40 | 1 << 62);
+        last = [now, last[0]];
+    }
+}
+
+/// Adds one to the counter of this number, up to the most that a byte holds: round to zero it would be no news at all.
+fn bump(number: u64) {
+    // Fibonacci hashing: the upper bits depend on all of the number.
+    let index = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - COUNTERS.trailing_zeros());
+    let counter = &TABLE.0[index as usize];
+    counter.store(counter.load(Relaxed).saturating_add(1), Relaxed);
+}
+
+/// What was reached since the process began: exact, where the counters are hashed and cleared. It is for the experiment that tells
+/// whether the counters pay, with and without them.
+#[derive(Debug, Default)]
+pub struct Reached {
+    triples: HashSet<Seen>,
+    pairs: HashSet<[Seen; 2]>,
+    threes: HashSet<[Seen; 3]>,
+}
+
+impl Reached {
+    /// Takes note of what the server did in this trace.
+    pub fn add(&mut self, trace: &Trace) {
+        let all: Vec<Seen> = seen(trace).collect();
+        self.triples.extend(all.iter().map(|seen| seen.triple()));
+        self.pairs.extend(all.windows(2).filter_map(|w| <[Seen; 2]>::try_from(w).ok()));
+        self.threes.extend(all.windows(3).filter_map(|w| <[Seen; 3]>::try_from(w).ok()));
+    }
+}
+
+impl std::fmt::Display for Reached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [triples, pairs, threes] = [self.triples.len(), self.pairs.len(), self.threes.len()];
+        write!(f, "reached: {triples} triples, {pairs} two in a row, {threes} three in a row")
+    }
+}
+
+static REACHED: Mutex<Option<Reached>> = Mutex::new(None);
+
+/// Adds to what the process has reached, which is printed when it exits. It does not if it is killed.
+#[allow(unsafe_code)]
+pub fn reach(trace: &Trace) {
+    extern "C" fn print() {
+        if let Ok(Some(reached)) = REACHED.lock().as_deref() {
+            eprintln!("{reached}");
+        }
+    }
+    let Ok(mut reached) = REACHED.lock() else {
+        return;
+    };
+    reached
+        .get_or_insert_with(|| {
+            // SAFETY: a function that takes nothing, returns nothing and does not unwind.
+            unsafe { libc::atexit(print) };
+            Reached::default()
+        })
+        .add(trace);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brokenpipe::{Input, Model, play};
+
+    fn trace(scenario: &str) -> Trace {
+        let Input { setup, scenario } = Input::new(Default::default(), scenario.parse().unwrap());
+        let mut trace = Trace::default();
+        let Ok(()) = play(&mut Model::default(), &setup, &scenario, &mut trace);
+        trace
+    }
+
+    #[test]
+    fn a_send_on_a_socket_that_was_reset_differs_by_what_it_was_before() {
+        let all = |scenario| seen(&trace(scenario)).collect::<Vec<_>>();
+        let (close_wait, established) = (all("hold; a connect; a fin; a rst; go"), all("hold; a connect; a rst; go"));
+        assert_eq!(close_wait.len(), 2);
+        assert_ne!(close_wait[1], established[1]);
+    }
+
+    #[test]
+    fn what_is_reached_is_counted_once() {
+        let mut reached = Reached::default();
+        for _ in 0..2 {
+            reached.add(&trace("a connect; a close"));
+        }
+        assert_eq!(reached.to_string(), "reached: 4 triples, 3 two in a row, 2 three in a row");
+    }
+
+    #[test]
+    fn a_counter_stays_at_its_most() {
+        let t = trace("a connect; a close");
+        (0..300).for_each(|_| count(&t));
+        assert!(TABLE.0.iter().any(|c| c.load(Relaxed) == u8::MAX));
+    }
+}

@@ -1,0 +1,98 @@
+//! `brokenpipe corpus`.
+
+use super::Out;
+use super::exit::Exit;
+use super::failure::{Failure, say};
+use super::triage::files;
+use brokenpipe::{Case, CaseError, Input};
+use clap::{Args, Subcommand};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Turn cases into a fuzzer's corpus, and back
+#[derive(Debug, Args)]
+pub(super) struct Corpus {
+    #[command(subcommand)]
+    way: Way,
+}
+
+#[derive(Debug, Subcommand)]
+enum Way {
+    /// Write each case as a file of a corpus, NAME.seed
+    Export {
+        /// The corpus
+        dir: PathBuf,
+        /// Where the cases are
+        #[arg(long, value_name = "DIR", default_value = "tests/cases")]
+        cases: PathBuf,
+    },
+    /// Write each file of a corpus as a case, NAME.case, which expects what comes of it in the model
+    Import {
+        /// The corpus
+        dir: PathBuf,
+        /// Where the cases go
+        #[arg(long, value_name = "DIR", default_value = "tests/cases")]
+        cases: PathBuf,
+    },
+}
+
+impl Corpus {
+    pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
+        match self.way {
+            Way::Export { dir, cases } => export(&cases, &dir, out),
+            Way::Import { dir, cases } => import(&dir, &cases, out),
+        }
+    }
+}
+
+fn export(cases: &Path, dir: &Path, out: &mut Out) -> Result<u8, Failure> {
+    let mut from = files(&[cases.to_owned()])?;
+    from.retain(|path| path.extension().is_some_and(|e| e == "case"));
+    made(dir)?;
+    for path in &from {
+        let case = Case::load(path).map_err(Failure::case)?;
+        let to = place(path, dir, "seed");
+        fs::write(&to, Input::from(&case).encode()).map_err(|source| Failure::Write { dir: dir.to_owned(), source })?;
+    }
+    done(from.len(), dir, out)
+}
+
+fn import(dir: &Path, cases: &Path, out: &mut Out) -> Result<u8, Failure> {
+    let from = files(&[dir.to_owned()])?;
+    made(cases)?;
+    let mut written = 0;
+    for path in &from {
+        let to = place(path, cases, "case");
+        // Whatever is there may have been written by hand.
+        if to.exists() {
+            say(format_args!("left alone: {} is there already", to.display()));
+            continue;
+        }
+        let bytes = fs::read(path).map_err(|e| Failure::read(path, e))?;
+        let case = Input::decode(&bytes).case(format!("from a fuzzer's corpus, {}", path.display()));
+        case.save(&to).map_err(|error| match error {
+            CaseError::Write { source, .. } => Failure::Write { dir: cases.to_owned(), source },
+            other => Failure::Write { dir: cases.to_owned(), source: io::Error::other(other) },
+        })?;
+        written += 1;
+    }
+    done(written, cases, out)
+}
+
+/// The file in `dir` that is named after `path`.
+fn place(path: &Path, dir: &Path, extension: &str) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(extension);
+    dir.join(name)
+}
+
+fn made(dir: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(dir).map_err(|source| Failure::Write { dir: dir.to_owned(), source })
+}
+
+fn done(files: usize, dir: &Path, out: &mut Out) -> Result<u8, Failure> {
+    writeln!(out, "{files} {} written into {}", if files == 1 { "file" } else { "files" }, dir.display())?;
+    Ok(if files == 0 { Exit::NOTHING_RAN } else { Exit::HELD })
+}

@@ -1,0 +1,179 @@
+//! From a fuzzer's artifacts to cases: each is played afresh, told from its duplicates, and cut down.
+
+use crate::input::Input;
+use crate::model::Model;
+use crate::play::{World, certain, play};
+use crate::scenario::{Call, Client};
+use crate::search::reduce;
+use crate::trace::{At, Step, TcpState, Trace};
+use crate::verdict::{Difference, Finding, Kind, What, compare_runs, judge};
+use std::fmt;
+
+/// What came of playing an input [`Triage::TIMES`] times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Triage {
+    /// It never failed.
+    Holds,
+    /// It failed each time, and in the same way.
+    Fails(Box<Finding>),
+    /// It did not come to the same each time: a [`Kind::Nondeterminism`], whatever else it is.
+    Flaky {
+        /// How often it failed.
+        failed: usize,
+        /// Two of the runs that differ.
+        finding: Box<Finding>,
+    },
+}
+
+impl Triage {
+    /// How often an input is played to see whether it fails, each time against a fresh server.
+    pub const TIMES: usize = 3;
+}
+
+/// Plays an input [`Triage::TIMES`] times in the `kernel` world, which must start a server for each run, as
+/// [`Kernel::fresh`](crate::Kernel::fresh) does.
+///
+/// ```
+/// use brokenpipe::{Input, Kernel, Kind, Setup, Triage, triage};
+///
+/// let death = Input::new(Setup::default(), "hold; a connect; a fin; a rst; b connect; go".parse()?);
+/// let Triage::Fails(finding) = triage(&mut Kernel::fresh()?, &death)? else {
+///     panic!("the greeter dies each time");
+/// };
+/// assert_eq!(finding.kind, Kind::Death);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// The kernel world's.
+pub fn triage<W: World>(kernel: &mut W, input: &Input) -> Result<Triage, W::Error> {
+    let Input { setup, scenario } = input;
+    let mut expected = Trace::default();
+    certain(play(&mut Model::default(), setup, scenario, &mut expected));
+    let mut runs: [Trace; Triage::TIMES] = Default::default();
+    for run in &mut runs {
+        play(kernel, setup, scenario, run)?;
+    }
+    let findings: Vec<Finding> = runs.iter().filter_map(|run| judge(scenario, setup, run, &expected)).collect();
+    let [first, rest @ ..] = &runs;
+    let differs = rest.iter().find_map(|run| compare_runs(first, run).map(|difference| (run, difference)));
+    Ok(match (differs, findings.into_iter().next()) {
+        (None, None) => Triage::Holds,
+        (None, Some(finding)) => Triage::Fails(Box::new(finding)),
+        (Some((other, difference)), _) => Triage::Flaky {
+            failed: runs.iter().filter(|run| judge(scenario, setup, run, &expected).is_some()).count(),
+            finding: Box::new(Finding {
+                kind: Kind::Nondeterminism,
+                scenario: scenario.clone(),
+                setup: setup.clone(),
+                kernel: first.clone(),
+                model: other.clone(),
+                difference: Some(difference),
+            }),
+        },
+    })
+}
+
+/// What makes two findings duplicates of each other: the kind, the call of the server's at which it shows, and the state that
+/// the socket of that call was in before. What one client does to a server in a hundred ways, from a hundred scenarios, is one
+/// finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Signature {
+    /// What is wrong.
+    pub kind: Kind,
+    /// The call; `None` if it shows elsewhere, in a client's reply or in the states.
+    pub call: Option<Call>,
+    /// The state; `None` for a socket that was not there yet.
+    pub state: Option<TcpState>,
+}
+
+impl Signature {
+    /// The signature of this finding.
+    pub fn of(finding: &Finding) -> Signature {
+        let trace = &finding.kernel;
+        let at = match &finding.difference {
+            Some(Difference { at, what, .. }) => (*at, Some(*what)),
+            None => (finding.kernel.outcome().at(), None),
+        };
+        let (step, before) = at.0.map_or((None, None), |at| place(trace, at));
+        let called = match (at.1, step) {
+            (Some(What::Call(i)), Some(step)) => step.calls.get(i).or(step.calls.last()),
+            (Some(What::Outcome) | None, Some(step)) => step.calls.last(),
+            _ => None,
+        };
+        // Where no call is to blame, the socket is the one that differs.
+        let differs = || finding.model.steps().find(|s| Some(s.at) == at.0).zip(step).and_then(|(x, y)| other(x, y));
+        let client = called.map_or_else(differs, |called| called.client);
+        let state = |step: Step<'_>| step.sockets.iter().find(|(c, _)| Some(*c) == client).map(|(_, state)| *state);
+        Signature { kind: finding.kind, call: called.map(|c| c.call), state: before.and_then(state) }
+    }
+}
+
+/// The first client whose socket is in two states in two steps.
+fn other(x: Step<'_>, y: Step<'_>) -> Option<Client> {
+    x.sockets.iter().zip(y.sockets).find(|(x, y)| x != y).map(|((client, _), _)| *client)
+}
+
+/// The step at a place, and the one before it.
+fn place(trace: &Trace, at: At) -> (Option<Step<'_>>, Option<Step<'_>>) {
+    let i = trace.steps().position(|step| step.at == at);
+    let step = |i| trace.steps().nth(i);
+    (i.and_then(step), i.and_then(|i| i.checked_sub(1)).and_then(step))
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
+        self.call.map_or(Ok(()), |call| write!(f, " in {call}"))?;
+        self.state.map_or(Ok(()), |state| write!(f, ", socket in {state}"))
+    }
+}
+
+/// Findings of one [`Signature`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group<T> {
+    /// What they have in common.
+    pub signature: Signature,
+    /// The one to look at: that of the fewest events, and the first of those.
+    pub finding: Finding,
+    /// Where all of them come from, in the order in which they were given.
+    pub sources: Vec<T>,
+}
+
+impl<T> Group<T> {
+    /// Puts findings, each with where it comes from, into groups of duplicates; the worst kind first.
+    pub fn all(findings: impl IntoIterator<Item = (T, Finding)>) -> Vec<Group<T>> {
+        let mut groups: Vec<Group<T>> = Vec::new();
+        for (source, finding) in findings {
+            let signature = Signature::of(&finding);
+            match groups.iter_mut().find(|group| group.signature == signature) {
+                Some(group) => {
+                    group.sources.push(source);
+                    if finding.scenario.events().len() < group.finding.scenario.events().len() {
+                        group.finding = finding;
+                    }
+                }
+                None => groups.push(Group { signature, finding, sources: vec![source] }),
+            }
+        }
+        groups.sort_by_key(|group| group.signature);
+        groups
+    }
+
+    /// The same with its finding in the fewest events, played in the `kernel` world. A [`Kind::Nondeterminism`] stays as it is: what
+    /// fails now and then cannot be cut down by trying.
+    ///
+    /// # Errors
+    ///
+    /// The kernel world's.
+    pub fn reduced<W: World>(self, kernel: &mut W) -> Result<Group<T>, W::Error> {
+        match self.signature.kind {
+            Kind::Nondeterminism => Ok(self),
+            _ => Ok(Group { finding: reduce(kernel, self.finding)?, ..self }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
