@@ -206,7 +206,7 @@ fn main() {
     drop(kernel);
 
     let mut ratios: Vec<f64> = (0..9)
-        .map(|_| (jobs(300, 1, &setup, &death), jobs(300, 2, &setup, &death)))
+        .map(|_| (jobs(2_000, 1, &setup, &death), jobs(2_000, 2, &setup, &death)))
         .map(|(one, two)| two / one)
         .collect();
     ratios.sort_by(f64::total_cmp);
