@@ -1,42 +1,72 @@
 //! Property 1, *agreement*: for every scenario, program and policy the kernel's trace equals the model's. Exhaustively up to a
 //! length, and over random scenarios of the whole alphabet.
+//!
+//! The exhaustive part is a test for each program, so that `cargo nextest run --partition slice:1/3` has something to divide;
+//! as an indexed job (see `Shard::from_env`) each test plays its share.
 
 mod common;
 
-use brokenpipe::{Enumerate, Policy, Program, Random, Scenario, Setup, Shape, enumerate};
+use brokenpipe::{Enumerate, Policy, Program, Random, Scenario, Setup, Shape, Shard, enumerate};
 use common::{Played, play_all};
 
 fn agree(p: Played<'_>) {
     assert_eq!(p.kernel, p.model, "\n{}\n{}", p.setup, p.scenario);
 }
 
-/// Every preset under every one of `policies`.
-fn setups(policies: &[Policy]) -> Vec<Setup> {
-    policies.iter().flat_map(|policy| Program::presets().map(|program| Setup::new(program, *policy))).collect()
+/// Plays this job's share of the runs, and sees that it was all of it.
+fn all_agree(runs: impl Iterator<Item = (Setup, Scenario)> + Clone + Send) {
+    let shard = Shard::from_env().expect("a shard");
+    println!("shard {shard}");
+    assert_eq!(play_all(shard.part(runs.clone()), agree), shard.part(runs).count());
 }
 
 /// Every scenario of up to `events` events and three clients over connect, send 5, recv, fin, close and rst.
-fn every(events: usize, policies: &[Policy]) -> impl Iterator<Item = (Setup, Scenario)> + Send {
-    setups(policies).into_iter().flat_map(move |setup| {
+fn every(
+    events: usize,
+    program: &'static str,
+    policies: &'static [Policy],
+) -> impl Iterator<Item = (Setup, Scenario)> + Clone + Send {
+    let program: Program = program.parse().expect("a preset");
+    policies.iter().flat_map(move |policy| {
+        let setup = Setup::new(program.clone(), *policy);
         enumerate(events, 3, Enumerate::plain_actions(), vec![]).map(move |scenario| (setup.clone(), scenario))
     })
 }
 
-#[test]
-fn every_scenario_of_up_to_five_events_under_default() {
-    assert_eq!(play_all(every(5, &[Policy::Default]), agree), every(5, &[Policy::Default]).count());
+/// The exhaustive tests of one preset.
+macro_rules! exhaustive {
+    ($($name:ident $preset:literal)*) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn every_scenario_of_up_to_five_events_under_default() {
+                all_agree(every(5, $preset, &[Policy::Default]));
+            }
+
+            #[test]
+            fn every_scenario_of_up_to_four_events_under_each_handled_policy() {
+                all_agree(every(4, $preset, &Policy::HANDLED));
+            }
+        }
+    )*};
 }
 
-#[test]
-fn every_scenario_of_up_to_four_events_under_each_handled_policy() {
-    assert_eq!(play_all(every(4, &Policy::HANDLED), agree), every(4, &Policy::HANDLED).count());
+exhaustive! {
+    greeter "greeter"
+    echo "echo"
+    double_greeter "double-greeter"
+    late_greeter "late-greeter"
+    careless "careless"
+    farewell "farewell"
+    greeter_echo "greeter-echo"
 }
 
 #[test]
 fn twenty_thousand_random_scenarios_over_the_whole_alphabet() {
     let shape = Shape { clients: 6, min_events: 6, max_events: 24, ..Shape::default() };
-    let setups = setups(&Policy::ALL);
+    let setups: Vec<Setup> =
+        Policy::ALL.iter().flat_map(|p| Program::presets().map(|program| Setup::new(program, *p))).collect();
     let runs = Random::new(1, shape).take(20_000).enumerate();
-    let played = play_all(runs.map(|(k, scenario)| (setups[k % setups.len()].clone(), scenario)), agree);
-    assert_eq!(played, 20_000);
+    all_agree(runs.map(move |(k, scenario)| (setups[k % setups.len()].clone(), scenario)));
 }

@@ -186,7 +186,9 @@ proptest! {
         let (setup, rest) = Setup::decode(&bytes);
         let scenario = Scenario::decode(rest);
         prop_assert_eq!(scenario.to_string().parse(), Ok(scenario.clone()));
-        prop_assert_eq!(format!("{scenario:?}").replace("; ", "\n").parse(), Ok(scenario.clone()));
+        prop_assert_eq!(format!("{scenario:?}"), scenario.to_string());
+        let lines: Vec<String> = scenario.events().iter().map(ToString::to_string).collect();
+        prop_assert_eq!(lines.join("\n").parse(), Ok(scenario.clone()));
         prop_assert_eq!(setup.program.to_string().parse(), Ok(setup.program.clone()));
         prop_assert_eq!(setup.policy.name().parse(), Ok(setup.policy));
         let encoded = setup.encode();

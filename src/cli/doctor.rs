@@ -21,7 +21,7 @@ impl Doctor {
         if lacking > 0 {
             writeln!(
                 out,
-                "\nthis machine cannot play: {lacking} of what is needed is missing. The model still can: `--world model`."
+                "\nthis machine cannot play: {lacking} of what it needs is missing. `--world model` needs nothing."
             )?;
             return Ok(Exit::MACHINE);
         }

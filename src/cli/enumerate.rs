@@ -3,21 +3,22 @@
 use super::Out;
 use super::exit::Exit;
 use super::failure::{Failure, say};
-use brokenpipe::{Enumerate as Scenarios, MAX_CLIENTS, Shard, enumerate};
+use super::options;
+use brokenpipe::{Enumerate as Scenarios, Shard, enumerate};
 use clap::Args;
 use std::io::Write;
 
 /// List every scenario up to a length, one a line
 ///
-/// Over connect, send 5, recv, fin, close and rst. Scenarios that differ only in the names of their clients come once: client b connects
-/// only after client a. `brokenpipe run -` plays them.
+/// Over connect, send 5, recv, fin, close and rst. Scenarios that differ only in the names of their clients come once:
+/// client b connects only after client a. `brokenpipe run -` plays them.
 #[derive(Debug, Args)]
 pub(super) struct Enumerate {
     /// Most events of a scenario
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     events: u16,
     /// Most clients of a scenario
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=MAX_CLIENTS as i64))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = options::clients())]
     clients: u16,
     /// Only part I of N, counted from 0: every N-th scenario; together the parts are the whole
     #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]

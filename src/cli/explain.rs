@@ -11,8 +11,8 @@ use std::path::Path;
 
 /// Play one scenario and explain it: the outcome, why, and a picture
 ///
-/// Time goes downwards; there is a column for each client, one for the server's calls with their results, and the TCP states. The program
-/// and the policy of a case file are its own, unless options say otherwise.
+/// Time goes downwards; there is a column for each client, one for the server's calls with their results, and the TCP
+/// states. The program and the policy of a case file are its own, unless options say otherwise.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// Where to play

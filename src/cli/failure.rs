@@ -60,7 +60,8 @@ pub(super) enum Failure {
     Signals(String),
 }
 
-/// Every error of writing that a command lets pass through is one of standard output; those of files are named where they occur.
+/// Every error of writing that a command lets pass through is one of standard output; those of files are named where
+/// they occur.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
         Failure::Output(error)
@@ -68,7 +69,8 @@ impl From<io::Error> for Failure {
 }
 
 impl Failure {
-    /// The error that a case could not be loaded with. For text that is no case, `path` is read again to show the place.
+    /// The error that a case could not be loaded with. For text that is no case, `path` is read again to show the
+    /// place.
     pub(super) fn case(error: CaseError) -> Failure {
         match error {
             CaseError::Read { path, source } | CaseError::Write { path, source } => Failure::read(&path, source),

@@ -4,10 +4,10 @@ use super::Out;
 use super::exit::Exit;
 use super::failure::{Failure, say};
 use super::interrupt::Interrupt;
-use super::options::Server;
+use super::options::{self, Server};
 use super::store;
 use brokenpipe::{
-    Finding, Found, Hunted, Kernel, KernelError, MAX_CLIENTS, Random, Setup, Shape, Shard, hunt, judge, reduce, report,
+    Finding, Found, Hunted, Kernel, KernelError, Random, Setup, Shape, Shard, hunt, judge, reduce, report,
 };
 use clap::Args;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
@@ -20,14 +20,15 @@ use std::time::{Duration, Instant};
 
 /// Search for the order of events that kills the server
 ///
-/// Plays random scenarios on the kernel and in the model until one ends in a death, a disagreement or anything else that should not be. That
-/// one is cut down to the fewest events, explained, and kept in a case file. The same seed finds the same, with however many jobs.
+/// Plays random scenarios on the kernel and in the model until one ends in a death, a disagreement or anything else
+/// that should not be. That one is cut down to the fewest events, explained, and kept in a case file. The same seed
+/// finds the same, with however many jobs.
 #[derive(Debug, Args)]
 pub(super) struct Hunt {
     #[command(flatten)]
     server: Server,
     /// Most clients of a scenario
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=MAX_CLIENTS as i64))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = options::clients())]
     clients: u16,
     /// Most events of a scenario
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
@@ -62,8 +63,8 @@ const PER_MOVE: u64 = 64;
 
 /// What the jobs of a hunt know of each other.
 struct Shared {
-    /// The lowest number of a scenario that failed. No job goes beyond it, and each goes on up to it: so the one that is reported does not
-    /// depend on who was first.
+    /// The lowest number of a scenario that failed. No job goes beyond it, and each goes on up to it: so the one that
+    /// is reported does not depend on who was first.
     lowest: AtomicU64,
     played: AtomicU64,
     deadline: Option<Instant>,
@@ -205,7 +206,8 @@ fn one_job(
         if played.is_multiple_of(PER_MOVE) {
             shared.bar.set_position(shared.played.load(Ordering::Relaxed));
         }
-        // Once something is found, the time that is up does not matter: the few scenarios below it are played to the end.
+        // Once something is found, the time that is up does not matter: the few scenarios below it are played to the
+        // end.
         let late = || shared.deadline.is_some_and(|deadline| Instant::now() >= deadline);
         let open = shared.lowest.load(Ordering::Relaxed) == NONE;
         if interrupt.asked() || (open && late()) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -46,8 +46,8 @@ impl<'i> Scenarios<'i> {
         self.number
     }
 
-    /// The next scenario; empty lines and those with only a comment are passed over. `idle` is called before it waits for more, so
-    /// that whoever is at the other end has the answers to all that it has sent.
+    /// The next scenario; empty lines and those with only a comment are passed over. `idle` is called before it waits
+    /// for more, so that whoever is at the other end has the answers to all that it has sent.
     pub(super) fn next(&mut self, mut idle: impl FnMut() -> io::Result<()>) -> Result<Input, Failure> {
         loop {
             if self.interrupt.asked() {

@@ -1,8 +1,8 @@
 //! Ctrl-C.
 //!
-//! The first one asks: a command stops after the scenario it is at, says how far it came, and takes everything down. The second
-//! one ends the process at once, which leaves nothing behind either: a server dies with its harness by construction. SIGTERM
-//! and SIGHUP count as Ctrl-C.
+//! The first one asks: a command stops after the scenario it is at, says how far it came, and takes everything down.
+//! The second one ends the process at once, which leaves nothing behind either: a server dies with its harness by
+//! construction. SIGTERM and SIGHUP count as Ctrl-C.
 
 use super::exit::Exit;
 use super::failure::Failure;

@@ -1,7 +1,7 @@
 //! The command line: one file a command, and what they share.
 //!
-//! Commands write to standard output through one buffered writer and give their exit code; what keeps one from going on is a
-//! [`Failure`], which is shown here and nowhere else.
+//! Commands write to standard output through one buffered writer and give their exit code; what keeps one from going on
+//! is a [`Failure`], which is shown here and nowhere else.
 
 mod corpus;
 mod doctor;
@@ -27,8 +27,9 @@ use std::process::ExitCode;
 
 /// Find the order of connects, FINs and RSTs that kills your server.
 ///
-/// brokenpipe plays what TCP clients can do, in every order, against a server on the real kernel, one server call at a time and
-/// without a sleep. It knows from a model of TCP's rules what must happen, and hands back the shortest order that fails.
+/// brokenpipe plays what TCP clients can do, in every order, against a server on the real kernel, one server call at a
+/// time and without a sleep. It knows from a model of TCP's rules what must happen, and hands back the shortest order
+/// that fails.
 #[derive(Debug, Parser)]
 #[command(
     name = "brokenpipe",
@@ -64,15 +65,14 @@ enum Command {
     Doctor(doctor::Doctor),
 }
 
-/// Standard output. Whoever writes to it leaves the flushing to [`main`], unless somebody may be waiting for a line.
+/// Standard output. Whoever writes to it leaves the flushing to [`Cli::run`], unless somebody may be waiting for a line.
 type Out = BufWriter<StdoutLock<'static>>;
 
 /// Runs the command line.
 ///
-/// Rust ignores SIGPIPE in what it starts as `main`, so that writing into a pipe that nobody reads any more is an error like any other,
-/// and would be shown as one whenever somebody pipes us to `head`. Who closes the pipe has seen what they wanted to see, so that is a
-/// success, and a quiet one. It is told apart here, once for all commands. (That this program of all programs has to take care of
-/// its SIGPIPE is no joke of ours.)
+/// Rust ignores SIGPIPE in what it starts as `main`, so that writing into a pipe that nobody reads any more is an error
+/// like any other, and would be shown as one whenever somebody pipes us to `head`. Who closes the pipe has seen what
+/// they wanted to see, so that is a success, and a quiet one. It is told apart here, once for all commands.
 pub(crate) fn main() -> ExitCode {
     failure::set_style();
     let result = match Cli::try_parse() {

@@ -1,8 +1,8 @@
 //! Options that commands share, and how their values are read.
 
 use super::failure::{BadText, Failure};
-use brokenpipe::{PRESETS, ParseError, Policy, Scenario, Setup};
-use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use brokenpipe::{MAX_CLIENTS, PRESETS, ParseError, Policy, Scenario, Setup};
+use clap::builder::{PossibleValue, RangedU64ValueParser, StringValueParser, TypedValueParser};
 use clap::{Arg, Args, Command};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -14,8 +14,8 @@ pub(super) struct Server {
     /// What the server does with each connection: ops joined by `;`, or a preset
     #[arg(long, short = 'p', value_name = "PROGRAM", help = program_help())]
     program: Option<String>,
-    /// What the server does about SIGPIPE
-    #[arg(long, short = 'P', value_name = "POLICY", value_parser = PolicyName, help = "What the server does about SIGPIPE [default: default]")]
+    /// What the server does about SIGPIPE [default: default]
+    #[arg(long, short = 'P', value_name = "POLICY", value_parser = PolicyName)]
     policy: Option<String>,
 }
 
@@ -30,14 +30,19 @@ impl Server {
 }
 
 fn program_help() -> String {
-    let mut help = "What the server does with each connection: ops (accept, send N, recv, recv-all, echo, recv-or-close, shutdown, close) \
-                    joined by `;`, or one of these names [default: greeter]"
+    let mut help = "What the server does with each connection: ops (accept, send N, recv, recv-all, echo, \
+                    recv-or-close, shutdown, close) joined by `;`, or one of these names [default: greeter]"
         .to_owned();
     for (name, text) in PRESETS {
         // Writing to a string does not fail.
         let _ = write!(help, "\n- {name}: {text}");
     }
     help
+}
+
+/// What reads a number of clients.
+pub(super) fn clients() -> RangedU64ValueParser<u16> {
+    RangedU64ValueParser::new().range(1..=MAX_CLIENTS as u64)
 }
 
 /// The value of an option, with an error that shows the place.

@@ -14,9 +14,11 @@ use std::io::{self, Write};
 
 /// Play scenarios, and show what happened
 ///
-/// A scenario is events joined by `;`, such as 'a connect; b connect; b fin; b rst; a close'. With `-`, scenarios are read from standard
-/// input, one a line, and each is answered by one JSON object a line, in the same order and as soon as it is played. Empty lines and
-/// comments are passed over.
+/// A scenario is events joined by `;`, such as 'a connect; b connect; b fin; b rst; a close'. With `-`, scenarios are
+/// read from standard input, one a line, and each is answered by one JSON object a line, in the same order and as soon
+/// as it is played. Empty lines and comments are passed over.
+///
+/// That a server dies is what was asked about, and no failure: the exit code is 1 only if the worlds disagree.
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// Where to play
@@ -27,9 +29,10 @@ pub(super) struct Run {
     /// How to show it [default: text, for `-` json]
     #[arg(long, short, value_enum)]
     format: Option<Format>,
-    /// Only part I of N, counted from 0: every N-th scenario; together the parts are the whole
-    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
-    shard: Shard,
+    /// Only part I of N, counted from 0: every N-th scenario; together the parts are the whole [default: all of them, and for
+    /// `-` what BROKENPIPE_SHARD or a scheduler's variables say, such as JOB_COMPLETION_INDEX and JOB_COMPLETIONS]
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     /// The scenarios, or `-` for standard input
     #[arg(required = true, value_name = "SCENARIO")]
     scenarios: Vec<String>,
@@ -60,7 +63,7 @@ impl Run {
         let scenarios = self.scenarios.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let interrupt = Interrupt::listen()?;
         let mut player = Player::new(self.world, self.format.unwrap_or(Format::Text), setup)?;
-        for scenario in self.shard.part(&scenarios) {
+        for scenario in self.shard.unwrap_or_default().part(&scenarios) {
             if interrupt.asked() {
                 return Ok(player.interrupted());
             }
@@ -70,6 +73,14 @@ impl Run {
     }
 
     fn stream(self, setup: Setup, out: &mut Out) -> Result<u8, Failure> {
+        let shard = match self.shard {
+            Some(shard) => shard,
+            None => Shard::from_env().map_err(|error| Failure::Usage(error.to_string()))?,
+        };
+        if self.shard.is_none() && shard != Shard::WHOLE {
+            // A part that nobody asked for by name should not be taken for the whole.
+            say(format_args!("playing shard {shard}, by the environment"));
+        }
         let interrupt = Interrupt::listen()?;
         let mut input = Scenarios::new(&interrupt)?;
         let mut player = Player::new(self.world, self.format.unwrap_or(Format::Json), setup)?;
@@ -77,9 +88,7 @@ impl Run {
             match input.next(|| out.flush())? {
                 Input::Interrupted => return Ok(player.interrupted()),
                 Input::End => break,
-                Input::Scenario(scenario) if self.shard.holds(k) => {
-                    player.play(&scenario, Some(input.number()), out)?
-                }
+                Input::Scenario(scenario) if shard.holds(k) => player.play(&scenario, Some(input.number()), out)?,
                 Input::Scenario(_) => {}
             }
         }

@@ -12,8 +12,8 @@ pub(super) fn case(finding: &Finding) -> Case {
     Case::of(scenario, setup, kernel, report::why(scenario, setup, kernel))
 }
 
-/// Writes the case of a finding into `dir` under a name that says what it is, and gives the path. A file that is there and
-/// says the same is kept; one that says something else is left alone, and the new one gets a number.
+/// Writes the case of a finding into `dir` under a name that says what it is, and gives the path. A file that is there
+/// and says the same is kept; one that says something else is left alone, and the new one gets a number.
 ///
 /// # Errors
 ///
@@ -24,8 +24,8 @@ pub(super) fn save(finding: &Finding, dir: &Path) -> Result<PathBuf, Failure> {
     fs::create_dir_all(dir).map_err(failed)?;
     let stem = stem(finding);
     let mut names = std::iter::once(format!("{stem}.case")).chain((2..).map(|n: u64| format!("{stem}-{n}.case")));
-    // Written beside its place first and then linked there: the link is made only where nothing is yet, so that neither somebody who looks
-    // nor another hunt at the same time ever finds half a file, or loses a whole one.
+    // Written beside its place first and then linked there: the link is made only where nothing is yet, so that neither
+    // somebody who looks nor another hunt at the same time ever finds half a file, or loses a whole one.
     let beside = dir.join(format!(".{stem}.{}.tmp", std::process::id()));
     case.save(&beside).map_err(|error| match error {
         CaseError::Write { source, .. } => failed(source),

@@ -24,7 +24,9 @@ impl Pinned {
         let mut workers = WORKERS.lock().ok()?;
         workers.resize(CpuSet::count(), 0);
         let allowed = |core: &usize| before.is_set(*core).unwrap_or(false);
-        let core = (0..CpuSet::count()).filter(allowed).min_by_key(|core| workers[*core])?;
+        // Among equals the one it runs on: other processes have workers too, and the scheduler knows of them.
+        let here = nix::sched::sched_getcpu().ok();
+        let core = (0..CpuSet::count()).filter(allowed).min_by_key(|core| (workers[*core], Some(*core) != here))?;
         let mut only = CpuSet::new();
         only.set(core).ok()?;
         sched_setaffinity(this, &only).ok()?;

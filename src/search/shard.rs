@@ -22,6 +22,15 @@ pub struct Shard {
     count: usize,
 }
 
+/// The variables in which schedulers pass the index and the count of a job, and the index of the first.
+const SCHEDULERS: [(&str, &str, usize); 5] = [
+    ("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS", 0),
+    ("CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT", 0),
+    ("BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", 0),
+    ("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", 0),
+    ("CI_NODE_INDEX", "CI_NODE_TOTAL", 1),
+];
+
 /// Why this is no shard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -57,6 +66,35 @@ impl Shard {
             _ if index >= count => Err(BadShard::Index { index, count }),
             _ => Ok(Shard { index, count }),
         }
+    }
+
+    /// The part that this process is to play as one of several jobs, by its environment; the whole if it is on its own.
+    ///
+    /// `BROKENPIPE_SHARD` is read first, as `I/N`. Then what the schedulers of indexed jobs set: `JOB_COMPLETION_INDEX` (Kubernetes,
+    /// which leaves it to the job's own definition to pass its completions as `JOB_COMPLETIONS`), `CLOUD_RUN_TASK_INDEX` and
+    /// `CLOUD_RUN_TASK_COUNT`, `BUILDKITE_PARALLEL_JOB` and `BUILDKITE_PARALLEL_JOB_COUNT`, `CIRCLE_NODE_INDEX` and
+    /// `CIRCLE_NODE_TOTAL`, `CI_NODE_INDEX` and `CI_NODE_TOTAL` (GitLab, from 1). An index without a count is no shard, so that a
+    /// part is never taken for the whole: each job then plays everything.
+    ///
+    /// # Errors
+    ///
+    /// [`BadShard`] if what is set is no shard.
+    pub fn from_env() -> Result<Shard, BadShard> {
+        Shard::from_variables(|name| std::env::var(name).ok())
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Shard, BadShard> {
+        if let Some(text) = variable("BROKENPIPE_SHARD") {
+            return text.parse();
+        }
+        for (index, count, first) in SCHEDULERS {
+            if let (Some(index), Some(count)) = (variable(index), variable(count)) {
+                let shape = || BadShard::Shape(format!("{index}/{count}"));
+                let number = |text: &str| text.trim().parse::<usize>().map_err(|_| shape());
+                return Shard::new(number(&index)?.checked_sub(first).ok_or_else(shape)?, number(&count)?);
+            }
+        }
+        Ok(Shard::WHOLE)
     }
 
     /// Which part, from 0.
@@ -139,6 +177,24 @@ mod tests {
         for k in 0..100 {
             assert_eq!((0..7).filter(|i| Shard::new(*i, 7).unwrap().holds(k)).count(), 1);
         }
+    }
+
+    #[test]
+    fn the_environment_says_which_shard_a_job_is() {
+        let shard = |set: &[(&str, &str)]| {
+            let found = |name: &str| set.iter().find(|v| v.0 == name).map(|v| v.1.to_owned());
+            Shard::from_variables(found).map(|shard| shard.to_string()).map_err(|error| error.to_string())
+        };
+        assert_eq!(shard(&[]), Ok("0/1".to_owned()));
+        assert_eq!(shard(&[("JOB_COMPLETION_INDEX", "2"), ("JOB_COMPLETIONS", "5")]), Ok("2/5".to_owned()));
+        assert_eq!(shard(&[("JOB_COMPLETION_INDEX", "2")]), Ok("0/1".to_owned()));
+        assert_eq!(shard(&[("CI_NODE_INDEX", "1"), ("CI_NODE_TOTAL", "3")]), Ok("0/3".to_owned()));
+        assert_eq!(
+            shard(&[("CI_NODE_INDEX", "1"), ("CI_NODE_TOTAL", "3"), ("BROKENPIPE_SHARD", "1/2")]),
+            Ok("1/2".to_owned())
+        );
+        assert!(shard(&[("CI_NODE_INDEX", "0"), ("CI_NODE_TOTAL", "3")]).is_err());
+        assert!(shard(&[("BROKENPIPE_SHARD", "x")]).is_err_and(|e| e.contains("expected I/N")));
     }
 
     #[test]

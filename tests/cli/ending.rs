@@ -1,6 +1,6 @@
 //! How it ends: closed pipes, full disks, signals; and that nothing is left behind.
 
-use crate::util::{BOUND, Folder, NOTHING_LEFT, Process, Running, Said, brokenpipe};
+use crate::util::{BOUND, Folder, Group, Process, Running, Said, brokenpipe};
 use nix::sys::signal::Signal;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -75,7 +75,7 @@ fn with_nowhere_to_complain_it_still_ends_with_its_code() {
 }
 
 /// `run -` in mid-stream: it is fed without end, has answered some, and has a server.
-fn streaming() -> (Running, Vec<Process>, std::thread::JoinHandle<()>) {
+fn streaming() -> (Running, Group, std::thread::JoinHandle<()>) {
     let command = &mut brokenpipe();
     let mut running =
         Running::start(command.args(["run", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
@@ -87,26 +87,19 @@ fn streaming() -> (Running, Vec<Process>, std::thread::JoinHandle<()>) {
         from.read_line(&mut line).expect("an answer");
         assert!(line.ends_with("\"agrees\":true}\n"), "{line}");
     }
-    let servers = running.servers(1);
+    let group = running.with_server();
     // Whatever it writes is taken, to the end.
     std::thread::spawn(move || std::io::copy(&mut from, &mut std::io::sink()));
-    (running, servers, feeder)
-}
-
-#[track_caller]
-fn all_end(servers: &[Process]) {
-    for server in servers {
-        assert!(server.ends_within(NOTHING_LEFT), "server {} is left after {NOTHING_LEFT:?}", server.pid);
-    }
+    (running, group, feeder)
 }
 
 #[test]
 fn kill_9_in_mid_stream_leaves_no_server() {
-    let (running, servers, feeder) = streaming();
+    let (running, group, feeder) = streaming();
     running.signal(Signal::SIGKILL);
     let said = running.end();
     assert_eq!(said.code, None, "it was killed");
-    all_end(&servers);
+    group.is_gone();
     feeder.join().expect("the feeder ends with the pipe");
 }
 
@@ -114,18 +107,18 @@ fn kill_9_in_mid_stream_leaves_no_server() {
 fn kill_9_of_a_hunt_leaves_none_of_its_servers() {
     let command = &mut brokenpipe();
     let hunt = Running::start(command.args(["hunt", "--policy", "ignore", "--seconds", "600", "--jobs", "3"]));
-    let servers = hunt.servers(3);
+    let group = hunt.with_server();
     hunt.signal(Signal::SIGKILL);
     assert_eq!(hunt.end().code, None, "it was killed");
-    all_end(&servers);
+    group.is_gone();
 }
 
 #[test]
 fn ctrl_c_in_mid_stream_says_how_far_it_came_and_leaves_no_server() {
-    let (running, servers, feeder) = streaming();
+    let (running, group, feeder) = streaming();
     running.signal(Signal::SIGINT);
     running.end().code(130).err("interrupted: played ").err(" scenarios, 0 disagreements");
-    all_end(&servers);
+    group.is_gone();
     feeder.join().expect("the feeder ends with the pipe");
 }
 
@@ -140,10 +133,10 @@ fn ctrl_c_while_it_waits_for_input_ends_it() {
         writeln!(to, "{CLEAN}").expect("it listens");
         let mut from = BufReader::new(running.child.stdout.take().expect("it is piped"));
         from.read_line(&mut String::new()).expect("an answer");
-        let servers = running.servers(1);
+        let group = running.with_server();
         running.signal(signal);
         running.end().code(130).err("interrupted: played 1 scenario");
-        all_end(&servers);
+        group.is_gone();
         let mut rest = String::new();
         from.read_to_string(&mut rest).expect("the end");
         assert_eq!(rest, "");
@@ -157,11 +150,11 @@ fn ctrl_c_ends_a_hunt_with_a_clear_word_and_leaves_nothing() {
     let command = &mut brokenpipe();
     command.args(["hunt", "--policy", "ignore", "--seconds", "600", "--jobs", "2"]).current_dir(dir.path());
     let hunt = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
-    let servers = hunt.servers(2);
+    let group = hunt.with_server();
     hunt.signal(Signal::SIGINT);
     let said = hunt.end().code(130).err("interrupted: played ").err("of seed 0, and all of them held");
     assert_eq!(said.out, "");
-    all_end(&servers);
+    group.is_gone();
     assert!(dir.names().is_empty(), "{:?}", dir.names());
 }
 
@@ -174,7 +167,7 @@ fn a_second_ctrl_c_ends_it_at_once_whatever_it_is_blocked_in() {
     fs::write(dir.path().join("list"), listed).expect("a scratch file");
     let stdin = File::open(dir.path().join("list")).expect("the list");
     let running = Running::start(command.args(["run", "-"]).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::null()));
-    let servers = running.servers(1);
+    let group = running.with_server();
     // Nobody reads what it writes: soon it waits for that in `write`, where the first Ctrl-C is not seen.
     running.wait_for_call(libc::SYS_write);
     let process = Process::open(running.child.id()).expect("it runs");
@@ -185,7 +178,7 @@ fn a_second_ctrl_c_ends_it_at_once_whatever_it_is_blocked_in() {
         running.signal(Signal::SIGINT);
     }
     running.end().code(130);
-    all_end(&servers);
+    group.is_gone();
 }
 
 #[test]

@@ -5,6 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -109,16 +110,17 @@ impl Drop for Folder {
     }
 }
 
-/// The processes whose parent is this one, from `/proc/*/stat`.
-pub(crate) fn children(parent: u32) -> Vec<u32> {
+/// The processes of this group that have not ended, from `/proc/*/stat`.
+fn members(group: u32) -> Vec<u32> {
     let pids = fs::read_dir("/proc").expect("/proc").filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    let parent_of = |pid: &u32| {
+    let is_member = |pid: &u32| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in parentheses, may have anything in it.
-        let (_, rest) = stat.rsplit_once(") ")?;
-        rest.split(' ').nth(1)?.parse::<u32>().ok()
+        // The name, in parentheses, may have anything in it. Then come the state, the parent and the group.
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let state = fields.next()?;
+        Some(state != "Z" && state != "X" && fields.nth(1)?.parse::<u32>().ok()? == group)
     };
-    pids.filter(|pid| parent_of(pid) == Some(parent)).collect()
+    pids.filter(|pid| is_member(pid) == Some(true)).collect()
 }
 
 /// A process that may be gone at any time, held by its pidfd: its number cannot become another's behind our back.
@@ -148,28 +150,47 @@ impl Process {
     }
 }
 
-/// A running binary, killed when it is dropped.
+/// A running binary, in a process group of its own with all its servers. It is killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) child: Child,
 }
 
-impl Running {
-    pub(crate) fn start(command: &mut Command) -> Running {
-        Running { child: command.spawn().expect("the binary runs") }
-    }
+/// The process group of a binary: what it has started is in it even when the binary itself is gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group(u32);
 
-    /// Its servers, as soon as it has so many.
-    pub(crate) fn servers(&self, count: usize) -> Vec<Process> {
+impl Group {
+    /// That nothing of it is left, or will be very soon.
+    #[track_caller]
+    pub(crate) fn is_gone(self) {
         let start = Instant::now();
         loop {
-            let servers: Vec<Process> = children(self.child.id()).into_iter().filter_map(Process::open).collect();
-            if servers.len() >= count {
-                return servers;
+            let left = members(self.0);
+            if left.is_empty() {
+                return;
             }
-            assert!(start.elapsed() < BOUND, "{} servers after {BOUND:?}, not {count}", servers.len());
+            assert!(start.elapsed() < NOTHING_LEFT, "{left:?} are left after {NOTHING_LEFT:?}");
             std::thread::yield_now();
         }
+    }
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Running {
+        Running { child: command.process_group(0).spawn().expect("the binary runs") }
+    }
+
+    /// Its group, as soon as there is a server in it. Servers come and go; how many there are at a time is not to be
+    /// seen from here.
+    pub(crate) fn with_server(&self) -> Group {
+        let own = self.child.id();
+        let start = Instant::now();
+        while members(own).iter().all(|pid| *pid == own) {
+            assert!(start.elapsed() < BOUND, "no server after {BOUND:?}");
+            std::thread::yield_now();
+        }
+        Group(own)
     }
 
     /// Waits until its main thread is in this system call.
