@@ -14,7 +14,11 @@ if cargo +nightly --version > /dev/null 2>&1; then nightly=+nightly; else nightl
 
 # Folders of their own: other flags, other builds.
 cargo $nightly fuzz build --target-dir fuzz/target/plants lifecycle 2> "$scratch/build" || { cat "$scratch/build"; exit 1; }
-tests() { CARGO_TARGET_DIR=fuzz/target/plants-tests cargo test -q --test properties --test agreement "$@"; }
+# The tests of agreement over random scenarios; the exhaustive ones have no number of inputs to tell.
+tests() {
+    CARGO_TARGET_DIR=fuzz/target/plants-tests cargo test -q --no-fail-fast --test properties --test agreement "$@"
+}
+some=(the_kernel_does_what twenty_thousand)
 tests --no-run 2> "$scratch/build" || { cat "$scratch/build"; exit 1; }
 binary=fuzz/target/plants/$(rustc -vV | sed -n 's/^host: //p')/release/lifecycle
 names=${*:-$(sed -n 's/^ *[A-Z][A-Za-z0-9]* "\([a-z0-9-]*\)" ".*/\1/p' src/model/plant.rs)}
@@ -23,8 +27,8 @@ missed=0
 printf '| plant | property tests that fail | inputs to the first | fuzzer: inputs |\n|---|---|---|---|\n'
 for plant in $names; do
     export BROKENPIPE_PLANT=$plant
-    tests -- --test-threads=1 > "$scratch/tests" 2>&1 || true
-    failed=$(grep -c '^test .* FAILED$\|^---- .* stdout ----$' "$scratch/tests" || true)
+    tests -- "${some[@]}" --test-threads=1 > "$scratch/tests" 2>&1 || true
+    failed=$(grep -c '^---- .* stdout ----$' "$scratch/tests" || true)
     # proptest says how many inputs passed before the one that failed.
     first=$(sed -n 's/^[[:space:]]*successes: \([0-9]*\).*/\1/p' "$scratch/tests" | sort -n | head -1)
     mkdir -p "$scratch/corpus-$plant"
