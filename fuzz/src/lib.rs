@@ -8,8 +8,8 @@ pub mod feedback;
 pub mod mutate;
 
 /// Most events of an input. Longer ones are not worth their time: what a scenario can bring about needs few clients, and an order of
-/// 64 events holds many short ones.
-pub const MAX_EVENTS: usize = 64;
+/// 32 events holds many short ones.
+pub const MAX_EVENTS: usize = 32;
 
 /// A number that depends on the bytes alone (FNV-1a), for checks that are too slow to be made of each input: which inputs are chosen
 /// must be the same in every run, or an artifact would not fail again.

@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long bytes may take from a client's `send` to the wire; on a loopback with room for them, no time at all.
 const WIRE_BOUND: Duration = Duration::from_secs(10);
@@ -89,9 +89,25 @@ impl ClientSocket {
         }
     }
 
-    /// `shutdown(2)` with `SHUT_WR`.
-    pub(super) fn fin(socket: &Socket) -> Reply {
-        socket.shutdown(std::net::Shutdown::Write).map_or_else(|e| Reply::Error(errno(&e)), |()| Reply::Ok(0))
+    /// `shutdown(2)` with `SHUT_WR`. Behind ten segments that the server's kernel has not acknowledged yet, for it puts that off, a FIN
+    /// waits like any other (the initial congestion window), and is waited for like what is sent.
+    pub(super) fn fin(socket: &Socket) -> Result<Reply, KernelError> {
+        match socket.shutdown(std::net::Shutdown::Write) {
+            Err(error) => Ok(Reply::Error(errno(&error))),
+            Ok(()) => {
+                const DOING: &str = "bring a client's FIN onto the wire";
+                let unsent = || sys::unsent(socket.as_fd()).map_err(KernelError::call(DOING, "ioctl SIOCOUTQNSD"));
+                let deadline = Instant::now() + WIRE_BOUND;
+                // A socket that is shut down always counts as writable: there is nothing to be told by.
+                while unsent()? > 0 {
+                    if Instant::now() > deadline {
+                        return Err(KernelError::Late { doing: DOING, bound: WIRE_BOUND });
+                    }
+                    std::thread::yield_now();
+                }
+                Ok(Reply::Ok(0))
+            }
+        }
     }
 
     /// `close(2)`, abortive with `SO_LINGER` {1, 0}.

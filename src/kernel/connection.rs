@@ -55,7 +55,7 @@ impl Connection {
                 }
                 Ok(reply)
             }
-            Action::Fin => Ok(ClientSocket::fin(socket)),
+            Action::Fin => ClientSocket::fin(socket),
             Action::Close | Action::Rst => {
                 self.to_client = 0;
                 self.client.close(*action == Action::Rst)

@@ -36,3 +36,10 @@ fn a_signal_that_the_probe_leaves_pending_is_no_part_of_the_next_run() {
     }
     assert_eq!(traces[0], traces[1]);
 }
+
+#[test]
+fn a_fin_behind_more_than_the_first_window_of_segments_arrives_before_the_next_event() {
+    let sends = "a send 1; ".repeat(11);
+    let scenario = format!("a connect; a send 1; hold; {sends}a fin");
+    trace(&mut Kernel::new().unwrap(), "greeter-echo", Policy::NoSignal, &scenario);
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Builds the fuzz targets as ClusterFuzzLite does, installing cargo-fuzz if it is missing, and runs each from the committed
+# corpus, for 30 seconds or as long as said: fuzz/smoke.sh [SECONDS]. Neither the corpus nor anything else here is written to.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${1:-30}
+# The targets' builds share fuzz/target, wherever the crate's own go.
+unset CARGO_TARGET_DIR
+cargo fuzz --version > /dev/null 2>&1 || cargo install cargo-fuzz --locked
+
+OUT=$(mktemp -d)
+export OUT
+trap 'rm -rf "$OUT"' EXIT
+.clusterfuzzlite/build.sh
+cd "$OUT"
+for target in lifecycle model; do
+    mkdir "$target-corpus" "$target-seeds"
+    python3 -m zipfile -e "${target}_seed_corpus.zip" "$target-seeds"
+    printf '\n== %s, %s s\n' "$target" "$seconds"
+    # No more than half a GB beyond what a run needs: memory is to stay flat.
+    timeout $((seconds + 60)) "./$target" "$target-corpus" "$target-seeds" -max_total_time="$seconds" -print_funcs=0 \
+        -rss_limit_mb=1024 -print_final_stats=1 > log 2>&1 || { cat log; exit 1; }
+    grep -E 'DONE|^stat::' log
+done
