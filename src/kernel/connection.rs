@@ -14,6 +14,8 @@ pub(super) struct Connection {
     pub(super) client: ClientSocket,
     /// Of the server-side socket, when last looked at.
     pub(super) state: TcpState,
+    /// Whether either end has done something since.
+    pub(super) touched: bool,
     /// Bytes sent and not read, in each direction.
     pub(super) to_server: u32,
     pub(super) to_client: u32,
@@ -23,7 +25,7 @@ impl Connection {
     /// Connects a client to the server.
     pub(super) fn open(name: Client, server: SocketAddrV4) -> Result<Connection, KernelError> {
         let client = ClientSocket::connect(name, server)?;
-        Ok(Connection { client, state: TcpState::Established, to_server: 0, to_client: 0 })
+        Ok(Connection { client, state: TcpState::Established, touched: true, to_server: 0, to_client: 0 })
     }
 
     /// What the client's action gives; one that it cannot do does nothing.
@@ -37,6 +39,7 @@ impl Connection {
         if self.client.vanished {
             return Ok(Reply::Nothing(Reason::Vanished));
         }
+        self.touched = true;
         match action {
             Action::Send(payload) => {
                 if self.to_server + payload.len() as u32 > WINDOW && may_send(socket)? {
@@ -72,6 +75,7 @@ impl Connection {
     /// FIN_WAIT_2 would be a matter of the clock. Nothing else depends on which it is: whatever the client sends next
     /// acknowledges the FIN as well.
     pub(super) fn saw(&mut self, state: TcpState) {
+        self.touched = false;
         let acknowledged = !self.client.vanished || self.state == TcpState::FinWait2;
         self.state = if state == TcpState::FinWait1 && acknowledged { TcpState::FinWait2 } else { state };
     }

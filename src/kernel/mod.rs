@@ -209,6 +209,13 @@ impl Kernel {
         })
     }
 
+    /// Takes note that the server has done something at the connection it is at work on.
+    fn touch(&mut self) {
+        if let Some(i) = self.run.current {
+            self.run.connections[i].touched = true;
+        }
+    }
+
     /// Keeps account of what a call of the server's has moved.
     fn account(&mut self, called: &Called) {
         let Some(connection) = self.run.current.map(|i| &mut self.run.connections[i]) else {
@@ -269,6 +276,7 @@ impl World for Kernel {
         };
         let before = self.server()?.page().returned.load(Acquire);
         let next = self.server_mut()?.go(refusal)?;
+        self.touch();
         let returned = self.server()?.page().returned.load(Acquire) != before;
         let ending = match next {
             Next::Parked(_) => None,
@@ -287,7 +295,11 @@ impl World for Kernel {
             (ending == Some(Ending::Killed(Signal::SIGPIPE))).then_some(broken)
         };
         match (ending, called) {
-            (Some(ending), called) => Ok(Stepped::Ended(called, ending)),
+            (Some(ending), called) => {
+                // Its end closes all that it had, the queue too.
+                self.run.connections.iter_mut().for_each(|c| c.touched = true);
+                Ok(Stepped::Ended(called, ending))
+            }
             (None, Some(called)) => Ok(Stepped::Called(called)),
             (None, None) => Err(KernelError::Garbled { what: "a call that never returned" }),
         }
@@ -295,14 +307,14 @@ impl World for Kernel {
 
     fn sockets(&mut self, out: &mut Vec<(Client, TcpState)>) -> Result<(), KernelError> {
         let server = self.server()?.address();
-        let live: Vec<usize> =
-            (0..self.run.connections.len()).filter(|i| self.run.connections[*i].state != TcpState::Close).collect();
+        // One at which nobody has done anything has not changed; and looking is not free of doubt (`netstat`).
+        let live = |c: &Connection| c.touched && c.state != TcpState::Close;
         let connections = &mut self.run.connections;
-        let pairs: Vec<_> = live.iter().map(|i| (server, connections[*i].client.address)).collect();
-        let mut next = live.iter();
+        let pairs: Vec<_> = connections.iter().filter(|c| live(c)).map(|c| (server, c.client.address)).collect();
+        let mut looked_at = connections.iter_mut().filter(|c| live(c));
         self.netstat.states(pairs.into_iter(), |state| {
-            if let Some(i) = next.next() {
-                connections[*i].saw(state);
+            if let Some(connection) = looked_at.next() {
+                connection.saw(state);
             }
         })?;
         out.extend(connections.iter().map(|c| (c.client.name, c.state)));

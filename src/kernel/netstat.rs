@@ -53,27 +53,19 @@ impl Netstat {
     /// The states of these sockets, in order; CLOSE for one that is in no table.
     pub(super) fn states(
         &mut self,
-        pairs: impl ExactSizeIterator<Item = Pair>,
-        mut found: impl FnMut(TcpState),
-    ) -> Result<(), KernelError> {
-        self.look_up(pairs, |state, _| found(state))
-    }
-
-    fn look_up(
-        &mut self,
         mut pairs: impl ExactSizeIterator<Item = Pair>,
-        mut found: impl FnMut(TcpState, Cookie),
+        mut found: impl FnMut(TcpState),
     ) -> Result<(), KernelError> {
         while pairs.len() > 0 {
             let batch: Vec<Pair> = pairs.by_ref().take(BATCH).collect();
-            for (pair, mut seen) in batch.iter().zip(self.ask(&batch)?) {
+            for (pair, (mut number, _)) in batch.iter().zip(self.ask(&batch)?) {
                 // A look-up may miss what is there, but never finds what is not.
                 let mut missed = 0;
-                while seen.0 == LEAVING || (seen.0 == LISTENER && missed < DOUBTS) {
-                    missed += u32::from(seen.0 == LISTENER);
-                    seen = self.ask(&[*pair])?.pop().ok_or(KernelError::Garbled { what: "sock_diag" })?;
+                while number == LEAVING || (number == LISTENER && missed < DOUBTS) {
+                    missed += u32::from(number == LISTENER);
+                    number = self.ask(&[*pair])?.pop().ok_or(KernelError::Garbled { what: "sock_diag" })?.0;
                 }
-                found(state(seen.0)?, seen.1);
+                found(state(number)?);
             }
         }
         Ok(())
@@ -106,12 +98,11 @@ impl Netstat {
     /// listener on its port, anybody's.
     pub(super) fn destroy(&mut self, pairs: &[Pair]) -> Result<bool, KernelError> {
         let mut there = Vec::new();
-        let mut next = pairs.iter();
-        self.look_up(pairs.iter().copied(), |state, cookie| {
-            if let (Some(pair), true) = (next.next(), state != TcpState::Close) {
-                there.push((*pair, cookie));
-            }
-        })?;
+        for batch in pairs.chunks(BATCH) {
+            // One that is missed lives on for a minute, and that is all.
+            let seen = batch.iter().zip(self.ask(batch)?);
+            there.extend(seen.filter(|(_, (state, _))| *state != LISTENER).map(|(pair, (_, cookie))| (*pair, cookie)));
+        }
         let mut allowed = true;
         for batch in there.chunks(BATCH) {
             self.requests.clear();
