@@ -55,8 +55,8 @@ impl Input {
     /// ```
     pub fn replay(&self) -> String {
         let Setup { program, policy } = &self.setup;
-        // Only a payload can hold a quote.
-        let scenario = self.scenario.to_string().replace('\'', r"'\''");
+        // No text of these holds a quote: that of a payload escapes it.
+        let scenario = &self.scenario;
         format!("brokenpipe run --program '{program}' --policy {policy} '{scenario}'")
     }
 
@@ -93,6 +93,6 @@ mod tests {
     #[test]
     fn a_quote_in_a_payload_does_not_end_the_shell_s_quotes() {
         let input = Input::new(Setup::default(), "a send \"it's\"".parse().unwrap());
-        assert!(input.replay().ends_with(r#"'a send "it'\''s"'"#), "{}", input.replay());
+        assert_eq!(input.replay().matches('\'').count(), 4, "{}", input.replay());
     }
 }
