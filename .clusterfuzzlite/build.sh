@@ -14,6 +14,7 @@ cargo $toolchain fuzz build
 release=fuzz/target/$(rustc -vV | sed -n 's/^host: //p')/release
 for target in lifecycle model; do
     cp "$release/$target" "$OUT/"
-    # Both targets read the same bytes. Python, because not every machine has zip.
-    python3 -m zipfile -c "$OUT/${target}_seed_corpus.zip" fuzz/corpus/lifecycle/*.seed
+    # Both targets read the same bytes. The images have zip, other machines more often Python.
+    if command -v zip > /dev/null; then zip -jq "$OUT/${target}_seed_corpus.zip" fuzz/corpus/lifecycle/*.seed
+    else python3 -m zipfile -c "$OUT/${target}_seed_corpus.zip" fuzz/corpus/lifecycle/*.seed; fi
 done

@@ -54,7 +54,9 @@ impl Input {
     /// assert_eq!(command, "brokenpipe run --program 'accept; send 26; recv-all; close' --policy default ''");
     /// ```
     pub fn replay(&self) -> String {
-        let Input { setup: Setup { program, policy }, scenario } = self;
+        let Setup { program, policy } = &self.setup;
+        // No text of these holds a quote: that of a payload escapes it.
+        let scenario = &self.scenario;
         format!("brokenpipe run --program '{program}' --policy {policy} '{scenario}'")
     }
 
@@ -91,6 +93,6 @@ mod tests {
     #[test]
     fn a_quote_in_a_payload_does_not_end_the_shell_s_quotes() {
         let input = Input::new(Setup::default(), "a send \"it's\"".parse().unwrap());
-        assert!(input.replay().ends_with(r#" 'a send "it\x27s"'"#), "{}", input.replay());
+        assert_eq!(input.replay().matches('\'').count(), 4, "{}", input.replay());
     }
 }
