@@ -96,10 +96,14 @@ impl ClientSocket {
             Err(error) => Ok(Reply::Error(errno(&error))),
             Ok(()) => {
                 const DOING: &str = "bring a client's FIN onto the wire";
-                let unsent = || sys::unsent(socket.as_fd()).map_err(KernelError::call(DOING, "ioctl SIOCOUTQNSD"));
+                if sys::unsent(socket.as_fd()).map_err(KernelError::call(DOING, "ioctl SIOCOUTQNSD"))? == 0 {
+                    return Ok(Reply::Ok(0));
+                }
+                // It goes out on the core whose timer acknowledges what is before it, and has arrived for certain only when it is
+                // acknowledged. A socket that is shut down always counts as writable: there is nothing to be told by.
                 let deadline = Instant::now() + WIRE_BOUND;
-                // A socket that is shut down always counts as writable: there is nothing to be told by.
-                while unsent()? > 0 {
+                let awaits = || sys::awaits_fin_ack(socket.as_fd());
+                while awaits().map_err(KernelError::call(DOING, "getsockopt TCP_INFO"))? {
                     if Instant::now() > deadline {
                         return Err(KernelError::Late { doing: DOING, bound: WIRE_BOUND });
                     }

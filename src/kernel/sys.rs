@@ -105,13 +105,26 @@ fn set_value<T>(fd: BorrowedFd<'_>, level: i32, option: i32, value: &T) -> Resul
 pub(super) fn may_send(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
     const ESTABLISHED: u8 = 1;
     const CLOSE_WAIT: u8 = 8;
+    tcp_state(fd).map(|state| matches!(state, ESTABLISHED | CLOSE_WAIT))
+}
+
+/// Whether this TCP socket's FIN is out and not acknowledged: its state is FIN_WAIT_1, LAST_ACK or CLOSING.
+pub(super) fn awaits_fin_ack(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+    const FIN_WAIT_1: u8 = 4;
+    const LAST_ACK: u8 = 9;
+    const CLOSING: u8 = 11;
+    tcp_state(fd).map(|state| matches!(state, FIN_WAIT_1 | LAST_ACK | CLOSING))
+}
+
+/// The state of this TCP socket, in the kernel's numbers (`tcp_states.h`).
+fn tcp_state(fd: BorrowedFd<'_>) -> Result<u8, Errno> {
     let mut state = 0u8;
     let mut len: libc::socklen_t = 1;
     // SAFETY: the first byte of tcp_info is the state, and the kernel copies no more than `len` bytes.
     let result = unsafe {
         libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut state).cast(), &mut len)
     };
-    check(result.into()).map(|_| matches!(state, ESTABLISHED | CLOSE_WAIT))
+    check(result.into()).map(|_| state)
 }
 
 /// Bytes of this socket that are not on the wire yet.
