@@ -13,8 +13,8 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long bytes may take from a client's `send` to the wire; on a loopback with room for them, no time at all.
-const WIRE_BOUND: Duration = Duration::from_secs(10);
+/// How long an acknowledgement may take. It is put off for 40 ms, and by rule for less than 500 (RFC 9293, section 3.8.6.3).
+const ACKNOWLEDGEMENT_BOUND: Duration = Duration::from_secs(10);
 
 /// What the clients send where the bytes do not matter.
 static FILLING: [u8; MAX_SEND] = [b'x'; MAX_SEND];
@@ -59,14 +59,11 @@ impl ClientSocket {
     }
 
     /// `send(2)`, whole.
-    pub(super) fn send(socket: &Socket, payload: &Payload) -> Result<Reply, KernelError> {
+    pub(super) fn send(socket: &Socket, payload: &Payload) -> Reply {
         let bytes = payload.given().unwrap_or(&FILLING[..payload.len()]);
         match socket.send_with_flags(bytes, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) {
-            Err(error) => Ok(Reply::Error(errno(&error))),
-            Ok(n) => {
-                flush(socket)?;
-                Ok(Reply::Ok(n as u32))
-            }
+            Err(error) => Reply::Error(errno(&error)),
+            Ok(n) => Reply::Ok(n as u32),
         }
     }
 
@@ -89,29 +86,9 @@ impl ClientSocket {
         }
     }
 
-    /// `shutdown(2)` with `SHUT_WR`. Behind ten segments that the server's kernel has not acknowledged yet, for it puts that off, a FIN
-    /// waits like any other (the initial congestion window), and is waited for like what is sent.
-    pub(super) fn fin(socket: &Socket) -> Result<Reply, KernelError> {
-        match socket.shutdown(std::net::Shutdown::Write) {
-            Err(error) => Ok(Reply::Error(errno(&error))),
-            Ok(()) => {
-                const DOING: &str = "bring a client's FIN onto the wire";
-                if sys::unsent(socket.as_fd()).map_err(KernelError::call(DOING, "ioctl SIOCOUTQNSD"))? == 0 {
-                    return Ok(Reply::Ok(0));
-                }
-                // It goes out on the core whose timer acknowledges what is before it, and has arrived for certain only when it is
-                // acknowledged. A socket that is shut down always counts as writable: there is nothing to be told by.
-                let deadline = Instant::now() + WIRE_BOUND;
-                let awaits = || sys::awaits_fin_ack(socket.as_fd());
-                while awaits().map_err(KernelError::call(DOING, "getsockopt TCP_INFO"))? {
-                    if Instant::now() > deadline {
-                        return Err(KernelError::Late { doing: DOING, bound: WIRE_BOUND });
-                    }
-                    std::thread::yield_now();
-                }
-                Ok(Reply::Ok(0))
-            }
-        }
+    /// `shutdown(2)` with `SHUT_WR`.
+    pub(super) fn fin(socket: &Socket) -> Reply {
+        socket.shutdown(std::net::Shutdown::Write).map_or_else(|e| Reply::Error(errno(&e)), |()| Reply::Ok(0))
     }
 
     /// `close(2)`, abortive with `SO_LINGER` {1, 0}.
@@ -146,19 +123,19 @@ impl ClientSocket {
     }
 }
 
-/// Sees to it that what was sent is on the wire.
-fn flush(socket: &Socket) -> Result<(), KernelError> {
-    const DOING: &str = "bring a client's bytes onto the wire";
-    let unsent = || sys::unsent(socket.as_fd()).map_err(KernelError::call(DOING, "ioctl SIOCOUTQNSD"));
-    if unsent()? == 0 {
-        return Ok(());
-    }
-    // With TCP_NOTSENT_LOWAT at 1 the socket is writable only when nothing is unsent.
-    sys::set_option(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, 1)
-        .map_err(KernelError::call(DOING, "setsockopt TCP_NOTSENT_LOWAT"))?;
-    sys::poll_for([socket.as_fd()], libc::POLLOUT, WIRE_BOUND).map_err(KernelError::call(DOING, "poll"))?;
-    match unsent()? {
-        0 => Ok(()),
-        _ => Err(KernelError::Late { doing: DOING, bound: WIRE_BOUND }),
+/// Waits until the server's kernel has acknowledged all that this socket has sent, or there is nobody left to.
+pub(super) fn acknowledged(socket: &Socket) -> Result<(), KernelError> {
+    const DOING: &str = "have a client's bytes acknowledged";
+    let deadline = Instant::now() + ACKNOWLEDGEMENT_BOUND;
+    loop {
+        let open = sys::may_send(socket.as_fd()).map_err(KernelError::call(DOING, "getsockopt TCP_INFO"))?;
+        if !open || sys::unacknowledged(socket.as_fd()).map_err(KernelError::call(DOING, "ioctl SIOCOUTQ"))? == 0 {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(KernelError::Late { doing: DOING, bound: ACKNOWLEDGEMENT_BOUND });
+        }
+        // The kernel has no event for it.
+        std::thread::yield_now();
     }
 }

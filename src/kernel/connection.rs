@@ -1,12 +1,16 @@
 //! A connection as the harness knows it: its client, the state of the server's end, and what is under way.
 
-use super::client::ClientSocket;
+use super::client::{self, ClientSocket};
 use super::error::KernelError;
 use super::sys;
 use crate::scenario::{Action, Client};
 use crate::trace::{Reason, Reply, TcpState, WINDOW};
 use std::net::SocketAddrV4;
 use std::os::fd::AsFd;
+
+/// Most segments in flight. The initial congestion window is ten (RFC 6928): what is sent beyond it, a FIN too, waits in the
+/// client's kernel for an acknowledgement that the server's puts off, and would arrive at some time or other.
+const FLIGHT: u32 = 9;
 
 /// A connection as the harness knows it.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub(super) struct Connection {
     pub(super) state: TcpState,
     /// Whether either end has done something since.
     pub(super) touched: bool,
+    /// Segments that the client has sent since all were known to be acknowledged.
+    in_flight: u32,
     /// Bytes sent and not read, in each direction.
     pub(super) to_server: u32,
     pub(super) to_client: u32,
@@ -25,7 +31,7 @@ impl Connection {
     /// Connects a client to the server.
     pub(super) fn open(name: Client, server: SocketAddrV4) -> Result<Connection, KernelError> {
         let client = ClientSocket::connect(name, server)?;
-        Ok(Connection { client, state: TcpState::Established, touched: true, to_server: 0, to_client: 0 })
+        Ok(Connection { client, state: TcpState::Established, touched: true, in_flight: 0, to_server: 0, to_client: 0 })
     }
 
     /// What the client's action gives; one that it cannot do does nothing.
@@ -40,14 +46,19 @@ impl Connection {
             return Ok(Reply::Nothing(Reason::Vanished));
         }
         self.touched = true;
+        if self.in_flight >= FLIGHT && matches!(action, Action::Send(_) | Action::Fin | Action::Close) {
+            client::acknowledged(socket)?;
+            self.in_flight = 0;
+        }
         match action {
             Action::Send(payload) => {
                 if self.to_server + payload.len() as u32 > WINDOW && may_send(socket)? {
                     return Ok(Reply::Nothing(Reason::Full));
                 }
-                let reply = ClientSocket::send(socket, payload)?;
+                let reply = ClientSocket::send(socket, payload);
                 if let Reply::Ok(n) = reply {
                     self.to_server += n;
+                    self.in_flight += 1;
                 }
                 Ok(reply)
             }
@@ -58,7 +69,7 @@ impl Connection {
                 }
                 Ok(reply)
             }
-            Action::Fin => ClientSocket::fin(socket),
+            Action::Fin => Ok(ClientSocket::fin(socket)),
             Action::Close | Action::Rst => {
                 self.to_client = 0;
                 self.client.close(*action == Action::Rst)

@@ -63,16 +63,7 @@ pub(super) fn reap(pidfd: BorrowedFd<'_>) -> Result<Exit, Errno> {
 
 /// What each of `fds` has to say of POLLIN and the conditions that need not be asked for; all 0 when `bound` has passed.
 pub(super) fn poll<const N: usize>(fds: [BorrowedFd<'_>; N], bound: Duration) -> Result<[i16; N], Errno> {
-    poll_for(fds, libc::POLLIN, bound)
-}
-
-/// The same for other conditions than POLLIN.
-pub(super) fn poll_for<const N: usize>(
-    fds: [BorrowedFd<'_>; N],
-    events: i16,
-    bound: Duration,
-) -> Result<[i16; N], Errno> {
-    let mut polled = fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 });
+    let mut polled = fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
     let deadline = (!bound.is_zero()).then(|| Instant::now() + bound);
     loop {
         let left = deadline.map_or(Duration::ZERO, |d| d.saturating_duration_since(Instant::now()));
@@ -108,14 +99,6 @@ pub(super) fn may_send(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
     tcp_state(fd).map(|state| matches!(state, ESTABLISHED | CLOSE_WAIT))
 }
 
-/// Whether this TCP socket's FIN is out and not acknowledged: its state is FIN_WAIT_1, LAST_ACK or CLOSING.
-pub(super) fn awaits_fin_ack(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
-    const FIN_WAIT_1: u8 = 4;
-    const LAST_ACK: u8 = 9;
-    const CLOSING: u8 = 11;
-    tcp_state(fd).map(|state| matches!(state, FIN_WAIT_1 | LAST_ACK | CLOSING))
-}
-
 /// The state of this TCP socket, in the kernel's numbers (`tcp_states.h`).
 fn tcp_state(fd: BorrowedFd<'_>) -> Result<u8, Errno> {
     let mut state = 0u8;
@@ -127,12 +110,11 @@ fn tcp_state(fd: BorrowedFd<'_>) -> Result<u8, Errno> {
     check(result.into()).map(|_| state)
 }
 
-/// Bytes of this socket that are not on the wire yet.
-pub(super) fn unsent(fd: BorrowedFd<'_>) -> Result<i32, Errno> {
-    const SIOCOUTQNSD: libc::c_ulong = 0x894b;
+/// Bytes that this socket has sent and its peer has not acknowledged.
+pub(super) fn unacknowledged(fd: BorrowedFd<'_>) -> Result<i32, Errno> {
     let mut bytes = 0i32;
-    // SAFETY: the request writes one int.
-    let result = unsafe { libc::ioctl(fd.as_raw_fd(), SIOCOUTQNSD as _, &raw mut bytes) };
+    // SAFETY: the request, SIOCOUTQ by another name, writes one int.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     check(result.into()).map(|_| bytes)
 }
 
