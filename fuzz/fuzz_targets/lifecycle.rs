@@ -97,7 +97,7 @@ impl Worlds {
         });
     }
 
-    /// Plays on the kernel. A worker that fails is replaced once: it may have run into a limit of the machine's that has passed.
+    /// Plays on the kernel, in a worker that lives as long as the process.
     fn play_real(&mut self, input: &Input) {
         let mut play = || -> Result<(), KernelError> {
             let kernel = match &mut self.kernel {
@@ -106,19 +106,8 @@ impl Worlds {
             };
             play(kernel, &input.setup, &input.scenario, &mut self.real)
         };
-        if play().is_err() {
-            self.kernel = None;
-            self.kernel_works(input);
-        }
-    }
-
-    fn kernel_works(&mut self, input: &Input) {
-        match Kernel::new().and_then(|mut kernel| {
-            play(&mut kernel, &input.setup, &input.scenario, &mut self.real)?;
-            Ok(kernel)
-        }) {
-            Ok(kernel) => self.kernel = Some(kernel),
-            Err(error) => machine(&error),
+        if let Err(error) = play() {
+            machine(&error);
         }
     }
 
