@@ -11,10 +11,7 @@ use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
-
-/// How long an acknowledgement may take. It is put off for 40 ms, and by rule for less than 500 (RFC 9293, section 3.8.6.3).
-const ACKNOWLEDGEMENT_BOUND: Duration = Duration::from_secs(10);
+use std::time::Duration;
 
 /// What the clients send where the bytes do not matter.
 static FILLING: [u8; MAX_SEND] = [b'x'; MAX_SEND];
@@ -120,22 +117,5 @@ impl ClientSocket {
                 .map_err(KernelError::call("make a client vanish", "setsockopt TCP_MD5SIG")),
             None => Ok(()),
         }
-    }
-}
-
-/// Waits until the server's kernel has acknowledged all that this socket has sent, or there is nobody left to.
-pub(super) fn acknowledged(socket: &Socket) -> Result<(), KernelError> {
-    const DOING: &str = "have a client's bytes acknowledged";
-    let deadline = Instant::now() + ACKNOWLEDGEMENT_BOUND;
-    loop {
-        let open = sys::may_send(socket.as_fd()).map_err(KernelError::call(DOING, "getsockopt TCP_INFO"))?;
-        if !open || sys::unacknowledged(socket.as_fd()).map_err(KernelError::call(DOING, "ioctl SIOCOUTQ"))? == 0 {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(KernelError::Late { doing: DOING, bound: ACKNOWLEDGEMENT_BOUND });
-        }
-        // The kernel has no event for it.
-        std::thread::yield_now();
     }
 }

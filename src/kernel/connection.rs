@@ -1,16 +1,13 @@
 //! A connection as the harness knows it: its client, the state of the server's end, and what is under way.
 
-use super::client::{self, ClientSocket};
+use super::client::ClientSocket;
 use super::error::KernelError;
+use super::flight::Flight;
 use super::sys;
 use crate::scenario::{Action, Client};
 use crate::trace::{Reason, Reply, TcpState, WINDOW};
 use std::net::SocketAddrV4;
 use std::os::fd::AsFd;
-
-/// Most segments in flight. The initial congestion window is ten (RFC 6928): what is sent beyond it, a FIN too, waits in the
-/// client's kernel for an acknowledgement that the server's puts off, and would arrive at some time or other.
-const FLIGHT: u32 = 9;
 
 /// A connection as the harness knows it.
 #[derive(Debug)]
@@ -20,8 +17,9 @@ pub(super) struct Connection {
     pub(super) state: TcpState,
     /// Whether either end has done something since.
     pub(super) touched: bool,
-    /// Segments that the client has sent since all were known to be acknowledged.
-    in_flight: u32,
+    /// What the client, and what the server, has in flight.
+    from_client: Flight,
+    pub(super) from_server: Flight,
     /// Bytes sent and not read, in each direction.
     pub(super) to_server: u32,
     pub(super) to_client: u32,
@@ -31,7 +29,15 @@ impl Connection {
     /// Connects a client to the server.
     pub(super) fn open(name: Client, server: SocketAddrV4) -> Result<Connection, KernelError> {
         let client = ClientSocket::connect(name, server)?;
-        Ok(Connection { client, state: TcpState::Established, touched: true, in_flight: 0, to_server: 0, to_client: 0 })
+        Ok(Connection {
+            client,
+            state: TcpState::Established,
+            touched: true,
+            from_client: Flight::default(),
+            from_server: Flight::default(),
+            to_server: 0,
+            to_client: 0,
+        })
     }
 
     /// What the client's action gives; one that it cannot do does nothing.
@@ -46,9 +52,8 @@ impl Connection {
             return Ok(Reply::Nothing(Reason::Vanished));
         }
         self.touched = true;
-        if self.in_flight >= FLIGHT && matches!(action, Action::Send(_) | Action::Fin | Action::Close) {
-            client::acknowledged(socket)?;
-            self.in_flight = 0;
+        if self.from_client.full() && matches!(action, Action::Send(_) | Action::Fin | Action::Close) {
+            self.from_client.land(socket.as_fd())?;
         }
         match action {
             Action::Send(payload) => {
@@ -58,7 +63,7 @@ impl Connection {
                 let reply = ClientSocket::send(socket, payload);
                 if let Reply::Ok(n) = reply {
                     self.to_server += n;
-                    self.in_flight += 1;
+                    self.from_client.sent(n);
                 }
                 Ok(reply)
             }

@@ -13,6 +13,7 @@ mod client;
 mod connection;
 mod doctor;
 mod error;
+mod flight;
 mod gate;
 mod netstat;
 mod pin;
@@ -209,6 +210,21 @@ impl Kernel {
         })
     }
 
+    /// Sees to it that what the parked call sends goes out at once. Of a client that has vanished nothing would ever be
+    /// acknowledged, and nothing needs to be.
+    fn make_room(&mut self, parked: Parked) -> Result<(), KernelError> {
+        let Some(i) = self.run.current else {
+            return Ok(());
+        };
+        let connection = &self.run.connections[i];
+        let sends = matches!(parked.call, Call::Send | Call::Shutdown | Call::Close);
+        if sends && connection.from_server.full() && !connection.client.vanished {
+            let fd = self.server()?.duplicate(parked.fd)?;
+            self.run.connections[i].from_server.land(fd.as_fd())?;
+        }
+        Ok(())
+    }
+
     /// Takes note that the server has done something at the connection it is at work on.
     fn touch(&mut self) {
         if let Some(i) = self.run.current {
@@ -222,7 +238,10 @@ impl Kernel {
             return;
         };
         match (called.call, called.result) {
-            (Call::Send, Ok(n)) if connection.client.socket.is_some() => connection.to_client += n,
+            (Call::Send, Ok(n)) => {
+                connection.from_server.sent(n);
+                connection.to_client += if connection.client.socket.is_some() { n } else { 0 };
+            }
             (Call::Recv, Ok(n)) => connection.to_server = connection.to_server.saturating_sub(n),
             (Call::Close, _) => {
                 connection.to_server = 0;
@@ -274,6 +293,9 @@ impl World for Kernel {
             None if self.ready(parked)? => None,
             None => return Ok(Stepped::Blocked),
         };
+        if refusal.is_none() {
+            self.make_room(parked)?;
+        }
         let before = self.server()?.page().returned.load(Acquire);
         let next = self.server_mut()?.go(refusal)?;
         self.touch();

@@ -43,3 +43,13 @@ fn a_fin_behind_more_than_the_first_window_of_segments_arrives_before_the_next_e
     let scenario = format!("a connect; a send 1; hold; {sends}a fin");
     trace(&mut Kernel::new().unwrap(), "greeter-echo", Policy::NoSignal, &scenario);
 }
+
+#[test]
+fn a_server_s_fin_behind_more_than_the_first_window_of_segments_arrives_before_the_next_event() {
+    let program = format!("accept; echo; {}close", "send 3; ".repeat(17));
+    let scenario = "a connect; b connect; a send 5; a send 5; a recv; a fin; a recv; b vanish";
+    let mut kernel = Kernel::new().unwrap();
+    for policy in Policy::ALL {
+        trace(&mut kernel, &program, policy, scenario);
+    }
+}
