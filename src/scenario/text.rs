@@ -143,8 +143,6 @@ impl<'t> Scanner<'t> {
     /// A quoted payload with C's escapes; its bytes are those of the UTF-8 text.
     fn quoted(&mut self) -> Result<Token<'t>, ParseError> {
         let (whole, start) = (self.text, self.at);
-        let error =
-            |at: usize, len, problem: &str, expected| Err(ParseError::at(whole, at, len, problem.to_owned(), expected));
         let mut bytes = Vec::new();
         let mut chars = whole[start + 1..].char_indices().map(|(i, c)| (start + 1 + i, c));
         while let Some((at, c)) = chars.next() {
@@ -154,31 +152,51 @@ impl<'t> Scanner<'t> {
                     return Ok(Token { offset: start, text: &whole[start..=at], quoted: Some(bytes) });
                 }
                 '\n' => break,
-                '\\' => match chars.next() {
-                    Some((_, 'n')) => bytes.push(b'\n'),
-                    Some((_, 'r')) => bytes.push(b'\r'),
-                    Some((_, 't')) => bytes.push(b'\t'),
-                    Some((_, '0')) => bytes.push(0),
-                    Some((_, c @ ('\\' | '"'))) => bytes.push(c as u8),
-                    Some((x, 'x')) => {
-                        let digits = whole.get(x + 1..x + 3).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
-                        match digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
-                            Some(byte) => bytes.push(byte),
-                            None => return error(at, 2, "`\\x` without two hexadecimal digits", "as in `\\x0d`"),
-                        }
-                        chars.next();
-                        chars.next();
-                    }
-                    other => {
-                        let len = 1 + other.map_or(0, |(_, c)| c.len_utf8());
-                        return error(at, len, "an unknown escape", "one of \\n \\r \\t \\0 \\\\ \\\" \\xNN");
-                    }
-                },
+                '\\' => bytes.push(escape(whole, at, &mut chars)?),
                 c => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }
-        error(start, 1, "a quotation mark that is never closed", "a `\"` on the same line")
+        let problem = "a quotation mark that is never closed".to_owned();
+        Err(ParseError::at(whole, start, 1, problem, "a `\"` on the same line"))
     }
+}
+
+/// The payload that `text` stands for, with C's escapes and nothing around it: quotation marks and new lines in it are its own.
+pub(crate) fn unquoted(text: &str) -> Result<Payload, ParseError> {
+    let mut bytes = Vec::new();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => bytes.push(escape(text, at, &mut chars)?),
+            c => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    Payload::bytes(&bytes).ok_or_else(|| too_many(&Word { text, offset: 0, word: text }, bytes.len()))
+}
+
+/// The byte that an escape stands for whose backslash is at `at`; `chars` has what follows it, and loses what belongs to it.
+fn escape(whole: &str, at: usize, chars: &mut impl Iterator<Item = (usize, char)>) -> Result<u8, ParseError> {
+    let error = |len, problem: &str, expected| Err(ParseError::at(whole, at, len, problem.to_owned(), expected));
+    Ok(match chars.next() {
+        Some((_, 'n')) => b'\n',
+        Some((_, 'r')) => b'\r',
+        Some((_, 't')) => b'\t',
+        Some((_, '0')) => 0,
+        Some((_, c @ ('\\' | '"'))) => c as u8,
+        Some((x, 'x')) => {
+            let digits = whole.get(x + 1..x + 3).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
+            let Some(byte) = digits.and_then(|d| u8::from_str_radix(d, 16).ok()) else {
+                return error(2, "`\\x` without two hexadecimal digits", "as in `\\x0d`");
+            };
+            chars.next();
+            chars.next();
+            byte
+        }
+        other => {
+            let len = 1 + other.map_or(0, |(_, c)| c.len_utf8());
+            return error(len, "an unknown escape", "one of \\n \\r \\t \\0 \\\\ \\\" \\xNN");
+        }
+    })
 }
 
 impl<'t> Statement<'t> {

@@ -1,0 +1,139 @@
+//! What a server talks: the payloads that clients send it, and how a good client asks. Pure: nothing here connects.
+
+mod answer;
+mod http;
+mod talk;
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answer, Progress};
+
+use crate::scenario::{ParseError, Payload, text};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
+use talk::Talk;
+
+/// What a server talks.
+///
+/// ```
+/// use brokenpipe::{Progress, Protocol};
+///
+/// let redis: Protocol = "redis".parse()?;
+/// let ping = &redis.polite()[0];
+/// assert_eq!(ping.answer.check(b"+PO", false), Progress::More);
+/// assert_eq!(ping.answer.check(b"+PONG\r\n", false), Progress::Full(7));
+/// # Ok::<(), brokenpipe::ParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// HTTP/1.0 and 1.1.
+    Http,
+    /// The protocol of Redis, RESP.
+    Redis,
+    /// The text protocol of memcached.
+    Memcached,
+    /// SMTP. The server speaks first.
+    Smtp,
+    /// Whatever is sent comes back.
+    Echo,
+    /// Nothing is known: a few bytes are sent, and a good client looks whether it is let in, and leaves.
+    #[default]
+    None,
+}
+
+/// One thing that a client sends, and what it then waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Exchange {
+    /// What it sends. Nothing, where the server speaks first.
+    pub send: Vec<u8>,
+    /// What a full answer is.
+    pub answer: Answer,
+}
+
+static TALKS: LazyLock<[Talk; Protocol::ALL.len()]> = LazyLock::new(|| Protocol::ALL.map(talk::of));
+
+impl Protocol {
+    /// Every protocol, in order.
+    pub const ALL: [Protocol; 6] =
+        [Protocol::Http, Protocol::Redis, Protocol::Memcached, Protocol::Smtp, Protocol::Echo, Protocol::None];
+
+    /// Its name on the command line and in case files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Protocol::Http => "http",
+            Protocol::Redis => "redis",
+            Protocol::Memcached => "memcached",
+            Protocol::Smtp => "smtp",
+            Protocol::Echo => "echo",
+            Protocol::None => "none",
+        }
+    }
+
+    /// What clients send, each a payload for one `send`, and whole: to cut them short and to send many in a row is up to whoever
+    /// plays them.
+    pub fn say(self) -> Vec<Payload> {
+        self.talk().say.clone()
+    }
+
+    /// What a good client says first on each connection, once.
+    pub fn opening(self) -> &'static [Exchange] {
+        &self.talk().opening
+    }
+
+    /// How a good client asks, after the [opening](Protocol::opening). Where the protocol [keeps](Protocol::keeps_alive) its
+    /// connections it can ask so again and again on the same one.
+    pub fn polite(self) -> &'static [Exchange] {
+        &self.talk().polite
+    }
+
+    /// How a good client takes its leave. It may as well just close.
+    pub fn closing(self) -> &'static [Exchange] {
+        &self.talk().closing
+    }
+
+    /// Whether the protocol allows a second question on a connection. A server may still close after the first:
+    /// [`Answer::keeps_open`] tells.
+    pub const fn keeps_alive(self) -> bool {
+        !matches!(self, Protocol::None)
+    }
+
+    fn talk(self) -> &'static Talk {
+        &TALKS[self as usize]
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Protocol, ParseError> {
+        let word = text.trim();
+        Protocol::ALL.into_iter().find(|p| p.name() == word).ok_or_else(|| {
+            let offset = text.len() - text.trim_start().len();
+            let problem = format!("`{word}` is no protocol");
+            ParseError::at(text, offset, word.len(), problem, "http, redis, memcached, smtp, echo or none")
+                .near(word, Protocol::ALL.map(Protocol::name))
+        })
+    }
+}
+
+/// The payload that a text with C's escapes stands for, as a command line has it: with nothing around it.
+///
+/// ```
+/// let payload = brokenpipe::parse_payload(r"GET / HTTP/1.0\r\n\r\n")?;
+/// assert_eq!(payload.given(), Some(&b"GET / HTTP/1.0\r\n\r\n"[..]));
+/// # Ok::<(), brokenpipe::ParseError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ParseError`] for an escape that is none, and for more than [`MAX_SEND`](crate::MAX_SEND) bytes.
+pub fn parse_payload(text: &str) -> Result<Payload, ParseError> {
+    text::unquoted(text)
+}
