@@ -14,6 +14,7 @@ mod connection;
 mod doctor;
 mod error;
 mod flight;
+pub(crate) mod foreign;
 mod gate;
 mod netstat;
 mod pin;

@@ -29,7 +29,7 @@ pub(super) struct Netstat {
     reply: Vec<u8>,
 }
 
-const DOING: &str = "read the states of TCP sockets";
+pub(super) const DOING: &str = "read the states of TCP sockets";
 
 /// The state of a listener, in the kernel's numbers: what a look-up falls back to when the connection itself is gone.
 const LISTENER: u8 = 10;
@@ -89,6 +89,29 @@ impl Netstat {
             });
         }
         Ok(seen)
+    }
+
+    /// The number of a connection's server-side socket (`SO_COOKIE`); `None` if there is none.
+    pub(super) fn cookie(&mut self, pair: Pair) -> Result<Option<u64>, KernelError> {
+        let found = self.ask(&[pair])?.pop().filter(|(number, _)| !matches!(*number, LISTENER | LEAVING));
+        Ok(found.map(|(_, cookie)| u64::from_ne_bytes(cookie)))
+    }
+
+    /// Whether the accept queue of the listener at this address is full: the next connection's SYN would be dropped
+    /// (`sk_acceptq_is_full`). `None` if nobody listens there.
+    pub(super) fn queue_is_full(&mut self, listener: SocketAddrV4) -> Result<Option<bool>, KernelError> {
+        // No connection has this address, so what is found is the listener.
+        let nobody = SocketAddrV4::new(std::net::Ipv4Addr::BROADCAST, 1);
+        self.requests.clear();
+        self.request((listener, nobody), ANY, NLM_F_REQUEST, None);
+        self.send()?;
+        match self.receive()? {
+            NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
+                Ok(Some(response.header.recv_queue > response.header.send_queue))
+            }
+            NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => Ok(None),
+            other => Err(refusal(&other)),
+        }
     }
 
     /// Takes these sockets out of the kernel's tables (`SOCK_DESTROY`), those that are still there. False if that needs a
@@ -180,7 +203,7 @@ impl Netstat {
     }
 }
 
-fn refusal(payload: &NetlinkPayload<SockDiagMessage>) -> KernelError {
+pub(super) fn refusal(payload: &NetlinkPayload<SockDiagMessage>) -> KernelError {
     match payload {
         NetlinkPayload::Error(e) => KernelError::call(DOING, "sock_diag")(Errno::from_raw(-e.raw_code())),
         _ => KernelError::Garbled { what: "sock_diag" },
@@ -188,7 +211,7 @@ fn refusal(payload: &NetlinkPayload<SockDiagMessage>) -> KernelError {
 }
 
 /// The state of this number in the kernel's `tcp_states.h`.
-fn state(number: u8) -> Result<TcpState, KernelError> {
+pub(super) fn state(number: u8) -> Result<TcpState, KernelError> {
     Ok(match number {
         1 => TcpState::Established,
         2 => TcpState::SynSent,

@@ -154,10 +154,10 @@ fn clone(arena: &Arena) -> Result<Process, Errno> {
 }
 
 /// Blocks all signals of the calling thread until it is dropped.
-struct SignalsBlocked(nix::sys::signal::SigSet);
+pub(super) struct SignalsBlocked(nix::sys::signal::SigSet);
 
 impl SignalsBlocked {
-    fn new() -> SignalsBlocked {
+    pub(super) fn new() -> SignalsBlocked {
         let all = nix::sys::signal::SigSet::all();
         // It can only fail for an unknown `how`; the mask would then be as it was, which is what the default restores.
         SignalsBlocked(
@@ -188,7 +188,7 @@ fn failure(page: &Page) -> KernelError {
 
 /// What `/proc/PID/status` says of SIGPIPE.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Status {
+pub(super) struct Status {
     /// Pending on the thread (`SigPnd`), not on the process.
     pending: bool,
     blocked: bool,

@@ -1,5 +1,2 @@
-//! Servers that nobody here wrote.
+//! Any server: a command, and the order of events that makes it die, hang, leak or spin.
 
-mod protocol;
-
-pub use protocol::{Answer, Exchange, Progress, Protocol, parse_payload};

@@ -1,0 +1,123 @@
+//! Which of a server's calls are handed to the harness: those that it waits or talks with, and those that make new tasks.
+
+/// What a call is to the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// It takes from the socket in this argument, and may wait for something to be there.
+    In(usize),
+    /// It gives to the socket in this argument, and may wait for room.
+    Out(usize),
+    /// It takes a connection from the listener in the first argument.
+    Accept,
+    /// It does something to the socket in this argument, and never waits.
+    Now(usize),
+    /// `poll`, `ppoll`.
+    Poll,
+    /// `select`, `pselect6`.
+    Select,
+    /// `epoll_wait` and its like.
+    Epoll,
+    /// It makes a task, or the task another program: no wait, but there may be more to look at afterwards.
+    Tasks,
+    /// It sets up what the gate cannot see through.
+    Ring,
+}
+
+/// Every call that is handed over: its name, its number, what it is.
+pub(super) const CALLS: &[(&str, libc::c_long, Class)] = &[
+    ("accept", libc::SYS_accept, Class::Accept),
+    ("accept4", libc::SYS_accept4, Class::Accept),
+    ("connect", libc::SYS_connect, Class::Now(0)),
+    ("read", libc::SYS_read, Class::In(0)),
+    ("readv", libc::SYS_readv, Class::In(0)),
+    ("recv", libc::SYS_recvfrom, Class::In(0)),
+    ("recvmsg", libc::SYS_recvmsg, Class::In(0)),
+    ("recvmmsg", libc::SYS_recvmmsg, Class::In(0)),
+    ("write", libc::SYS_write, Class::Out(0)),
+    ("writev", libc::SYS_writev, Class::Out(0)),
+    ("send", libc::SYS_sendto, Class::Out(0)),
+    ("sendmsg", libc::SYS_sendmsg, Class::Out(0)),
+    ("sendmmsg", libc::SYS_sendmmsg, Class::Out(0)),
+    ("sendfile", libc::SYS_sendfile, Class::Out(0)),
+    ("splice", libc::SYS_splice, Class::Out(2)),
+    ("close", libc::SYS_close, Class::Now(0)),
+    ("shutdown", libc::SYS_shutdown, Class::Now(0)),
+    #[cfg(target_arch = "x86_64")]
+    ("poll", libc::SYS_poll, Class::Poll),
+    ("ppoll", libc::SYS_ppoll, Class::Poll),
+    #[cfg(target_arch = "x86_64")]
+    ("select", libc::SYS_select, Class::Select),
+    ("pselect6", libc::SYS_pselect6, Class::Select),
+    #[cfg(target_arch = "x86_64")]
+    ("epoll_wait", libc::SYS_epoll_wait, Class::Epoll),
+    ("epoll_pwait", libc::SYS_epoll_pwait, Class::Epoll),
+    ("epoll_pwait2", libc::SYS_epoll_pwait2, Class::Epoll),
+    ("clone", libc::SYS_clone, Class::Tasks),
+    ("clone3", libc::SYS_clone3, Class::Tasks),
+    #[cfg(target_arch = "x86_64")]
+    ("fork", libc::SYS_fork, Class::Tasks),
+    #[cfg(target_arch = "x86_64")]
+    ("vfork", libc::SYS_vfork, Class::Tasks),
+    ("io_uring_setup", libc::SYS_io_uring_setup, Class::Ring),
+];
+
+/// The name and class of a call that was handed over.
+pub(super) fn call(number: i32) -> Option<(&'static str, Class)> {
+    CALLS.iter().find(|c| c.1 == libc::c_long::from(number)).map(|c| (c.0, c.2))
+}
+
+/// `AUDIT_ARCH_*` of the machine's own calls.
+#[cfg(target_arch = "x86_64")]
+const ARCH: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const ARCH: u32 = 0xc000_00b7;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const ARCH: u32 = 0;
+
+/// Where `struct seccomp_data` has the call's number and architecture.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+
+/// The filter, as classic BPF: a call of another architecture passes, one of [`CALLS`] is handed over, any other passes.
+pub(super) fn program() -> Vec<libc::sock_filter> {
+    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let jump = |k: u32, jt: u8, jf: u8| libc::sock_filter { code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16, jt, jf, k };
+    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let give = libc::BPF_RET | libc::BPF_K;
+    let count = CALLS.len() as u8;
+    let mut program = vec![statement(load, ARCHITECTURE), jump(ARCH, 0, count + 1), statement(load, NUMBER)];
+    program.extend((0..count).zip(CALLS).map(|(i, (_, number, _))| jump(*number as u32, count - i, 0)));
+    program.extend([statement(give, libc::SECCOMP_RET_ALLOW), statement(give, libc::SECCOMP_RET_USER_NOTIF)]);
+    program
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs the program as the kernel would.
+    fn verdict(arch: u32, number: u32) -> u32 {
+        let (program, mut at, mut a) = (program(), 0, 0);
+        loop {
+            let step = &program[at];
+            at += 1;
+            match u32::from(step.code) {
+                code if code == libc::BPF_RET | libc::BPF_K => return step.k,
+                code if code == libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K => {
+                    at += usize::from(if a == step.k { step.jt } else { step.jf });
+                }
+                _ => a = if step.k == NUMBER { number } else { arch },
+            }
+        }
+    }
+
+    #[test]
+    fn the_calls_of_the_table_are_handed_over_and_no_others() {
+        for number in 0..600u32 {
+            let known = call(number as i32).is_some();
+            let expected = if known { libc::SECCOMP_RET_USER_NOTIF } else { libc::SECCOMP_RET_ALLOW };
+            assert_eq!(verdict(ARCH, number), expected, "{number}");
+            assert_eq!(verdict(ARCH ^ 1, number), libc::SECCOMP_RET_ALLOW);
+        }
+    }
+}

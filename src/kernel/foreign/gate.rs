@@ -1,0 +1,340 @@
+//! A server of somebody else's, steered call by call.
+//!
+//! Every call of its that matters comes to the gate by way of the filter ([`filter`](super::filter)) and waits there. *Quiet* means
+//! that nothing of the server runs: each of its threads is parked at the gate, or sleeps elsewhere by two looks
+//! ([`tree`](super::tree)). *Settled* is quiet with nothing parked that could go. Calls are let in one at a time, in the order in which
+//! they came, each only when all is quiet: so that one thread at a time takes what another waits for as well.
+//!
+//! Without the gate, quiet is the two looks alone, and settled the same.
+
+use super::launch::{Guardian, Launched, Plan, launch};
+use super::notify::{Answer, Notify};
+use super::parked::{Arrival, Owner, Parked};
+use super::sys as own;
+use super::tree::{Death, Look, Tree};
+use crate::kernel::error::KernelError;
+use crate::kernel::sys;
+use crate::scenario::{Errno, Fault};
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+const DOING: &str = "steer the server's calls";
+
+/// For how long a server may be at work on what one let-in call has set off before it counts as busy.
+pub(crate) const QUIET_BOUND: Duration = Duration::from_secs(1);
+/// Where nothing comes to the gate, the server's tasks are looked at again after this time: one that goes to sleep elsewhere tells
+/// nobody.
+const LOOK_AGAIN: Duration = Duration::from_micros(200);
+/// What a server may write to its output; past that the file is emptied.
+const MOST_OUTPUT: u64 = 64 << 20;
+
+/// What a server does when it is let.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quiet {
+    /// Nothing of it runs.
+    Yes,
+    /// Something of it still ran after [`QUIET_BOUND`]: this thread.
+    Busy(i32),
+}
+
+/// A call that was let in, or answered by the harness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Passed {
+    /// The name of the system call, or of the C library's function for it.
+    pub(crate) name: &'static str,
+    /// The process.
+    pub(crate) pid: i32,
+    /// The descriptor that it was made on, where it is made on one.
+    pub(crate) fd: Option<i32>,
+    /// The kernel's number of the socket that it was made on (`SO_COOKIE`).
+    pub(crate) cookie: Option<u64>,
+    /// Whether it takes a connection from a listener.
+    pub(crate) accepts: bool,
+    /// Whether it takes from or gives to a socket.
+    pub(crate) moves: bool,
+    /// What it came to, where that is known.
+    pub(crate) result: Option<Result<u32, Errno>>,
+}
+
+/// A running server and the gate before it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    // In this order: what it runs in goes last.
+    notify: Option<Notify>,
+    parked: BTreeMap<i32, Parked>,
+    pub(super) tree: Tree,
+    pidfd: OwnedFd,
+    pub(crate) pid: i32,
+    order: u64,
+    io_uring: bool,
+    output: std::fs::File,
+    /// How often its output was emptied.
+    emptied: u32,
+    guardian: Guardian,
+}
+
+impl Server {
+    /// Starts it. It is then about to become the program, or to fail at that.
+    pub(crate) fn start(plan: &Plan, namespace: bool) -> Result<Server, KernelError> {
+        let Launched { guardian, pid, pidfd, notify } = launch(plan, namespace)?;
+        let path = std::ffi::OsStr::new(plan.output.to_str().unwrap_or_default());
+        let output = std::fs::File::options().write(true).open(path).map_err(KernelError::io("start the server", "open"))?;
+        Ok(Server {
+            notify,
+            parked: BTreeMap::new(),
+            tree: Tree::new(guardian.pid),
+            pidfd,
+            pid,
+            order: 0,
+            io_uring: false,
+            output,
+            emptied: 0,
+            guardian,
+        })
+    }
+
+    /// Whether its calls are steered.
+    pub(crate) fn is_gated(&self) -> bool {
+        self.notify.is_some()
+    }
+
+    /// Whether it has set up an io_uring, whose calls no filter sees.
+    pub(crate) fn uses_io_uring(&self) -> bool {
+        self.io_uring
+    }
+
+    /// With what it failed to become the program.
+    pub(crate) fn not_executed(&self) -> Option<Errno> {
+        self.guardian.shared.not_executed()
+    }
+
+    /// How its first process has ended, if it has.
+    pub(crate) fn main_status(&self) -> Option<i32> {
+        self.guardian.shared.status()
+    }
+
+    /// The ends of processes that have been seen since this was last asked; that of the first among them.
+    pub(crate) fn deaths(&mut self) -> Vec<Death> {
+        let main = self.main_status();
+        let mut deaths = self.tree.deaths();
+        for death in deaths.iter_mut().filter(|death| death.pid == self.pid) {
+            death.status = main.or(death.status);
+        }
+        deaths
+    }
+
+    /// Whether any process of it is left.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.tree.processes.len() > self.tree.zombies().count()
+    }
+
+    /// Takes in all that has come to the gate. Whether anything was passed on, and so runs again.
+    fn receive(&mut self) -> Result<bool, KernelError> {
+        let Some(notify) = &self.notify else {
+            return Ok(false);
+        };
+        let mut passed = false;
+        while let Some(call) = notify.receive()? {
+            let Some(pid) = self.tree.process_of(call.tid)? else {
+                // A thread that nobody has seen yet: it is there, for it calls.
+                self.tree.stale = true;
+                passed |= notify.answer(call.id, Answer::Continue)?;
+                continue;
+            };
+            let Some(process) = self.tree.processes.get(&pid) else { continue };
+            let owner = Owner { pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd };
+            self.order += 1;
+            match Parked::arrive(&call, owner, self.order) {
+                Arrival::Parked(parked) => drop(self.parked.insert(call.tid, parked)),
+                other => {
+                    self.io_uring |= matches!(other, Arrival::Ring);
+                    self.tree.stale |= matches!(other, Arrival::Tasks);
+                    passed |= notify.answer(call.id, Answer::Continue)?;
+                }
+            }
+        }
+        Ok(passed)
+    }
+
+    /// Lets what runs run until nothing does.
+    pub(crate) fn quiet(&mut self) -> Result<Quiet, KernelError> {
+        let start = Instant::now();
+        let mut still = 0;
+        loop {
+            let passed = self.receive()?;
+            if let Some(notify) = &self.notify {
+                // A call that was taken back by a signal has its thread running.
+                self.parked.retain(|_, parked| notify.valid(parked.id));
+            }
+            let look = if passed { None } else { Some(self.tree.look(|tid| self.parked.contains_key(&tid))?) };
+            match look {
+                // The first look only notes the counts; what came to the gate meanwhile has been passed or parked.
+                Some(Look::Still) if still > 0 => return Ok(Quiet::Yes),
+                Some(Look::Still | Look::Asleep) => {
+                    still += 1;
+                    // Nobody left to look at: all of it is at the gate, which tells exactly.
+                    if self.all_parked() && !self.at_the_gate()? {
+                        return Ok(Quiet::Yes);
+                    }
+                    continue;
+                }
+                Some(Look::Awake(tid)) if start.elapsed() > QUIET_BOUND => return Ok(Quiet::Busy(tid)),
+                Some(Look::Awake(_)) => self.wait(LOOK_AGAIN)?,
+                None if start.elapsed() > QUIET_BOUND => return Ok(Quiet::Busy(self.pid)),
+                None => {}
+            }
+            still = 0;
+        }
+    }
+
+    /// Whether every task is parked.
+    fn all_parked(&self) -> bool {
+        self.notify.is_some() && self.tree.unparked(|tid| self.parked.contains_key(&tid)) == 0
+    }
+
+    /// Whether somebody waits at the gate who has not been received.
+    fn at_the_gate(&self) -> Result<bool, KernelError> {
+        let Some(notify) = &self.notify else { return Ok(false) };
+        let [ready] = sys::poll([notify.as_fd()], Duration::ZERO).map_err(KernelError::call(DOING, "poll"))?;
+        Ok(ready & libc::POLLIN != 0)
+    }
+
+    /// Waits until something comes to the gate or the first process ends, at most so long.
+    fn wait(&mut self, most: Duration) -> Result<(), KernelError> {
+        let ended = self.main_status().is_some();
+        let fds: [Option<BorrowedFd<'_>>; 2] =
+            [self.notify.as_ref().map(Notify::as_fd), (!ended).then(|| self.pidfd.as_fd())];
+        wait_for(fds, most)?;
+        let length = self.output.metadata().map_or(0, |m| m.len());
+        if length > MOST_OUTPUT {
+            // Opened for appending by the server, it goes on at the new end.
+            let _ = self.output.set_len(0);
+            self.emptied += 1;
+        }
+        Ok(())
+    }
+
+    /// Waits for a call or an end, until `deadline`; then everything that has come is parked or passed and all is quiet again.
+    pub(crate) fn until(&mut self, deadline: Instant) -> Result<Quiet, KernelError> {
+        let mut next = deadline;
+        for parked in self.parked.values() {
+            next = next.min(parked.deadline.unwrap_or(deadline));
+        }
+        // Without a gate, and for what sleeps elsewhere, there is nothing that tells: it is looked at now and then.
+        let elsewhere = !self.all_parked();
+        let left = next.saturating_duration_since(Instant::now());
+        self.wait(if elsewhere { left.min(Duration::from_millis(1)) } else { left })?;
+        self.quiet()
+    }
+
+    /// Lets the first parked call in that could finish now, or answers it as a fault says, and lets it run until all is quiet. `None` if
+    /// none can.
+    pub(crate) fn step(&mut self, faults: &mut Vec<Fault>) -> Result<Option<(Passed, Quiet)>, KernelError> {
+        let Some((tid, answer)) = self.next(faults)? else {
+            return Ok(None);
+        };
+        let Some(parked) = self.parked.remove(&tid) else { return Ok(None) };
+        let passed = self.passed(&parked, answer);
+        if let Some(notify) = &self.notify {
+            notify.answer(parked.id, answer)?;
+        }
+        // Waited for before it is looked at: mostly it is back at the gate in no time.
+        self.wait(LOOK_AGAIN)?;
+        let quiet = self.quiet()?;
+        Ok(Some((passed, quiet)))
+    }
+
+    /// The call that goes next, and its answer.
+    fn next(&mut self, faults: &mut Vec<Fault>) -> Result<Option<(i32, Answer)>, KernelError> {
+        let now = Instant::now();
+        let mut all: Vec<&Parked> = self.parked.values().collect();
+        all.sort_unstable_by_key(|parked| parked.order);
+        for parked in all {
+            let fault = faults.iter().position(|fault| Some(fault.call()) == parked.faultable());
+            if let Some(i) = fault {
+                let fault = faults.remove(i);
+                return Ok(Some((parked.tid, Answer::Error(fault.errno()))));
+            }
+            let Some(process) = self.tree.processes.get(&parked.pid) else { continue };
+            let owner = Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd };
+            if let Some(answer) = parked.ready(owner, now)? {
+                return Ok(Some((parked.tid, answer)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is to be said of a call that is about to be answered.
+    fn passed(&self, parked: &Parked, answer: Answer) -> Passed {
+        let owner = self.tree.processes.get(&parked.pid);
+        let owner = owner.map(|p| Owner { pid: parked.pid, pidfd: p.pidfd.as_fd(), signalfd: p.signalfd });
+        let socket = owner.and_then(|owner| parked.socket(owner));
+        let cookie = |fd: &OwnedFd| own::option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).ok();
+        let accepts = parked.accepts();
+        let result = match answer {
+            Answer::Error(errno) => Some(Err(errno)),
+            Answer::Value(value) => Some(Ok(value as u32)),
+            // Of a connection that is taken, or data that is, it can be told beforehand whether there is any.
+            Answer::Continue => socket.as_ref().filter(|_| accepts || parked.reads()).and_then(|socket| parked.foreseen(socket.as_fd())),
+        };
+        Passed {
+            name: parked.name,
+            pid: parked.pid,
+            fd: parked.descriptor(),
+            cookie: socket.as_ref().and_then(cookie),
+            accepts,
+            moves: parked.faultable().is_some() && !accepts,
+            result,
+        }
+    }
+
+    /// What the server waits in: the calls at the gate, in the order in which they came.
+    pub(crate) fn waits_in(&self) -> Vec<(i32, &'static str)> {
+        let mut all: Vec<&Parked> = self.parked.values().collect();
+        all.sort_unstable_by_key(|parked| parked.order);
+        all.iter().map(|parked| (parked.pid, parked.name)).collect()
+    }
+
+    /// The descriptor of the call that waits longest at the gate.
+    pub(crate) fn first_descriptor(&self) -> Option<i32> {
+        self.parked.values().min_by_key(|parked| parked.order).and_then(Parked::descriptor)
+    }
+
+    /// The process that has this socket.
+    pub(crate) fn owner_of(&self, inode: u32) -> Option<i32> {
+        let link = format!("socket:[{inode}]");
+        self.tree.processes.keys().copied().find(|pid| super::tree::descriptors(*pid).any(|l| l == link))
+    }
+
+    /// Sends every process a signal.
+    pub(crate) fn signal(&mut self, signal: i32) -> Result<(), KernelError> {
+        self.tree.refresh()?;
+        self.tree.signal(signal);
+        Ok(())
+    }
+
+    /// How often its output grew too long and was thrown away.
+    pub(crate) fn emptied(&self) -> u32 {
+        self.emptied
+    }
+}
+
+/// Waits until one of these has something, at most so long.
+fn wait_for(fds: [Option<BorrowedFd<'_>>; 2], most: Duration) -> Result<(), KernelError> {
+    use std::os::fd::AsRawFd;
+    let none = -1;
+    let mut polled = fds.map(|fd| libc::pollfd {
+        fd: fd.map_or(none, |fd| fd.as_raw_fd()),
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    let time = libc::timespec { tv_sec: most.as_secs() as libc::time_t, tv_nsec: most.subsec_nanos().into() };
+    // SAFETY: two pollfds, one timespec, and no mask.
+    let result = unsafe { libc::ppoll(polled.as_mut_ptr(), 2, &raw const time, std::ptr::null()) };
+    match sys::check(result.into()) {
+        // A signal to us: whoever waits looks again.
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(KernelError::call(DOING, "ppoll")(errno)),
+    }
+}

@@ -1,0 +1,16 @@
+//! Servers that nobody here wrote: any program, started in a network of its own and steered by its system calls.
+//!
+//! [`launch`] starts one, [`filter`] and [`notify`] bring its calls to the [`gate`], [`parked`] tells whether one could finish,
+//! [`tree`] looks at its tasks, [`residue`] at what it has left behind.
+
+mod filter;
+pub(crate) mod gate;
+pub(crate) mod launch;
+pub(crate) mod network;
+mod notify;
+mod parked;
+pub(crate) mod residue;
+mod sys;
+pub(crate) mod tables;
+pub(crate) mod tree;
+pub(crate) mod world;

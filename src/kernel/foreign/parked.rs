@@ -1,0 +1,363 @@
+//! Calls at the gate, and whether they could finish now.
+//!
+//! What a call would wait for is asked of the kernel with `poll(2)` and no timeout, on a duplicate of the descriptor in question. The
+//! duplicate is dropped before the call is let in: as long as it is there, the server's own `close` closes nothing.
+
+use super::filter::{self, Class};
+use super::notify::{Answer, Notification};
+use super::sys;
+use crate::kernel::error::KernelError;
+use crate::kernel::sys as kernel_sys;
+use crate::kernel::table;
+use crate::scenario::{Call, Errno};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+const DOING: &str = "look at what the server waits for";
+
+/// A call that waits at the gate.
+#[derive(Debug)]
+pub(super) struct Parked {
+    pub(super) id: u64,
+    pub(super) pid: i32,
+    pub(super) tid: i32,
+    pub(super) name: &'static str,
+    class: Class,
+    number: i32,
+    args: [u64; 6],
+    /// When the server would have been told that the time it gave is up.
+    pub(super) deadline: Option<Instant>,
+    /// Where it lies in the order in which calls came.
+    pub(super) order: u64,
+}
+
+/// A process whose call it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner<'p> {
+    pub(super) pid: i32,
+    pub(super) pidfd: BorrowedFd<'p>,
+    /// Whether it has descriptors that tell of signals.
+    pub(super) signalfd: bool,
+}
+
+/// What becomes of a call that has come to the gate.
+pub(super) enum Arrival {
+    /// It is none that is steered.
+    Pass,
+    /// It makes tasks.
+    Tasks,
+    /// It sets up an io_uring.
+    Ring,
+    /// It waits at the gate.
+    Parked(Parked),
+}
+
+/// The longest list of descriptors that is looked at: what a process may have open by default.
+const MOST_DESCRIPTORS: u64 = 4096;
+
+impl Parked {
+    /// What a call that has just come is. It parks if it is made on a socket, or waits for events that may be of one.
+    pub(super) fn arrive(call: &Notification, owner: Owner<'_>, order: u64) -> Arrival {
+        let Some((name, class)) = filter::call(call.number) else {
+            return Arrival::Pass;
+        };
+        let mut parked = Parked {
+            id: call.id,
+            pid: owner.pid,
+            tid: call.tid,
+            name,
+            class,
+            number: call.number,
+            args: call.args,
+            deadline: None,
+            order,
+        };
+        match class {
+            Class::Tasks => return Arrival::Tasks,
+            Class::Ring => return Arrival::Ring,
+            Class::Accept | Class::Now(_) => {
+                if parked.socket(owner).is_none() {
+                    return Arrival::Pass;
+                }
+            }
+            Class::In(_) | Class::Out(_) => match parked.socket(owner) {
+                None => return Arrival::Pass,
+                Some(socket) => {
+                    let option = if matches!(class, Class::In(_)) { libc::SO_RCVTIMEO } else { libc::SO_SNDTIMEO };
+                    parked.deadline = socket_timeout(socket.as_fd(), option).map(|time| Instant::now() + time);
+                }
+            },
+            Class::Poll | Class::Select | Class::Epoll => {
+                if class != Class::Epoll && !parked.waits_for_sockets(owner) {
+                    return Arrival::Pass;
+                }
+                parked.deadline = parked.timeout().map(|time| Instant::now() + time);
+            }
+        }
+        Arrival::Parked(parked)
+    }
+
+    /// The kind of call that a `fault` names, if one does.
+    pub(super) fn faultable(&self) -> Option<Call> {
+        match self.class {
+            Class::Accept => Some(Call::Accept),
+            Class::In(_) => Some(Call::Recv),
+            Class::Out(_) => Some(Call::Send),
+            _ => None,
+        }
+    }
+
+    /// Whether it takes data from a socket.
+    pub(super) fn reads(&self) -> bool {
+        matches!(self.class, Class::In(_))
+    }
+
+    /// What a call that takes something will come to, as far as its socket shows it beforehand. Only for one that is about to be let in.
+    pub(super) fn foreseen(&self, socket: BorrowedFd<'_>) -> Option<Result<u32, Errno>> {
+        let found = poll_one(socket, libc::POLLIN | libc::POLLRDHUP).ok()?;
+        if found == 0 {
+            return Some(Err(Errno::EAGAIN));
+        }
+        if self.accepts() {
+            return (found & libc::POLLIN != 0).then_some(Ok(0));
+        }
+        let most = match self.number as libc::c_long {
+            libc::SYS_read | libc::SYS_recvfrom => u32::try_from(self.args[2]).unwrap_or(u32::MAX),
+            _ => u32::MAX,
+        };
+        match sys::unread(socket).ok()? {
+            // The end of what came, or an error: which it is shows only in what the server makes of it.
+            0 if found & libc::POLLERR != 0 => None,
+            0 if found & libc::POLLRDHUP != 0 => Some(Ok(0)),
+            0 => None,
+            n => Some(Ok(n.min(most))),
+        }
+    }
+
+    /// Whether it takes a connection from a listener.
+    pub(super) fn accepts(&self) -> bool {
+        self.class == Class::Accept
+    }
+
+    /// The descriptor that it is made on.
+    pub(super) fn descriptor(&self) -> Option<i32> {
+        match self.class {
+            Class::In(i) | Class::Out(i) | Class::Now(i) => Some(self.args[i] as i32),
+            Class::Accept | Class::Epoll => Some(self.args[0] as i32),
+            Class::Poll | Class::Select | Class::Tasks | Class::Ring => None,
+        }
+    }
+
+    /// A duplicate of the socket that it is made on; `None` if it is made on no socket.
+    pub(super) fn socket(&self, owner: Owner<'_>) -> Option<OwnedFd> {
+        // Data can also be moved from a socket to something else.
+        let alternative = if self.name == "splice" { Some(self.args[0] as i32) } else { None };
+        let is_socket = |fd: &OwnedFd| sys::option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_TYPE, 0i32).is_ok();
+        let all = self.descriptor().into_iter().chain(alternative);
+        all.filter_map(|fd| duplicate(owner, fd)).find(is_socket)
+    }
+
+    /// Whether it could finish now, and with what it is to be answered.
+    pub(super) fn ready(&self, owner: Owner<'_>, now: Instant) -> Result<Option<Answer>, KernelError> {
+        let could = match self.class {
+            Class::Now(_) | Class::Tasks | Class::Ring => true,
+            Class::Accept | Class::In(_) | Class::Out(_) => match self.socket(owner) {
+                // Closed by another thread: the call fails, which is an end too.
+                None => true,
+                Some(socket) => {
+                    let events = if matches!(self.class, Class::Out(_)) { libc::POLLOUT } else { libc::POLLIN };
+                    self.never_waits(socket.as_fd()) || poll_one(socket.as_fd(), events)? != 0
+                }
+            },
+            Class::Epoll => {
+                let epoll = duplicate(owner, self.args[0] as i32);
+                match epoll {
+                    None => true,
+                    Some(epoll) => poll_one(epoll.as_fd(), libc::POLLIN)? != 0 || self.signalled(owner),
+                }
+            }
+            Class::Poll => self.polled(owner)? || self.signalled(owner),
+            Class::Select => self.selected(owner)? || self.signalled(owner),
+        };
+        if could {
+            return Ok(Some(Answer::Continue));
+        }
+        Ok(self.deadline.filter(|deadline| *deadline <= now).map(|_| self.time_is_up()))
+    }
+
+    /// Whether the call gives EAGAIN rather than wait.
+    fn never_waits(&self, socket: BorrowedFd<'_>) -> bool {
+        let flags = match self.number as libc::c_long {
+            libc::SYS_recvfrom | libc::SYS_sendto => self.args[3],
+            libc::SYS_recvmsg | libc::SYS_sendmsg => self.args[2],
+            libc::SYS_recvmmsg | libc::SYS_sendmmsg => self.args[3],
+            _ => 0,
+        } as i32;
+        if flags & (libc::MSG_DONTWAIT | libc::MSG_OOB | libc::MSG_ERRQUEUE) != 0 {
+            return true;
+        }
+        // SAFETY: it takes no pointer.
+        let status = unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFL) };
+        status & libc::O_NONBLOCK != 0
+    }
+
+    /// How long it may wait; `None` for ever. A call that does not wait is one whose time is up at once.
+    fn timeout(&self) -> Option<Duration> {
+        let milliseconds = |value: u64| u64::try_from(value as i32).ok().map(Duration::from_millis);
+        let pointed = |address: u64, unit: u64| {
+            let mut time = [0i64; 2];
+            sys::read_memory(self.pid, address, &mut time).ok()?;
+            let (seconds, rest) = (u64::try_from(time[0]).ok()?, u64::try_from(time[1]).ok()?);
+            Duration::from_secs(seconds).checked_add(Duration::from_nanos(rest.saturating_mul(unit)))
+        };
+        match self.name {
+            "poll" => milliseconds(self.args[2]),
+            "epoll_wait" | "epoll_pwait" => milliseconds(self.args[3]),
+            "ppoll" => pointed(self.args[2], 1),
+            "epoll_pwait2" => pointed(self.args[3], 1),
+            "select" => pointed(self.args[4], 1000),
+            "pselect6" => pointed(self.args[4], 1),
+            _ => None,
+        }
+    }
+
+    /// What the kernel answers when the time is up, with what it leaves in the server's memory.
+    fn time_is_up(&self) -> Answer {
+        match self.class {
+            Class::Accept | Class::In(_) | Class::Out(_) => Answer::Error(Errno::EAGAIN),
+            Class::Poll => {
+                let mut list = self.poll_list();
+                list.iter_mut().for_each(|p| p.revents = 0);
+                // Memory that has gone meanwhile is the server's own fault, and no more is done to it than the kernel does.
+                let _ = sys::write_memory(self.pid, self.args[0], &list);
+                Answer::Value(0)
+            }
+            Class::Select => {
+                let zeros = vec![0u64; self.set_words()];
+                for set in self.args[1..4].iter().filter(|set| **set != 0) {
+                    let _ = sys::write_memory(self.pid, *set, &zeros);
+                }
+                Answer::Value(0)
+            }
+            _ => Answer::Value(0),
+        }
+    }
+
+    /// The list of a `poll`.
+    fn poll_list(&self) -> Vec<libc::pollfd> {
+        let mut list = vec![libc::pollfd { fd: -1, events: 0, revents: 0 }; self.args[1].min(MOST_DESCRIPTORS) as usize];
+        if sys::read_memory(self.pid, self.args[0], &mut list).is_err() {
+            list.clear();
+        }
+        list
+    }
+
+    /// How many words each set of a `select` has.
+    fn set_words(&self) -> usize {
+        (self.args[0].min(MOST_DESCRIPTORS) as usize).div_ceil(64)
+    }
+
+    /// The descriptors of a `select`, each with what is asked of it.
+    fn select_list(&self) -> Vec<(i32, i16)> {
+        let mut list: Vec<(i32, i16)> = Vec::new();
+        // What `select` means by its three sets (`fs/select.c`).
+        let meanings = [
+            libc::POLLIN | libc::POLLHUP | libc::POLLERR,
+            libc::POLLOUT | libc::POLLERR,
+            libc::POLLPRI,
+        ];
+        for (set, events) in self.args[1..4].iter().zip(meanings) {
+            let mut words = vec![0u64; self.set_words()];
+            if *set == 0 || sys::read_memory(self.pid, *set, &mut words).is_err() {
+                continue;
+            }
+            let fds = (0..self.args[0].min(MOST_DESCRIPTORS) as usize).filter(|fd| words[fd / 64] >> (fd % 64) & 1 == 1);
+            list.extend(fds.map(|fd| (fd as i32, events)));
+        }
+        list
+    }
+
+    /// Whether one of the descriptors that it waits for is a socket, or may stand for some.
+    fn waits_for_sockets(&self, owner: Owner<'_>) -> bool {
+        let fds: Vec<i32> = match self.class {
+            Class::Poll => self.poll_list().iter().map(|p| p.fd).collect(),
+            _ => self.select_list().iter().map(|(fd, _)| *fd).collect(),
+        };
+        fds.into_iter().any(|fd| {
+            let link = std::fs::read_link(format!("/proc/{}/fd/{fd}", owner.pid)).unwrap_or_default();
+            let link = link.to_string_lossy();
+            link.starts_with("socket:") || link.ends_with("[eventpoll]")
+        })
+    }
+
+    /// Whether a `poll` would find something.
+    fn polled(&self, owner: Owner<'_>) -> Result<bool, KernelError> {
+        let list = self.poll_list();
+        any(owner, list.iter().filter(|p| p.fd >= 0).map(|p| (p.fd, p.events)))
+    }
+
+    /// Whether a `select` would find something.
+    fn selected(&self, owner: Owner<'_>) -> Result<bool, KernelError> {
+        for (fd, events) in self.select_list() {
+            let Some(duplicate) = duplicate(owner, fd) else { return Ok(true) };
+            if poll_one(duplicate.as_fd(), events)? & events != 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a signal waits for the thread, which the call may be there to let in (`ppoll(2)`), or which a signalfd may tell of:
+    /// that asks about whoever polls it, and so cannot be asked by us.
+    fn signalled(&self, owner: Owner<'_>) -> bool {
+        let mask = match self.name {
+            "ppoll" => self.args[3],
+            "pselect6" => self.args[5],
+            "epoll_pwait" | "epoll_pwait2" => self.args[4],
+            _ => 0,
+        };
+        if mask == 0 && !owner.signalfd {
+            return false;
+        }
+        let text = std::fs::read_to_string(format!("/proc/{}/task/{}/status", self.pid, self.tid)).unwrap_or_default();
+        let mask = |field| text.lines().find_map(|line| line.strip_prefix(field)).map_or("0", str::trim);
+        ["SigPnd:", "ShdPnd:"].into_iter().any(|field| mask(field).bytes().any(|b| b != b'0'))
+    }
+}
+
+/// A duplicate of a descriptor of the server's; `None` if it has no such.
+fn duplicate(owner: Owner<'_>, fd: i32) -> Option<OwnedFd> {
+    kernel_sys::pidfd_getfd(owner.pidfd, fd).and_then(table::beyond).ok()
+}
+
+/// What one descriptor has to say of these events and the conditions that need not be asked for.
+fn poll_one(fd: BorrowedFd<'_>, events: i16) -> Result<i16, KernelError> {
+    let mut polled = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+    loop {
+        // SAFETY: one pollfd.
+        match kernel_sys::check(unsafe { libc::poll(&raw mut polled, 1, 0) }.into()) {
+            Ok(_) => return Ok(polled.revents),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(KernelError::call(DOING, "poll")(errno)),
+        }
+    }
+}
+
+/// Whether any of these descriptors has what is asked of it; one that is none has, for the call says so.
+fn any(owner: Owner<'_>, list: impl Iterator<Item = (i32, i16)>) -> Result<bool, KernelError> {
+    for (fd, events) in list {
+        let Some(duplicate) = duplicate(owner, fd) else { return Ok(true) };
+        if poll_one(duplicate.as_fd(), events)? != 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// SO_RCVTIMEO or SO_SNDTIMEO, if it is set.
+fn socket_timeout(socket: BorrowedFd<'_>, option: i32) -> Option<Duration> {
+    let none = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let time = sys::option(socket, libc::SOL_SOCKET, option, none).ok()?;
+    let time = Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64);
+    (!time.is_zero()).then_some(time)
+}

@@ -1,0 +1,333 @@
+//! The server's processes and threads, as `/proc` shows them (`proc(5)`), and whether all of them sleep.
+//!
+//! A task that is about to be woken still reads as asleep for a moment. So *quiet* takes two looks: every task asleep, none switched to
+//! in between by its own count (`schedstat`).
+
+use super::sys;
+use crate::kernel::error::KernelError;
+use crate::kernel::sys::pidfd_kill;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+/// One thread.
+#[derive(Debug)]
+struct Task {
+    stat: File,
+    schedstat: Option<File>,
+    /// The count of the last look.
+    switches: u64,
+}
+
+/// One process.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) pidfd: OwnedFd,
+    tasks: BTreeMap<i32, Task>,
+    /// Whether it has ended and is not reaped: a zombie.
+    zombie: bool,
+    /// Whether it had a signalfd when it was last asked.
+    pub(super) signalfd: bool,
+}
+
+/// How a process of the tree has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Death {
+    pub(crate) pid: i32,
+    /// As `waitpid(2)` has it; `None` where the kernel does not tell.
+    pub(crate) status: Option<i32>,
+}
+
+impl Death {
+    /// The signal that killed it, if one did.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        self.status.filter(|status| libc::WIFSIGNALED(*status)).map(|status| libc::WTERMSIG(status))
+    }
+
+    /// The code that it ended with, if it ended by itself.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.status.filter(|status| libc::WIFEXITED(*status)).map(|status| libc::WEXITSTATUS(status))
+    }
+}
+
+/// What one look at all tasks came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Every task sleeps, and none has been switched to since the look before.
+    Still,
+    /// Every task sleeps.
+    Asleep,
+    /// At least this one does not.
+    Awake(i32),
+}
+
+/// All processes below the guardian.
+#[derive(Debug)]
+pub(super) struct Tree {
+    guardian: i32,
+    pub(super) processes: BTreeMap<i32, Process>,
+    /// Which process each thread is of.
+    threads: BTreeMap<i32, i32>,
+    /// Whether there may be tasks that are not known yet, or known ones that are gone.
+    pub(super) stale: bool,
+    deaths: Vec<Death>,
+}
+
+impl Tree {
+    pub(super) fn new(guardian: i32) -> Tree {
+        Tree { guardian, processes: BTreeMap::new(), threads: BTreeMap::new(), stale: true, deaths: Vec::new() }
+    }
+
+    /// The process of a thread, if it is known or can be found.
+    pub(super) fn process_of(&mut self, tid: i32) -> Result<Option<i32>, KernelError> {
+        if let Some(pid) = self.threads.get(&tid) {
+            return Ok(Some(*pid));
+        }
+        self.refresh()?;
+        Ok(self.threads.get(&tid).copied())
+    }
+
+    /// Brings the tree up to date.
+    pub(super) fn refresh(&mut self) -> Result<(), KernelError> {
+        self.stale = false;
+        let mut found = BTreeSet::new();
+        let mut next = children(self.guardian, self.guardian);
+        while let Some(pid) = next.pop() {
+            if !found.insert(pid) {
+                continue;
+            }
+            let tids = tids(pid);
+            if let std::collections::btree_map::Entry::Vacant(vacant) = self.processes.entry(pid) {
+                // One that is gone meanwhile was never here.
+                let Ok(pidfd) = sys::pidfd_open(pid) else { continue };
+                vacant.insert(Process { pidfd, tasks: BTreeMap::new(), zombie: false, signalfd: has_signalfd(pid) });
+            }
+            let Some(process) = self.processes.get_mut(&pid) else { continue };
+            process.tasks.retain(|tid, _| tids.contains(tid));
+            for tid in tids {
+                if !process.tasks.contains_key(&tid)
+                    && let Some(task) = Task::open(pid, tid)
+                {
+                    process.tasks.insert(tid, task);
+                }
+                self.threads.insert(tid, pid);
+                next.extend(children(pid, tid));
+            }
+        }
+        let gone: Vec<i32> = self.processes.keys().copied().filter(|pid| !found.contains(pid)).collect();
+        for pid in gone {
+            self.forget(pid);
+        }
+        self.threads.retain(|tid, pid| self.processes.get(pid).is_some_and(|p| p.tasks.contains_key(tid)));
+        Ok(())
+    }
+
+    /// A process that has been reaped.
+    fn forget(&mut self, pid: i32) {
+        if let Some(process) = self.processes.remove(&pid)
+            && !process.zombie
+        {
+            self.deaths.push(Death { pid, status: sys::exit_status(process.pidfd.as_fd()) });
+        }
+    }
+
+    /// The ends that have been seen since this was last asked.
+    pub(super) fn deaths(&mut self) -> Vec<Death> {
+        std::mem::take(&mut self.deaths)
+    }
+
+    /// Looks once at every task but those of which `parked` says that they wait at the gate.
+    pub(super) fn look(&mut self, parked: impl Fn(i32) -> bool) -> Result<Look, KernelError> {
+        if self.stale {
+            self.refresh()?;
+        }
+        let mut still = true;
+        let mut ended = Vec::new();
+        for (pid, process) in &mut self.processes {
+            for (tid, task) in &mut process.tasks {
+                if parked(*tid) || process.zombie {
+                    continue;
+                }
+                match task.state() {
+                    Some(b'S' | b'I' | b'T' | b't') => {}
+                    Some(b'Z') if tid == pid => {
+                        ended.push(*pid);
+                        continue;
+                    }
+                    // Gone, or going: the tree has changed.
+                    None | Some(b'Z' | b'X' | b'x') => {
+                        self.stale = true;
+                        still = false;
+                        continue;
+                    }
+                    _ => return Ok(Look::Awake(*tid)),
+                }
+                let switches = task.switches();
+                still &= switches == task.switches;
+                task.switches = switches;
+            }
+        }
+        for pid in ended {
+            self.zombie(pid);
+        }
+        if self.stale {
+            self.refresh()?;
+            still = false;
+        }
+        Ok(if still { Look::Still } else { Look::Asleep })
+    }
+
+    /// How many threads each process has that has not ended.
+    pub(super) fn threads_by_process(&self) -> impl Iterator<Item = (i32, usize)> {
+        let alive = self.processes.iter().filter(|(_, process)| !process.zombie);
+        alive.map(|(pid, process)| (*pid, process.tasks.len()))
+    }
+
+    /// How many tasks of processes that have not ended are not parked.
+    pub(super) fn unparked(&self, parked: impl Fn(i32) -> bool) -> usize {
+        let alive = self.processes.values().filter(|process| !process.zombie);
+        alive.flat_map(|process| process.tasks.keys()).filter(|tid| !parked(**tid)).count()
+    }
+
+    /// Takes note of a process that has ended and is not reaped. A process whose first thread alone has ended goes on.
+    fn zombie(&mut self, pid: i32) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        if tids(pid).len() > 1 {
+            process.tasks.remove(&pid);
+            return;
+        }
+        process.zombie = true;
+        self.deaths.push(Death { pid, status: stat(pid).and_then(|stat| stat.exit_code()) });
+        // What it had for children has another parent now.
+        self.stale = true;
+    }
+
+    /// Numbers of the processes that have ended and are not reaped.
+    pub(super) fn zombies(&self) -> impl Iterator<Item = i32> {
+        self.processes.iter().filter(|(_, process)| process.zombie).map(|(pid, _)| *pid)
+    }
+
+    /// Asks once more which processes have descriptors that tell of signals: most servers make them before they listen, and never again.
+    pub(super) fn survey(&mut self) {
+        for (pid, process) in &mut self.processes {
+            process.signalfd = has_signalfd(*pid);
+        }
+    }
+
+    /// Sends every process a signal.
+    pub(super) fn signal(&self, signal: i32) {
+        for process in self.processes.values() {
+            // One that is gone does not mind.
+            let _ = pidfd_kill(process.pidfd.as_fd(), signal);
+        }
+    }
+}
+
+impl Task {
+    fn open(pid: i32, tid: i32) -> Option<Task> {
+        let open = |name| File::open(format!("/proc/{pid}/task/{tid}/{name}")).ok();
+        Some(Task { stat: open("stat")?, schedstat: open("schedstat"), switches: 0 })
+    }
+
+    /// The letter of its state; `None` if it is gone.
+    fn state(&self) -> Option<u8> {
+        let mut buffer = [0; 96];
+        let read = self.stat.read_at(&mut buffer, 0).ok()?;
+        let text = &buffer[..read];
+        // A parenthesis can stand in the name too, which has at most 64 bytes with its escapes.
+        let end = text.iter().rposition(|b| *b == b')')?;
+        text.get(end + 2).copied()
+    }
+
+    /// How often it has been given a core.
+    fn switches(&self) -> u64 {
+        let mut buffer = [0; 96];
+        let read = self.schedstat.as_ref().and_then(|file| file.read_at(&mut buffer, 0).ok()).unwrap_or(0);
+        let text = std::str::from_utf8(&buffer[..read]).unwrap_or_default();
+        text.split_whitespace().nth(2).and_then(|n| n.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// The children of a thread.
+pub(super) fn children(pid: i32, tid: i32) -> Vec<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// The threads of a process.
+fn tids(pid: i32) -> Vec<i32> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Kills all processes below this one, which adopts those that lose their parent, until there are none.
+pub(super) fn kill_below(guardian: i32) {
+    loop {
+        let mut all = BTreeSet::new();
+        let mut next = children(guardian, guardian);
+        while let Some(pid) = next.pop() {
+            if all.insert(pid) {
+                next.extend(tids(pid).into_iter().flat_map(|tid| children(pid, tid)));
+            }
+        }
+        if all.is_empty() {
+            return;
+        }
+        for pid in all {
+            if let Ok(pidfd) = sys::pidfd_open(pid) {
+                let _ = pidfd_kill(pidfd.as_fd(), libc::SIGKILL);
+            }
+        }
+        // They go as fast as the guardian reaps them, and a killed process forks no more.
+        std::thread::yield_now();
+    }
+}
+
+/// `/proc/PID/stat` of a whole process.
+pub(super) struct Stat(Vec<String>);
+
+pub(super) fn stat(pid: i32) -> Option<Stat> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let end = text.iter().rposition(|b| *b == b')')?;
+    let fields = String::from_utf8_lossy(&text[end + 1..]).split_whitespace().map(str::to_owned).collect();
+    Some(Stat(fields))
+}
+
+impl Stat {
+    /// Field `n` of proc(5), which counts from 1; the first after the name is 3.
+    fn field<T: std::str::FromStr>(&self, n: usize) -> Option<T> {
+        self.0.get(n - 3)?.parse().ok()
+    }
+
+    /// How it ended, for a zombie whose parent we may look at.
+    fn exit_code(&self) -> Option<i32> {
+        self.field(52)
+    }
+
+    /// Processor time of all its threads, those that have ended too, in clock ticks.
+    pub(super) fn ticks(&self) -> Option<u64> {
+        Some(self.field::<u64>(14)? + self.field::<u64>(15)?)
+    }
+
+    /// Resident memory in pages.
+    pub(super) fn resident(&self) -> Option<u64> {
+        self.field(24)
+    }
+}
+
+/// What each descriptor of a process is, as the link to it says: `socket:[4711]`, `anon_inode:[eventpoll]`, a path.
+pub(super) fn descriptors(pid: i32) -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
+    entries.filter_map(|entry| Some(std::fs::read_link(entry.ok()?.path()).ok()?.to_string_lossy().into_owned()))
+}
+
+fn has_signalfd(pid: i32) -> bool {
+    descriptors(pid).any(|link| link == "anon_inode:[signalfd]")
+}
+
+/// The first line of its command, as `ps` shows it in brackets.
+pub(super) fn name(pid: i32) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim_end().to_owned()
+}

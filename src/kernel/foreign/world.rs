@@ -1,0 +1,530 @@
+//! The world of a server that nobody here wrote: clients as everywhere, and a server behind the [`gate`](super::gate).
+//!
+//! A server is started once and serves run after run, as long as nothing speaks against it: whoever plays looks at what it left behind
+//! after each.
+
+use super::gate::{Passed, Quiet, Server};
+use super::launch::Plan;
+use super::tables;
+use super::tree::Death;
+use crate::kernel::client::ClientSocket;
+use crate::kernel::error::KernelError;
+use crate::kernel::netstat::Netstat;
+use crate::kernel::pin;
+use crate::kernel::timewait::Leftovers;
+use crate::play::{Ending, Stepped, World};
+use crate::scenario::{Action, Call, Client, Errno, Event, Fault};
+use crate::trace::{Called, End, Reason, Reply, Signal, Survivor, TcpState};
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::time::{Duration, Instant};
+
+/// Within this time a server must listen.
+pub(crate) const LISTEN_BOUND: Duration = Duration::from_secs(10);
+/// After so many calls that nothing but the server itself has set off, it is at work in a circle.
+const MOST_CALLS: u32 = 10_000;
+/// The same for a server that has been seen to be.
+const MOST_CALLS_OF_A_SPINNER: u32 = 200;
+/// How often the tables are asked for a listener while a server starts.
+const ASK_AGAIN: Duration = Duration::from_millis(2);
+
+/// Why a server did not come to listen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotListening {
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error("the command cannot be executed: {} ({0})", .0.text())]
+    NotExecuted(Errno),
+    #[error("the server ended before it listened: {}", how(.0))]
+    Ended(Option<i32>),
+    #[error("the server did not listen within {LISTEN_BOUND:?}{0}")]
+    Never(String),
+    #[error("the server listens on {0} only, which brokenpipe does not speak: have it listen on 127.0.0.1")]
+    Address(IpAddr),
+    #[error("the server uses io_uring, whose calls the gate cannot see")]
+    Ring,
+}
+
+/// How a process ended, in words, from its status as `waitpid(2)` has it.
+pub(crate) fn how(status: &Option<i32>) -> String {
+    let death = Death { pid: 0, status: *status };
+    match (death.signal(), death.code()) {
+        (Some(signal), _) => format!("killed by {}", Signal::from_raw(signal)),
+        (_, Some(code)) => format!("exited with {code}"),
+        _ => "nobody knows how".to_owned(),
+    }
+}
+
+/// A client's connection, or what there was of one.
+#[derive(Debug)]
+struct Connection {
+    client: ClientSocket,
+    /// The kernel's number of the server-side socket.
+    cookie: Option<u64>,
+    state: TcpState,
+    /// Of those of one name, only the last is known by it.
+    known: bool,
+}
+
+/// A server at work in a circle, or on something that takes no end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spin {
+    /// The process or thread.
+    pub(crate) task: i32,
+    /// The call that it makes again and again, and on which descriptor; `None` if it makes none that can be seen.
+    pub(crate) call: Option<(&'static str, Option<i32>)>,
+}
+
+/// A process of the server's that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) death: Death,
+    /// Whether it is the one that was started.
+    pub(crate) main: bool,
+    /// The last call that was let in before, and the client it was about.
+    pub(crate) after: Option<(&'static str, Option<Client>)>,
+}
+
+/// A running server, and the clients of the run.
+#[derive(Debug)]
+pub(crate) struct Foreign {
+    connections: Vec<Connection>,
+    pub(crate) server: Server,
+    address: SocketAddrV4,
+    /// The process that counts as the server itself: the one that was started, or, if that has gone into the background, the one that
+    /// listens.
+    main: i32,
+    netstat: Netstat,
+    leftovers: Leftovers,
+    faults: Vec<Fault>,
+    stalling: Vec<Client>,
+    held: bool,
+    /// Connections that wait to be accepted, by their place in the list.
+    queue: VecDeque<usize>,
+    /// Calls that were made while time passed, and are still to be told.
+    late: VecDeque<Called>,
+    calls: u32,
+    last: Option<(&'static str, Option<Client>)>,
+    ended: Vec<Ended>,
+    main_ended: Option<Ending>,
+    spin: Option<Spin>,
+    _pinned: Option<pin::Pinned>,
+    /// The namespace is the thread's.
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl Foreign {
+    /// Starts a server and waits until it listens: on `port` if that is given, else on any.
+    pub(crate) fn start(plan: &Plan, port: Option<u16>, namespace: bool) -> Result<Foreign, NotListening> {
+        let pinned = if plan.gate { pin::Pinned::here() } else { None };
+        let netstat = Netstat::open()?;
+        let mut server = Server::start(plan, namespace)?;
+        let (entry, main) = wait_for_listener(&mut server, port)?;
+        let ip = match entry.address {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST,
+            IpAddr::V4(ip) => ip,
+            // One of IPv6's that takes IPv4 as well; whether it does is seen by asking for it.
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST,
+            other => return Err(NotListening::Address(other)),
+        };
+        let mut foreign = Foreign {
+            connections: Vec::new(),
+            server,
+            address: SocketAddrV4::new(ip, entry.port),
+            main,
+            netstat,
+            leftovers: Leftovers::default(),
+            faults: Vec::new(),
+            stalling: Vec::new(),
+            held: false,
+            queue: VecDeque::new(),
+            late: VecDeque::new(),
+            calls: 0,
+            last: None,
+            ended: Vec::new(),
+            main_ended: None,
+            spin: None,
+            _pinned: pinned,
+            _not_send: PhantomData,
+        };
+        if foreign.netstat.queue_is_full(foreign.address)?.is_none() {
+            return Err(NotListening::Address(entry.address));
+        }
+        foreign.settle()?;
+        foreign.server.survey()?;
+        if foreign.server.is_gated() && foreign.server.uses_io_uring() {
+            return Err(NotListening::Ring);
+        }
+        // Ends of what it needed to start are nobody's concern.
+        foreign.ended.clear();
+        foreign.spin = None;
+        match foreign.main_ended {
+            Some(_) => Err(NotListening::Ended(foreign.server.main_status())),
+            None => Ok(foreign),
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddrV4 {
+        self.address
+    }
+
+    /// The number of the process that counts as the server itself.
+    pub(crate) fn main(&self) -> i32 {
+        self.main
+    }
+
+    /// Whether anybody listens at its address.
+    pub(crate) fn is_listening(&mut self) -> Result<bool, KernelError> {
+        Ok(self.netstat.queue_is_full(self.address)?.is_some())
+    }
+
+    /// Lets the server step until nothing that it waits for is ready.
+    pub(crate) fn settle(&mut self) -> Result<(), KernelError> {
+        self.calls = 0;
+        while let Stepped::Called(_) = self.step()? {}
+        Ok(())
+    }
+
+    /// Lets real time pass, at most until `deadline` and until the server does something, which it then does until it is settled.
+    pub(crate) fn idle(&mut self, deadline: Instant) -> Result<(), KernelError> {
+        if let Quiet::Busy(task) = self.server.until(deadline)? {
+            self.spins(task);
+        }
+        self.settle()
+    }
+
+    /// How processes of the server's have ended since this was last asked.
+    pub(crate) fn ends(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// How the server itself has ended, if it has.
+    pub(crate) fn main_ended(&self) -> Option<Ending> {
+        self.main_ended
+    }
+
+    /// Whether the server was seen at work in a circle since this was last asked.
+    pub(crate) fn spin(&mut self) -> Option<Spin> {
+        self.spin.take()
+    }
+
+    /// How many of the connections that are still known have their server-side socket in CLOSE_WAIT.
+    pub(crate) fn close_waits(&mut self) -> Result<usize, KernelError> {
+        self.look()?;
+        Ok(self.connections.iter().filter(|c| c.state == TcpState::CloseWait).count())
+    }
+
+    /// Everything that a client has to read, and what comes after it.
+    pub(crate) fn take(&mut self, client: Client) -> (Vec<u8>, End) {
+        let mut bytes = Vec::new();
+        let end = match self.connection(client).map(|c| &self.connections[c].client.socket) {
+            Some(Some(socket)) => ClientSocket::take(socket, &mut bytes),
+            _ => End::Error(Errno::ENOTCONN),
+        };
+        (bytes, end)
+    }
+
+    /// Forgets connections that are closed on both sides.
+    fn connection(&self, client: Client) -> Option<usize> {
+        self.connections.iter().rposition(|c| c.known && c.client.name == client)
+    }
+
+    fn connect(&mut self, client: Client) -> Result<Reply, KernelError> {
+        if self.connection(client).is_some() {
+            return Ok(Reply::Nothing(Reason::AlreadyConnected));
+        }
+        if self.netstat.queue_is_full(self.address)? == Some(true) {
+            return Ok(Reply::Nothing(Reason::Full));
+        }
+        let small = self.stalling.contains(&client);
+        let client = match ClientSocket::connect(client, self.address, small) {
+            Ok(client) => client,
+            // What a server brings about by not listening is its own doing.
+            Err(KernelError::Call { call: "connect", errno, .. }) => return Ok(Reply::Error(errno)),
+            Err(error) => return Err(error),
+        };
+        let cookie = self.netstat.cookie((self.address, client.address))?;
+        self.queue.push_back(self.connections.len());
+        self.connections.push(Connection { client, cookie, state: TcpState::Established, known: true });
+        Ok(Reply::Ok(0))
+    }
+
+    /// Looks at the state of each server-side socket that was still there.
+    fn look(&mut self) -> Result<(), KernelError> {
+        let live: Vec<usize> = (0..self.connections.len()).filter(|i| self.connections[*i].state != TcpState::Close).collect();
+        let pairs = live.iter().map(|i| (self.address, self.connections[*i].client.address)).collect::<Vec<_>>();
+        let mut states = Vec::with_capacity(live.len());
+        self.netstat.states(pairs.into_iter(), |state| states.push(state))?;
+        for (i, state) in live.into_iter().zip(states) {
+            self.connections[i].state = state;
+        }
+        Ok(())
+    }
+
+    fn spins(&mut self, task: i32) {
+        self.spin.get_or_insert(Spin { task, call: None });
+    }
+
+    /// The trace's word for a call that was let in.
+    fn told(&mut self, passed: &Passed, broken: bool) -> Called {
+        let client = if passed.accepts {
+            let taken = matches!(passed.result, Some(Ok(_)) | None);
+            self.queue.front().copied().filter(|_| taken).map(|i| {
+                self.queue.pop_front();
+                self.connections[i].client.name
+            })
+        } else {
+            let of = |cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)).map(|c| c.client.name);
+            passed.cookie.and_then(of)
+        };
+        let result = passed.result.unwrap_or(if passed.moves { Err(Errno::UNSEEN) } else { Ok(0) });
+        Called {
+            call: Call::Other(passed.name),
+            client,
+            result: if broken { Err(Errno::EPIPE) } else { result },
+            sigpipe: broken,
+        }
+    }
+
+    /// Takes note of processes that have ended.
+    fn note_ends(&mut self) {
+        for death in self.server.deaths() {
+            let main = death.pid == self.main;
+            let ended = Ended { death, main, after: self.last };
+            if main {
+                self.main_ended = Some(match (death.signal(), death.code()) {
+                    (Some(signal), _) => Ending::Killed(Signal::from_raw(signal)),
+                    (_, code) => Ending::Exited(code.unwrap_or(0)),
+                });
+            }
+            self.ended.push(ended);
+        }
+    }
+
+    /// One step, and what it came to.
+    fn one(&mut self) -> Result<Stepped, KernelError> {
+        if let Some(ending) = self.main_ended {
+            return Ok(Stepped::Ended(None, ending));
+        }
+        if let Quiet::Busy(task) = self.server.quiet()? {
+            self.spins(task);
+            return Ok(Stepped::Blocked);
+        }
+        let before = self.ended.len();
+        self.note_ends();
+        if let Some(ending) = self.main_ended {
+            return Ok(Stepped::Ended(None, ending));
+        }
+        let most = if self.spin.is_some() { MOST_CALLS_OF_A_SPINNER } else { MOST_CALLS };
+        if self.calls >= most {
+            let call = self.server.waits_in().first().map(|(_, name)| *name).or(self.last.map(|last| last.0));
+            let task = self.main;
+            let fd = self.server.first_descriptor();
+            self.spin = Some(Spin { task, call: call.map(|call| (call, fd)) });
+            return Ok(Stepped::Blocked);
+        }
+        let Some((passed, quiet)) = self.server.step(&mut self.faults)? else {
+            return Ok(Stepped::Blocked);
+        };
+        self.calls += 1;
+        let client = passed.cookie.and_then(|cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)));
+        self.last = Some((passed.name, client.map(|c| c.client.name)));
+        if let Quiet::Busy(task) = quiet {
+            self.spins(task);
+        }
+        self.note_ends();
+        let broken = self.ended[before.min(self.ended.len())..].iter().any(|ended| ended.death.signal() == Some(libc::SIGPIPE));
+        let called = self.told(&passed, broken);
+        Ok(match self.main_ended {
+            Some(ending) => Stepped::Ended(Some(called), ending),
+            None => Stepped::Called(called),
+        })
+    }
+}
+
+/// Lets a server start until it listens, and gives the listener and the process that has it.
+fn wait_for_listener(server: &mut Server, port: Option<u16>) -> Result<(tables::Entry, i32), NotListening> {
+    let deadline = Instant::now() + LISTEN_BOUND;
+    server.survey()?;
+    loop {
+        // Whatever it does to start, it does it freely.
+        while server.step(&mut Vec::new())?.is_some() && Instant::now() < deadline {}
+        let wanted = |entry: &tables::Entry| port.is_none_or(|port| entry.port == port);
+        let mut entries: Vec<_> = tables::listeners()?.into_iter().filter(wanted).collect();
+        entries.sort_by_key(|entry| (entry.port, entry.address.is_ipv6(), !entry.address.is_unspecified()));
+        server.survey()?;
+        if let Some(entry) = entries.first() {
+            let main = server.owner_of(entry.inode);
+            let started = server.main_status().is_none();
+            return Ok((*entry, if started { server.pid } else { main.unwrap_or(server.pid) }));
+        }
+        if let Some(errno) = server.not_executed() {
+            return Err(NotListening::NotExecuted(errno));
+        }
+        if server.uses_io_uring() && server.is_gated() {
+            return Err(NotListening::Ring);
+        }
+        if server.main_status().is_some() && !server.is_alive() {
+            return Err(NotListening::Ended(server.main_status()));
+        }
+        if Instant::now() > deadline {
+            let waits = server.waits_in();
+            let last = waits.last().map(|(_, call)| format!("; it waits in {call}")).unwrap_or_default();
+            return Err(NotListening::Never(last));
+        }
+        server.until(deadline.min(Instant::now() + ASK_AGAIN))?;
+    }
+}
+
+impl World for Foreign {
+    type Error = KernelError;
+    type Setup = ();
+
+    fn start(&mut self, (): &()) -> Result<(), KernelError> {
+        self.held = false;
+        self.calls = 0;
+        self.faults.clear();
+        self.late.clear();
+        Ok(())
+    }
+
+    fn foresee(&mut self, events: &[Event]) {
+        self.stalling.clear();
+        let all = events.iter().flat_map(Event::parts);
+        self.stalling.extend(all.filter_map(|event| match event {
+            Event::Client(client, Action::Stall) => Some(*client),
+            _ => None,
+        }));
+    }
+
+    fn act(&mut self, client: Client, action: &Action) -> Result<Reply, KernelError> {
+        self.calls = 0;
+        if *action == Action::Connect {
+            return self.connect(client);
+        }
+        let Some(i) = self.connection(client) else {
+            return Ok(Reply::Nothing(Reason::NotConnected));
+        };
+        let address = self.address;
+        let client = &mut self.connections[i].client;
+        let Some(socket) = &client.socket else {
+            return Ok(Reply::Nothing(Reason::Closed));
+        };
+        if client.vanished {
+            return Ok(Reply::Nothing(Reason::Vanished));
+        }
+        Ok(match action {
+            Action::Send(payload) => ClientSocket::send(socket, payload),
+            Action::Urgent => ClientSocket::urgent(socket),
+            Action::Recv if client.stalled => Reply::Nothing(Reason::Stalled),
+            Action::Recv => ClientSocket::recv(socket),
+            Action::Fin => ClientSocket::fin(socket),
+            Action::Close | Action::Rst => client.close(*action == Action::Rst)?,
+            Action::Vanish => client.vanish(address)?,
+            Action::Stall => {
+                client.stalled = true;
+                Reply::Ok(0)
+            }
+            Action::Connect => Reply::Nothing(Reason::AlreadyConnected),
+        })
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    fn hold(&mut self, held: bool) -> Result<(), KernelError> {
+        self.held = held;
+        if self.server.is_gated() {
+            return Ok(());
+        }
+        self.server.signal(if held { libc::SIGSTOP } else { libc::SIGCONT })
+    }
+
+    fn wait(&mut self, time: Duration) -> Result<(), KernelError> {
+        let deadline = Instant::now() + time;
+        while Instant::now() < deadline {
+            if let Quiet::Busy(task) = self.server.until(deadline)? {
+                self.spins(task);
+            }
+            self.calls = 0;
+            while !self.held {
+                match self.one()? {
+                    Stepped::Called(called) => self.late.push_back(called),
+                    Stepped::Blocked => break,
+                    Stepped::Ended(called, _) => {
+                        self.late.extend(called);
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, clients: &[Client]) -> Result<(), KernelError> {
+        for connection in self.connections.iter_mut().filter(|c| clients.contains(&c.client.name)) {
+            connection.known = false;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<Stepped, KernelError> {
+        match self.late.pop_front() {
+            Some(called) => Ok(Stepped::Called(called)),
+            None => self.one(),
+        }
+    }
+
+    fn sockets(&mut self, out: &mut Vec<(Client, TcpState)>) -> Result<(), KernelError> {
+        self.look()?;
+        let shown = self.connections.iter().filter(|c| c.known && !c.client.name.is_own());
+        out.extend(shown.map(|c| (c.client.name, c.state)));
+        Ok(())
+    }
+
+    fn close(&mut self, client: Client) -> Result<Reply, KernelError> {
+        self.calls = 0;
+        let all = self.connections.iter_mut().filter(|c| c.client.name == client && !c.client.vanished);
+        for connection in all {
+            connection.client.close(false)?;
+        }
+        Ok(Reply::Ok(0))
+    }
+
+    fn next_open(&self, after: Option<Client>) -> Option<Client> {
+        let open = self.connections.iter().map(|c| &c.client).filter(|c| c.socket.is_some() && !c.vanished);
+        open.map(|c| c.name).filter(|name| !name.is_own() && Some(*name) > after).min()
+    }
+
+    /// Those that vanished come back and are reset: when everybody has gone, nobody is waited for.
+    fn survivor(&mut self) -> Result<Survivor, KernelError> {
+        let address = self.address;
+        for connection in self.connections.iter_mut().filter(|c| c.client.vanished) {
+            connection.client.reappear(address)?;
+            connection.client.close(true)?;
+        }
+        self.settle()?;
+        Ok(Survivor::default())
+    }
+
+    fn finish(&mut self) -> Result<(), KernelError> {
+        self.stalling.clear();
+        Ok(())
+    }
+}
+
+impl Foreign {
+    /// Ends every connection that is left and forgets them all.
+    pub(crate) fn clear(&mut self) -> Result<(), KernelError> {
+        for mut connection in self.connections.drain(..) {
+            connection.client.reappear(self.address)?;
+            connection.client.close(true)?;
+            self.leftovers.add((self.address, connection.client.address), &mut self.netstat)?;
+        }
+        self.queue.clear();
+        self.settle()
+    }
+}

@@ -1,0 +1,231 @@
+//! What is hunted: a command, how to start it, and what it talks.
+
+use super::protocol::{Exchange, Protocol};
+use crate::kernel::foreign::launch::{Plan, Sigpipe};
+use crate::scenario::{MAX_SEND, Payload};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// A server that nobody here wrote: any program that listens on a TCP port.
+///
+/// In the words of the command, and in the values of its environment, `{port}` stands for the port that it is to listen on and
+/// `{dir}` for a fresh folder, which is its current one too.
+///
+/// ```
+/// use brokenpipe::Target;
+///
+/// let target = Target::command(["./my-server", "--port", "{port}"]).say(*b"GET / HTTP/1.0\r\n\r\n");
+/// assert_eq!(target.words(), ["./my-server", "--port", "{port}"]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub(super) words: Vec<String>,
+    pub(super) environment: Vec<(String, String)>,
+    pub(super) folder: Option<PathBuf>,
+    pub(super) setup: Option<String>,
+    pub(super) listen_fd: bool,
+    pub(super) sigpipe: Sigpipe,
+    pub(super) gate: bool,
+    pub(super) namespace: bool,
+    pub(super) protocol: Protocol,
+    pub(super) says: Vec<Payload>,
+    pub(super) polite: Polite,
+}
+
+/// How a good client asks, and what a full answer is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Polite {
+    /// As the target's protocol has it.
+    #[default]
+    Protocol,
+    /// As this protocol has it.
+    As(Protocol),
+    /// As this shell command does, in which `{port}` is filled in: exit code 0 is a full answer.
+    Command(String),
+}
+
+impl Target {
+    /// The server that this command starts. Its first word is a path, or a name that is looked for in PATH.
+    pub fn command(words: impl IntoIterator<Item = impl Into<String>>) -> Target {
+        Target {
+            words: words.into_iter().map(Into::into).collect(),
+            environment: Vec::new(),
+            folder: None,
+            setup: None,
+            listen_fd: false,
+            sigpipe: Sigpipe::Default,
+            gate: true,
+            namespace: true,
+            protocol: Protocol::default(),
+            says: Vec::new(),
+            polite: Polite::Protocol,
+        }
+    }
+
+    /// The words of the command.
+    pub fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// What it talks: what its clients send, and how a good one asks.
+    pub fn protocol(self, protocol: Protocol) -> Target {
+        Target { protocol, ..self }
+    }
+
+    /// One more payload that clients send, in place of the protocol's own. What is longer than one send may carry is cut.
+    pub fn say(mut self, bytes: impl AsRef<[u8]>) -> Target {
+        let bytes = bytes.as_ref();
+        self.says.extend(Payload::bytes(&bytes[..bytes.len().min(MAX_SEND)]));
+        self
+    }
+
+    /// How a good client asks, where it is not the protocol's way.
+    pub fn polite(self, polite: Polite) -> Target {
+        Target { polite, ..self }
+    }
+
+    /// A variable of its environment.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Target {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// The folder that it runs in, in place of the fresh one.
+    pub fn folder(self, folder: impl Into<PathBuf>) -> Target {
+        Target { folder: Some(folder.into()), ..self }
+    }
+
+    /// A shell command that is run before each start of the server, in the fresh folder, with `{port}` and `{dir}` filled in.
+    pub fn setup(self, command: impl Into<String>) -> Target {
+        Target { setup: Some(command.into()), ..self }
+    }
+
+    /// Whether it is given its listener as descriptor 3, with LISTEN_FDS and LISTEN_PID (`sd_listen_fds(3)`).
+    pub fn listen_fd(self, given: bool) -> Target {
+        Target { listen_fd: given, ..self }
+    }
+
+    /// With which disposition of SIGPIPE it is started.
+    pub fn sigpipe(self, sigpipe: Sigpipe) -> Target {
+        Target { sigpipe, ..self }
+    }
+
+    /// Whether its calls are steered one by one. Without, a server settles when all its tasks sleep, and `hold` stops its processes.
+    pub fn gate(self, gate: bool) -> Target {
+        Target { gate, ..self }
+    }
+
+    /// Whether it runs in a network namespace of its own, where that is allowed.
+    pub fn namespace(self, namespace: bool) -> Target {
+        Target { namespace, ..self }
+    }
+
+    /// What clients send.
+    pub fn payloads(&self) -> Vec<Payload> {
+        if self.says.is_empty() { self.protocol.say() } else { self.says.clone() }
+    }
+
+    /// How a good client asks; `None` if a command does.
+    pub(super) fn exchanges(&self) -> Option<(&[Exchange], bool)> {
+        match &self.polite {
+            Polite::Protocol => Some((self.protocol.polite(), self.protocol.keeps_alive())),
+            Polite::As(protocol) => Some((protocol.polite(), protocol.keeps_alive())),
+            Polite::Command(_) => None,
+        }
+    }
+
+    /// `text` with `{port}` and `{dir}` filled in.
+    pub(super) fn filled(text: &str, port: u16, dir: &Path) -> OsString {
+        let mut filled = Vec::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('{') {
+            filled.extend_from_slice(&rest.as_bytes()[..at]);
+            rest = &rest[at..];
+            if let Some(tail) = rest.strip_prefix("{port}") {
+                filled.extend_from_slice(port.to_string().as_bytes());
+                rest = tail;
+            } else if let Some(tail) = rest.strip_prefix("{dir}") {
+                filled.extend_from_slice(dir.as_os_str().as_bytes());
+                rest = tail;
+            } else {
+                filled.push(b'{');
+                rest = &rest[1..];
+            }
+        }
+        filled.extend_from_slice(rest.as_bytes());
+        OsString::from_vec(filled)
+    }
+
+    /// Whether some word says where the port goes.
+    pub(super) fn names_port(&self) -> bool {
+        let values = self.environment.iter().map(|(_, value)| value);
+        let all = self.words.iter().chain(values).chain(&self.setup);
+        all.into_iter().any(|text| text.contains("{port}"))
+    }
+
+    /// What to start.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the command.
+    pub(super) fn plan(&self, port: u16, dir: &Path) -> Result<Plan, String> {
+        let fill = |text: &str| c_string(Target::filled(text, port, dir));
+        let words: Vec<CString> = self.words.iter().map(|word| fill(word)).collect::<Result<_, _>>()?;
+        let first = words.first().ok_or("there is no command")?;
+        let program = found(OsStr::from_bytes(first.as_bytes()))?;
+        let own = self.environment.iter().map(|(name, value)| {
+            let mut pair = OsString::from(name);
+            pair.push("=");
+            pair.push(Target::filled(value, port, dir));
+            pair
+        });
+        let own: Vec<OsString> = own.collect();
+        let given = |name: &OsStr| self.environment.iter().any(|(own, _)| OsStr::new(own) == name);
+        // What a service manager may have told brokenpipe itself is not for the server.
+        let inherited = std::env::vars_os()
+            .filter(|(name, _)| !given(name) && !["LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET"].iter().any(|n| name == n));
+        let inherited = inherited.map(|(mut name, value)| {
+            name.push("=");
+            name.push(value);
+            name
+        });
+        let activation = self.listen_fd.then(|| OsString::from("LISTEN_FDS=1"));
+        let environment = inherited.chain(own).chain(activation).map(c_string).collect::<Result<_, _>>()?;
+        let folder = match &self.folder {
+            Some(folder) => std::path::absolute(folder).map_err(|e| format!("{}: {e}", folder.display()))?,
+            None => dir.to_owned(),
+        };
+        Ok(Plan {
+            program: c_string(program.into_os_string())?,
+            arguments: words,
+            environment,
+            folder: c_string(folder.into_os_string())?,
+            output: c_string(dir.join(OUTPUT).into_os_string())?,
+            listener: self.listen_fd.then_some(port),
+            sigpipe: self.sigpipe,
+            gate: self.gate,
+        })
+    }
+}
+
+/// The file in the fresh folder that the server's output goes to.
+pub(super) const OUTPUT: &str = "output";
+
+fn c_string(text: OsString) -> Result<CString, String> {
+    CString::new(text.into_vec()).map_err(|e| format!("a word with a zero byte in it: {:?}", e.into_vec()))
+}
+
+/// The path of a program: itself, or where PATH has it.
+fn found(name: &OsStr) -> Result<PathBuf, String> {
+    if name.as_bytes().contains(&b'/') {
+        let path = std::path::absolute(name).map_err(|e| format!("{}: {e}", Path::new(name).display()))?;
+        return if path.exists() { Ok(path) } else { Err(format!("{}: there is no such file", path.display())) };
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    // Administrators' programs are servers more often than not, and not everybody has their folder in PATH.
+    let folders = std::env::split_paths(&path).chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from));
+    let executable = |path: &PathBuf| nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok() && path.is_file();
+    let mut candidates = folders.map(|folder| folder.join(name));
+    candidates.find(executable).ok_or_else(|| format!("`{}` is not in PATH", Path::new(name).display()))
+}

@@ -1,0 +1,586 @@
+//! Where a target is tried: a server at a time, what it is like under polite clients, and what a scenario makes of it.
+//!
+//! A scenario is looked at twice. *Screening* plays it on a server that has served others before, and asks what can be asked in no time;
+//! most scenarios end there. *Examining* plays it on a fresh server and takes the time that the question needs.
+
+use super::command::{OUTPUT, Polite, Target};
+use super::polite::{Answered, PoliteClient};
+use super::protocol::Protocol;
+use super::scratch::Scratch;
+use super::symptom::Symptom;
+use crate::kernel::KernelError;
+use crate::kernel::foreign::residue::Counts;
+use crate::kernel::foreign::world::{Ended, Foreign, NotListening, how};
+use crate::kernel::foreign::{launch, network};
+use crate::play::play;
+use crate::scenario::{Client, Scenario};
+use crate::trace::Trace;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// For how long a polite client waits for its answer while scenarios are screened, and when one is examined.
+const SCREENING: Duration = Duration::from_millis(250);
+const EXAMINING: Duration = Duration::from_secs(5);
+/// For how long a server may hold on to what it will let go of by itself.
+const GRACE_SCREENING: Duration = Duration::from_millis(20);
+const GRACE_EXAMINING: Duration = Duration::from_secs(2);
+/// A server that recovers is given so long to do so, to tell how long it takes.
+const RECOVERY: Duration = Duration::from_secs(20);
+/// How often a scenario is repeated to see whether something grows.
+pub(super) const REPEATS: usize = 5;
+/// Polite clients that a fresh server may need until what it has no longer grows: pools and caches fill at first use.
+const WARM_UP: usize = 12;
+/// How many of them must change nothing.
+const STEADY: usize = 3;
+/// Processor time in a second that nobody asks for: a server that takes this much is at work in a circle.
+const SPINNING: Duration = Duration::from_millis(300);
+
+/// What keeps a target from being hunted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TargetError {
+    /// The command or its setup is not what it should be.
+    #[error("{0}")]
+    Command(String),
+    /// The server did not come to listen.
+    #[error("{why}{}", tail(output))]
+    NotListening {
+        /// Why.
+        why: String,
+        /// The end of what it wrote.
+        output: String,
+    },
+    /// A fresh server gave a polite client no full answer.
+    #[error("a polite client of the fresh server got no full answer: {why}; `--protocol` and `--polite` say how to ask{}", tail(output))]
+    Impolite {
+        /// What it got.
+        why: String,
+        /// The end of what the server wrote.
+        output: String,
+    },
+    /// The machine cannot.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+}
+
+fn tail(output: &str) -> String {
+    if output.trim().is_empty() { "; it wrote nothing".to_owned() } else { format!("; it wrote:\n{}", output.trim_end()) }
+}
+
+/// What a server is like under polite clients: what everything else is held against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Baseline {
+    /// Whether a client is served while another holds its connection. An iterative server does not.
+    pub concurrent: bool,
+    /// Whether a client that stays connected can be asked again.
+    pub keeps_alive: bool,
+    /// Whether a client gets something to read.
+    pub answers: bool,
+    /// What is in force for SIGPIPE in the running server.
+    pub sigpipe: String,
+    /// Whether its calls are steered; if not, why.
+    pub gate: Result<(), String>,
+    /// Whether it has a network of its own.
+    pub namespace: bool,
+    /// Its processes, threads and descriptors when it is idle.
+    pub idle: String,
+}
+
+/// Something that a scenario brought about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) symptom: Symptom,
+    /// What was seen, in words.
+    pub(super) evidence: String,
+    /// Whether it is the server itself; `false` for a child of its.
+    pub(super) main: bool,
+    /// The call after which it showed.
+    pub(super) call: Option<String>,
+}
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) trace: Trace,
+    pub(super) seen: Vec<Seen>,
+}
+
+#[derive(Debug)]
+struct Running {
+    world: Foreign,
+    counts: Counts,
+    scratch: Scratch,
+}
+
+/// A place to try a target in. It is a thread's own.
+#[derive(Debug)]
+pub(super) struct Lab<'t> {
+    target: &'t Target,
+    port: u16,
+    namespace: bool,
+    pid_namespace: bool,
+    no_gate: Option<String>,
+    baseline: Option<Baseline>,
+    running: Option<Running>,
+    /// Servers that were started.
+    pub(super) started: u64,
+}
+
+impl<'t> Lab<'t> {
+    /// Moves the calling thread into a network of its own, if it may have one and is not in one already, and tries the server out.
+    pub(super) fn open(target: &'t Target) -> Result<Lab<'t>, TargetError> {
+        let namespace = target.namespace && network::enter()?;
+        if !namespace && !target.names_port() && !target.listen_fd {
+            let why = "without a network of its own the server's port cannot be told from others: put {port} into the command";
+            return Err(TargetError::Command(why.to_owned()));
+        }
+        let mut lab = Lab {
+            target,
+            port: network::free_port()?,
+            namespace,
+            pid_namespace: network::may_have_pid_namespace(),
+            no_gate: (!target.gate).then(|| "it was not asked for".to_owned()),
+            baseline: None,
+            running: None,
+            started: 0,
+        };
+        lab.fresh()?;
+        Ok(lab)
+    }
+
+    /// What the server is like.
+    pub(super) fn baseline(&self) -> Option<&Baseline> {
+        self.baseline.as_ref()
+    }
+
+    /// Whether a server is there that nothing speaks against.
+    pub(super) fn is_warm(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Ends the server that is there, if one is.
+    pub(super) fn end(&mut self) {
+        self.running = None;
+    }
+
+    /// The end of what the server wrote.
+    pub(super) fn output(&self) -> String {
+        self.running.as_ref().map(|r| end_of(&r.scratch.path().join(OUTPUT))).unwrap_or_default()
+    }
+
+    /// Starts a fresh server in place of the one that is there, and has it serve polite clients until it is steady.
+    pub(super) fn fresh(&mut self) -> Result<(), TargetError> {
+        self.running = None;
+        if !self.namespace {
+            self.port = network::free_port()?;
+        }
+        let scratch = Scratch::new().map_err(|e| TargetError::Command(format!("a scratch folder: {e}")))?;
+        if let Some(setup) = &self.target.setup {
+            super::shell::run(&Target::filled(setup, self.port, scratch.path()), scratch.path())
+                .map_err(|why| TargetError::Command(format!("the setup command: {why}")))?;
+        }
+        let mut plan = self.target.plan(self.port, scratch.path()).map_err(TargetError::Command)?;
+        plan.gate &= self.no_gate.is_none();
+        let port = (self.target.names_port() || self.target.listen_fd).then_some(self.port);
+        let started = Foreign::start(&plan, port, self.pid_namespace);
+        let world = match started {
+            Err(NotListening::Ring) => {
+                self.no_gate = Some("it uses io_uring, whose calls no filter sees".to_owned());
+                return self.fresh();
+            }
+            Err(NotListening::Kernel(error)) => return Err(error.into()),
+            Err(why) => {
+                let output = end_of(&scratch.path().join(OUTPUT));
+                return Err(TargetError::NotListening { why: why.to_string(), output });
+            }
+            Ok(world) => world,
+        };
+        self.started += 1;
+        self.running = Some(Running { world, counts: Counts::default(), scratch });
+        self.warm_up()?;
+        if self.baseline.is_none() {
+            self.baseline = Some(self.learn()?);
+            // Whatever it took to learn that is no part of anything else.
+            return self.fresh();
+        }
+        Ok(())
+    }
+
+    fn running(&mut self) -> Result<&mut Running, KernelError> {
+        self.running.as_mut().ok_or(KernelError::StillBorn)
+    }
+
+    /// Has polite clients served one after the other until what the server has stays the same.
+    fn warm_up(&mut self) -> Result<(), TargetError> {
+        let mut steady = 0;
+        for _ in 0..WARM_UP {
+            let answered = self.polite(EXAMINING)?;
+            if !answered.is_full() {
+                return Err(TargetError::Impolite { why: answered.to_string(), output: self.output() });
+            }
+            let running = self.running()?;
+            let counts = running.world.server.counts();
+            steady = if counts == running.counts { steady + 1 } else { 0 };
+            running.counts = counts;
+            if steady == STEADY {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has one polite client served.
+    fn polite(&mut self, bound: Duration) -> Result<Answered, KernelError> {
+        let (answers, protocol) = (self.baseline.as_ref().is_none_or(|b| b.answers), self.protocol());
+        if let Polite::Command(command) = &self.target.polite {
+            let command = Target::filled(command, self.port, Path::new("."));
+            let running = self.running.as_mut().ok_or(KernelError::StillBorn)?;
+            return super::shell::ask(&command, &mut running.world, bound.max(EXAMINING));
+        }
+        let running = self.running()?;
+        let mut client = PoliteClient::new(Client::PROBE, protocol, bound);
+        let mut answered = client.connect(&mut running.world)?;
+        if answered.is_full() {
+            answered = client.ask(&mut running.world)?;
+        }
+        if answered.is_full() && protocol == Protocol::None {
+            answered = client.let_in(&mut running.world, answers && self.baseline.is_some())?;
+        }
+        let running = self.running()?;
+        client.leave(&mut running.world)?;
+        running.world.clear()?;
+        Ok(answered)
+    }
+
+    fn protocol(&self) -> Protocol {
+        match self.target.polite {
+            Polite::As(protocol) => protocol,
+            _ => self.target.protocol,
+        }
+    }
+
+    /// What the server is like under two polite clients at once.
+    fn learn(&mut self) -> Result<Baseline, TargetError> {
+        let protocol = self.protocol();
+        let asks = !matches!(self.target.polite, Polite::Command(_));
+        let mut baseline = Baseline {
+            concurrent: false,
+            keeps_alive: false,
+            answers: false,
+            sigpipe: String::new(),
+            gate: self.no_gate.clone().map_or(Ok(()), Err),
+            namespace: self.namespace,
+            idle: String::new(),
+        };
+        let running = self.running()?;
+        let main = running.world.main();
+        baseline.sigpipe = crate::kernel::sigpipe_of(main).unwrap_or_else(|e| e.to_string());
+        baseline.idle = idle(&running.counts);
+        let mut holder = PoliteClient::new(Client::BYSTANDER, protocol, EXAMINING);
+        let held = holder.connect(&mut running.world)?;
+        if asks && protocol != Protocol::None && held.is_full() {
+            holder.ask(&mut running.world)?;
+        }
+        baseline.answers = holder.has_something(&mut running.world);
+        let other = self.polite_beside(SCREENING)?;
+        baseline.concurrent = other.is_full();
+        let running = self.running()?;
+        if baseline.concurrent && asks {
+            baseline.keeps_alive = match protocol {
+                Protocol::None => holder.is_connected(&mut running.world).is_ok(),
+                _ => holder.is_connected(&mut running.world).is_ok() && holder.ask(&mut running.world)?.is_full(),
+            };
+        }
+        Ok(baseline)
+    }
+
+    /// A polite client while another is connected: nothing is cleared away.
+    fn polite_beside(&mut self, bound: Duration) -> Result<Answered, KernelError> {
+        if let Polite::Command(command) = &self.target.polite {
+            let command = Target::filled(command, self.port, Path::new("."));
+            return super::shell::ask(&command, &mut self.running()?.world, bound);
+        }
+        let protocol = self.protocol();
+        let world = &mut self.running()?.world;
+        let mut client = PoliteClient::new(Client::PROBE, protocol, bound);
+        let mut answered = client.connect(world)?;
+        if answered.is_full() {
+            answered = client.ask(world)?;
+        }
+        if answered.is_full() && protocol == Protocol::None {
+            answered = client.let_in(world, false)?;
+        }
+        client.leave(world)?;
+        Ok(answered)
+    }
+
+    /// Plays a scenario on the server that is there, and asks what can be asked in no time. A server against which something speaks is ended.
+    pub(super) fn screen(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
+        if !self.is_warm() {
+            self.fresh()?;
+        }
+        let outcome = self.run(scenario, false)?;
+        if !outcome.seen.is_empty() {
+            self.end();
+        }
+        Ok(outcome)
+    }
+
+    /// Plays a scenario on a fresh server, and looks closely for one symptom.
+    pub(super) fn examine(&mut self, scenario: &Scenario, symptom: Symptom) -> Result<Outcome, TargetError> {
+        self.fresh()?;
+        let mut outcome = match symptom {
+            Symptom::FdLeak | Symptom::ProcessLeak | Symptom::ThreadLeak | Symptom::Zombie => self.grows(scenario, symptom)?,
+            _ => self.run(scenario, true)?,
+        };
+        outcome.seen.retain(|seen| seen.symptom == symptom);
+        if symptom == Symptom::Unresponsive && !outcome.seen.is_empty() {
+            let words = self.recovery()?;
+            outcome.seen.iter_mut().for_each(|seen| seen.evidence += &words);
+        }
+        if matches!(symptom, Symptom::Crash | Symptom::Exit | Symptom::Sigpipe) {
+            let output = self.output();
+            let report = super::sanitizer::report(&output).map(|line| format!("; it wrote: {line}"));
+            outcome.seen.iter_mut().for_each(|seen| seen.evidence += report.as_deref().unwrap_or_default());
+        }
+        self.end();
+        Ok(outcome)
+    }
+
+    /// Plays a scenario several times, and sees whether something is more each time.
+    fn grows(&mut self, scenario: &Scenario, symptom: Symptom) -> Result<Outcome, TargetError> {
+        let measure = |counts: Counts| match symptom {
+            Symptom::ProcessLeak => counts.processes,
+            Symptom::ThreadLeak => counts.threads,
+            Symptom::Zombie => counts.zombies,
+            _ => counts.descriptors,
+        };
+        let mut all = vec![measure(self.running()?.counts)];
+        let mut outcome = Outcome::default();
+        for _ in 0..REPEATS {
+            let mut run = self.run(scenario, true)?;
+            let counts = self.running()?.world.server.counts();
+            let grown = measure(counts) > *all.last().unwrap_or(&0);
+            all.push(measure(counts));
+            if outcome.seen.is_empty() {
+                outcome.trace = std::mem::take(&mut run.trace);
+            }
+            let found = run.seen.into_iter().find(|seen| seen.symptom == symptom);
+            match found {
+                Some(seen) if grown => outcome.seen = vec![seen],
+                _ => return Ok(Outcome { trace: outcome.trace, seen: Vec::new() }),
+            }
+        }
+        let all: Vec<String> = all.iter().map(usize::to_string).collect();
+        for seen in &mut outcome.seen {
+            seen.evidence += &format!("; over {REPEATS} repetitions: {}", all.join(", "));
+        }
+        Ok(outcome)
+    }
+
+    /// How long it takes until a polite client is served again.
+    fn recovery(&mut self) -> Result<String, TargetError> {
+        let start = Instant::now();
+        while start.elapsed() < RECOVERY {
+            let running = self.running()?;
+            if running.world.main_ended().is_some() {
+                return Ok("; then it ended".to_owned());
+            }
+            running.world.idle(Instant::now() + Duration::from_millis(500))?;
+            if self.polite(SCREENING)?.is_full() {
+                return Ok(format!("; it recovered {:.0} s later", (EXAMINING + start.elapsed()).as_secs_f64()));
+            }
+        }
+        Ok(format!("; nor {} s later", RECOVERY.as_secs()))
+    }
+
+    /// Plays a scenario on the server that is there.
+    fn run(&mut self, scenario: &Scenario, closely: bool) -> Result<Outcome, TargetError> {
+        let protocol = self.protocol();
+        let (bound, grace) = if closely { (EXAMINING, GRACE_EXAMINING) } else { (SCREENING, GRACE_SCREENING) };
+        let keeps = self.baseline.as_ref().is_some_and(|b| b.concurrent && b.keeps_alive);
+        let Running { world, counts: before, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
+        let mut outcome = Outcome::default();
+        world.ends();
+        world.spin();
+        world.measure_spin = closely.then_some(SPINNING);
+        let mut bystander = PoliteClient::new(Client::BYSTANDER, protocol, bound);
+        let bystands = keeps && bystander.connect(world)?.is_full();
+        play(world, &(), scenario, &mut outcome.trace)?;
+        let spin = world.spin();
+        if spin.is_none() && bystands && world.main_ended().is_none() {
+            let still = match bystander.is_connected(world) {
+                Err(how) => Err(Answered::CutOff(how)),
+                Ok(()) if protocol == Protocol::None => Ok(()),
+                Ok(()) => match bystander.ask(world)? {
+                    Answered::Full { .. } => Ok(()),
+                    other => Err(other),
+                },
+            };
+            if let Err(how) = still
+                && world.main_ended().is_none()
+            {
+                outcome.add(Symptom::Collateral, format!("a polite client that was connected throughout: {how}"), true, None);
+            }
+            if world.main_ended().is_none() {
+                bystander.leave(world)?;
+            }
+        }
+        let spin = spin.or_else(|| world.spin());
+        let mut ends = world.ends();
+        outcome.ends(&ends);
+        if world.main_ended().is_some() {
+            return Ok(outcome.sorted());
+        }
+        if let Some(spin) = spin {
+            let what = match spin.call {
+                Some((call, Some(fd))) => format!("{call} on descriptor {fd}, again and again"),
+                Some((call, None)) => format!("{call}, again and again"),
+                None => format!("task {} does not come to rest", spin.task),
+            };
+            let measured = spin.measured.map(|m| format!("; {m}")).unwrap_or_default();
+            if !closely || spin.measured.is_some() {
+                outcome.add(Symptom::Spin, what + &measured, true, spin.call.map(|call| call.0.to_owned()));
+            }
+            return Ok(outcome.sorted());
+        }
+        if !world.is_listening()? {
+            outcome.add(Symptom::NotListening, format!("nobody listens on {} any more", world.address()), true, None);
+            return Ok(outcome.sorted());
+        }
+        let before = *before;
+        let deadline = Instant::now() + grace;
+        // What it lets go of in its own time is no leak.
+        let left = loop {
+            let left = Left::of(world, before)?;
+            if left.nothing() || Instant::now() >= deadline || world.main_ended().is_some() {
+                break left;
+            }
+            world.idle(deadline)?;
+        };
+        outcome.left(&left);
+        world.clear()?;
+        let waits: Vec<String> = world.server.waits_in().iter().map(|(_, call)| (*call).to_owned()).collect();
+        let answered = self.polite(bound)?;
+        let Running { world, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
+        ends = world.ends();
+        outcome.ends(&ends);
+        if !answered.is_full() && world.main_ended().is_none() {
+            let waits = if waits.is_empty() { String::new() } else { format!("; the server waits in {}", waits.join(", ")) };
+            outcome.add(Symptom::Unresponsive, format!("a polite client afterwards: {answered}{waits}"), true, None);
+        }
+        if outcome.seen.is_empty() && super::sanitizer::report(&end_of(&self.running()?.scratch.path().join(OUTPUT))).is_some() {
+            let line = super::sanitizer::report(&self.output()).unwrap_or_default();
+            outcome.add(Symptom::Crash, format!("it wrote: {line}"), true, None);
+        }
+        Ok(outcome.sorted())
+    }
+
+    /// Resident memory of all processes, in bytes.
+    pub(super) fn resident(&mut self) -> Result<u64, KernelError> {
+        let residue = self.running()?.world.server.residue()?;
+        Ok(residue.processes.values().map(|held| held.resident).sum())
+    }
+}
+
+/// What a server still has when all clients have gone.
+struct Left {
+    before: Counts,
+    now: Counts,
+    close_wait: usize,
+}
+
+impl Left {
+    fn of(world: &mut Foreign, before: Counts) -> Result<Left, KernelError> {
+        world.settle()?;
+        Ok(Left { before, now: world.server.counts(), close_wait: world.close_waits()? })
+    }
+
+    const fn nothing(&self) -> bool {
+        self.close_wait == 0
+            && self.now.processes <= self.before.processes
+            && self.now.threads <= self.before.threads
+            && self.now.zombies <= self.before.zombies
+            && self.now.descriptors <= self.before.descriptors
+    }
+}
+
+impl Outcome {
+    fn add(&mut self, symptom: Symptom, evidence: String, main: bool, call: Option<String>) {
+        self.seen.push(Seen { symptom, evidence, main, call });
+    }
+
+    fn sorted(mut self) -> Outcome {
+        self.seen.sort_by_key(|seen| seen.symptom);
+        self
+    }
+
+    /// Processes that ended as none should.
+    fn ends(&mut self, ends: &[Ended]) {
+        for Ended { death, main, after } in ends {
+            let symptom = match (death.signal(), main) {
+                (Some(libc::SIGPIPE), _) => Symptom::Sigpipe,
+                (Some(_), _) => Symptom::Crash,
+                (None, true) => Symptom::Exit,
+                (None, false) => continue,
+            };
+            let who = if *main { "the server" } else { "a child of the server's" };
+            let call = after.map(|(call, client)| match client {
+                Some(client) => format!("{call} {client}"),
+                None => call.to_owned(),
+            });
+            let after = call.as_ref().map(|call| format!(", in or after {call}")).unwrap_or_default();
+            let evidence = format!("{who} was {}{after}", how(&death.status));
+            let evidence = evidence.replace("was exited", "exited");
+            self.add(symptom, evidence, *main, call.map(|c| c.split(' ').next().unwrap_or_default().to_owned()));
+        }
+    }
+
+    /// What was left. One thing that is left holds others: a process its descriptors, a descriptor its socket. Only the first is told.
+    fn left(&mut self, left: &Left) {
+        let Left { before, now, close_wait } = left;
+        let grown = |what: &str, before: usize, now: usize| format!("{what}: {before} before, {now} afterwards");
+        let sockets = if *close_wait > 0 { format!("; sockets in CLOSE_WAIT: {close_wait}") } else { String::new() };
+        if now.zombies > before.zombies {
+            self.add(Symptom::Zombie, grown("processes that ended and are not reaped", before.zombies, now.zombies), true, None);
+        }
+        if now.processes > before.processes {
+            self.add(Symptom::ProcessLeak, grown("processes", before.processes, now.processes) + &sockets, true, None);
+        } else if now.threads > before.threads {
+            self.add(Symptom::ThreadLeak, grown("threads", before.threads, now.threads) + &sockets, true, None);
+        } else if *close_wait > 0 {
+            let evidence = format!("all clients have gone, and {close_wait} of the server's sockets are in CLOSE_WAIT");
+            self.add(Symptom::CloseWaitLeak, evidence, true, None);
+        } else if now.descriptors > before.descriptors {
+            self.add(Symptom::FdLeak, grown("descriptors", before.descriptors, now.descriptors), true, None);
+        }
+    }
+}
+
+fn idle(counts: &Counts) -> String {
+    format!("processes: {}, threads: {}, descriptors: {}", counts.processes, counts.threads, counts.descriptors)
+}
+
+/// The end of a file, as text.
+fn end_of(path: &Path) -> String {
+    use std::io::{Read, Seek, SeekFrom};
+    const MOST: u64 = 8192;
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(MOST)))?;
+        let mut bytes = Vec::new();
+        file.take(MOST).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+}
+
+/// With what it is started, in words.
+pub(super) const fn requested(sigpipe: launch::Sigpipe) -> &'static str {
+    match sigpipe {
+        launch::Sigpipe::Default => "default",
+        launch::Sigpipe::Ignore => "ignore",
+        launch::Sigpipe::Blocked => "blocked",
+    }
+}

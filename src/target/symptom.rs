@@ -1,0 +1,134 @@
+//! What can be wrong with a server, each under its own name.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What was found, as a difference from what the same server does under polite clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Symptom {
+    /// A process was killed by SIGPIPE.
+    Sigpipe,
+    /// A process was killed by another signal, or a sanitizer reported.
+    Crash,
+    /// The server ended by itself.
+    Exit,
+    /// It lives, and its listener is gone.
+    NotListening,
+    /// A polite client gets no full answer, and did before.
+    Unresponsive,
+    /// A polite client that was connected throughout was cut off, or is no longer served.
+    Collateral,
+    /// Sockets in CLOSE_WAIT are left when all clients have gone.
+    CloseWaitLeak,
+    /// Descriptors are left, more with each repetition.
+    FdLeak,
+    /// Processes are left, more with each repetition.
+    ProcessLeak,
+    /// Threads are left, more with each repetition.
+    ThreadLeak,
+    /// Processes that have ended are not reaped, more with each repetition.
+    Zombie,
+    /// It works in a circle, with nobody asking anything of it.
+    Spin,
+    /// Resident memory grows with each batch of repetitions. A warning only.
+    MemoryGrowth,
+}
+
+impl Symptom {
+    /// Every symptom, the worst first.
+    pub const ALL: [Symptom; 13] = [
+        Symptom::Sigpipe,
+        Symptom::Crash,
+        Symptom::Exit,
+        Symptom::NotListening,
+        Symptom::Unresponsive,
+        Symptom::Collateral,
+        Symptom::CloseWaitLeak,
+        Symptom::FdLeak,
+        Symptom::ProcessLeak,
+        Symptom::ThreadLeak,
+        Symptom::Zombie,
+        Symptom::Spin,
+        Symptom::MemoryGrowth,
+    ];
+
+    /// Its name, as cases and the JSON have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Symptom::Sigpipe => "sigpipe",
+            Symptom::Crash => "crash",
+            Symptom::Exit => "exit",
+            Symptom::NotListening => "not-listening",
+            Symptom::Unresponsive => "unresponsive",
+            Symptom::Collateral => "collateral",
+            Symptom::CloseWaitLeak => "close-wait-leak",
+            Symptom::FdLeak => "fd-leak",
+            Symptom::ProcessLeak => "process-leak",
+            Symptom::ThreadLeak => "thread-leak",
+            Symptom::Zombie => "zombie",
+            Symptom::Spin => "spin",
+            Symptom::MemoryGrowth => "memory-growth",
+        }
+    }
+
+    /// Whether it is told without counting as a failure.
+    pub const fn is_warning(self) -> bool {
+        matches!(self, Symptom::MemoryGrowth)
+    }
+
+    /// What to do about it, in a line or two.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Symptom::Sigpipe => {
+                "pass MSG_NOSIGNAL to every send, or set SIGPIPE to SIG_IGN before the first accept. write, writev and sendfile take no \
+                 flags, and a library's sends can be given none; SIG_IGN is kept by children through exec, where programs rely on dying \
+                 of a closed pipe."
+            }
+            Symptom::Crash => {
+                "look at the server's output, and run it under a debugger or a sanitizer with the same scenario: what a client does may end \
+                 its own connection and nothing else."
+            }
+            Symptom::Exit => {
+                "look at what the server does with the error of its last call: ECONNRESET, EPIPE, ECONNABORTED, EMFILE and EINTR are \
+                 everyday results, and end a connection at most."
+            }
+            Symptom::NotListening => "go back to the accept loop from every error path, and close the listener only when shutting down.",
+            Symptom::Unresponsive => {
+                "find what the server waits for (above, its last calls): a connection that is gone must not be waited for, nor one client \
+                 for another."
+            }
+            Symptom::Collateral => "keep an error to the connection that had it: check which descriptor or entry is closed on that path.",
+            Symptom::CloseWaitLeak => {
+                "close a connection whose peer has sent a FIN as soon as there is nothing left to answer: recv that gives 0, or EPOLLRDHUP."
+            }
+            Symptom::FdLeak => "close the accepted descriptor on every path, those of errors too: after a reset no TCP table shows it any more.",
+            Symptom::ProcessLeak => "have a connection's process end with its connection, whatever it is waiting for at the time.",
+            Symptom::ThreadLeak => "have a connection's thread end with its connection, whatever it is waiting for at the time.",
+            Symptom::Zombie => "reap in a loop until waitpid has nothing more (one SIGCHLD may stand for several), or set SIGCHLD to SIG_IGN.",
+            Symptom::Spin => {
+                "take in, or no longer ask for, the event that keeps coming: EPOLLHUP and EPOLLERR cannot be masked, a level-triggered \
+                 EPOLLRDHUP or EPOLLPRI comes again until it is dealt with, and accept that fails with EMFILE leaves the connection queued."
+            }
+            Symptom::MemoryGrowth => "look for what is kept of a connection after its end; a heap profiler with the same scenario shows it.",
+        }
+    }
+}
+
+impl fmt::Display for Symptom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A word that names no symptom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no symptom of that name")]
+pub struct UnknownSymptom;
+
+impl FromStr for Symptom {
+    type Err = UnknownSymptom;
+
+    fn from_str(name: &str) -> Result<Symptom, UnknownSymptom> {
+        Symptom::ALL.into_iter().find(|symptom| symptom.name() == name).ok_or(UnknownSymptom)
+    }
+}
