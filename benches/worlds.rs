@@ -130,7 +130,12 @@ fn bare_polite(to: &SocketAddrV4, source: &mut u32) {
     }
 }
 
-fn played<W: World<Error: std::fmt::Debug>>(world: &mut W, setup: &Setup, events: &[Event], trace: &mut Trace) {
+fn played<W: World<Setup = Setup, Error: std::fmt::Debug>>(
+    world: &mut W,
+    setup: &Setup,
+    events: &[Event],
+    trace: &mut Trace,
+) {
     play(world, setup, events, trace).expect("play");
     black_box(&*trace);
 }

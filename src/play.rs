@@ -1,22 +1,30 @@
 //! The one loop that plays a scenario, written once and generic over the world.
 
-use crate::scenario::{Action, Call, Client, Errno, Event, Fault};
-use crate::server::Setup;
+use crate::scenario::{Action, Call, Client, Errno, Event, Fault, Repeat};
 use crate::trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Survivor, TcpState, Trace};
 use std::convert::Infallible;
+use std::time::Duration;
 
 /// A place where scenarios are played. There are two ways to touch it: let a client act, and let the server make its
 /// pending call, if that call can finish now.
 pub trait World {
     /// What keeps the world from going on; nothing that a scenario or a server does.
     type Error;
+    /// What a server is to be: a program and a policy, a command line.
+    type Setup: ?Sized;
 
     /// Begins a run with a server of this setup, parked before its first call.
     ///
     /// # Errors
     ///
     /// If the world cannot make one.
-    fn start(&mut self, setup: &Setup) -> Result<(), Self::Error>;
+    fn start(&mut self, setup: &Self::Setup) -> Result<(), Self::Error>;
+
+    /// Learns, once the run has begun and before its first event, all that is going to be played: what a client is like from its
+    /// connect on may depend on what it will do ([`Action::Stall`]). By default nothing is made of it.
+    fn foresee(&mut self, events: &[Event]) {
+        let _ = events;
+    }
 
     /// Lets a client act, and gives what its call returned. An action that the client cannot do does nothing.
     ///
@@ -27,6 +35,21 @@ pub trait World {
 
     /// Has the server's next such call answered with an error. Faults of one call are used up in the order they were given in.
     fn fault(&mut self, fault: Fault);
+
+    /// Lets real time pass, whatever the server does meanwhile: a world without a clock has nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// If the world fails.
+    fn wait(&mut self, time: Duration) -> Result<(), Self::Error>;
+
+    /// From here on these names are those of new clients, which have not connected. What the old ones have open stays open until
+    /// the teardown; [`World::sockets`] no longer shows it.
+    ///
+    /// # Errors
+    ///
+    /// If the world fails.
+    fn forget(&mut self, clients: &[Client]) -> Result<(), Self::Error>;
 
     /// Lets the server make its pending call, if that call can finish now.
     ///
@@ -42,7 +65,16 @@ pub trait World {
     /// If the states cannot be seen.
     fn sockets(&mut self, out: &mut Vec<(Client, TcpState)>) -> Result<(), Self::Error>;
 
-    /// Of the clients that have connected, not closed and not vanished: the first by name after `after`, or of all.
+    /// Closes plainly all that clients of this name have open, forgotten ones and the last, in the order in which they connected. One
+    /// that has vanished is left alone.
+    ///
+    /// # Errors
+    ///
+    /// If the world fails, not if a client's call does.
+    fn close(&mut self, client: Client) -> Result<Reply, Self::Error>;
+
+    /// Of the clients that have connected, not closed and not vanished, forgotten ones too: the first by name after `after`, or of
+    /// all.
     fn next_open(&self, after: Option<Client>) -> Option<Client>;
 
     /// What the settled server is like now that every client is gone. If it is back at `accept`, a fresh client is served
@@ -100,13 +132,15 @@ impl Ending {
 /// The world's; the trace then holds what had happened before.
 pub fn play<W: World>(
     world: &mut W,
-    setup: &Setup,
+    setup: &W::Setup,
     events: impl AsRef<[Event]>,
     trace: &mut Trace,
 ) -> Result<(), W::Error> {
     trace.clear();
+    let events = events.as_ref();
     world.start(setup)?;
-    let outcome = run(world, events.as_ref(), trace)?;
+    world.foresee(events);
+    let outcome = run(world, events, trace)?;
     trace.finish(outcome);
     world.finish()
 }
@@ -114,17 +148,55 @@ pub fn play<W: World>(
 fn run<W: World>(world: &mut W, events: &[Event], trace: &mut Trace) -> Result<Outcome, W::Error> {
     let mut held = false;
     for (i, event) in events.iter().enumerate() {
-        let at = At::Event(i);
-        let (reply, ending) = happen(world, event, &mut held, trace)?;
-        trace.push_step(at, reply, |out| world.sockets(out))?;
-        if let Some(end) = ending {
-            return Ok(end.outcome(at));
+        let ended = match event {
+            Event::Repeat(repeat) => rounds(world, repeat, i, &mut held, trace)?,
+            event => step_of(world, event, At::Event(i), &mut held, trace)?,
+        };
+        if let Some(outcome) = ended {
+            return Ok(outcome);
         }
     }
     teardown(world, held, trace)
 }
 
-/// Lets one event happen, then the server step until it is settled, unless it is held. Gives the event's reply, and how
+/// Plays a block, the event of this index, round after round. How the run ended, if it did.
+fn rounds<W: World>(
+    world: &mut W,
+    repeat: &Repeat,
+    event: usize,
+    held: &mut bool,
+    trace: &mut Trace,
+) -> Result<Option<Outcome>, W::Error> {
+    let mut last = None;
+    // Both fit: a block has at most so many rounds, and no scenario so many events.
+    for round in 0..repeat.times() as u16 {
+        world.forget(repeat.newcomers())?;
+        let start = trace.mark();
+        for (inner, one) in repeat.events().iter().enumerate() {
+            let at = At::Round { event, round, inner: inner as u32 };
+            if let Some(outcome) = step_of(world, one, at, held, trace)? {
+                return Ok(Some(outcome));
+            }
+        }
+        last = Some(trace.fold(last, start));
+    }
+    Ok(None)
+}
+
+/// Lets one event happen and makes a step of it. How the run ended, if it did.
+fn step_of<W: World>(
+    world: &mut W,
+    event: &Event,
+    at: At,
+    held: &mut bool,
+    trace: &mut Trace,
+) -> Result<Option<Outcome>, W::Error> {
+    let (reply, ending) = happen(world, event, held, trace)?;
+    trace.push_step(at, reply, |out| world.sockets(out))?;
+    Ok(ending.map(|end| end.outcome(at)))
+}
+
+/// Lets one event happen, which is no block, then the server step until it is settled, unless it is held. Gives the event's reply, and how
 /// the server ended if it did; adds the calls to `trace`.
 pub(crate) fn happen<W: World>(
     world: &mut W,
@@ -149,17 +221,23 @@ pub(crate) fn happen<W: World>(
             world.fault(*fault);
             Reply::Ok(0)
         }
+        Event::Wait(wait) => {
+            world.wait(wait.time())?;
+            Reply::Ok(0)
+        }
+        // A block is played round by round, and its events come here one by one.
+        Event::Repeat(_) => Reply::Ok(0),
     };
     let ending = if *held { None } else { settle(world, trace)? };
     Ok((reply, ending))
 }
 
-/// Opens the gate, then closes each client still open, in the order of their names, settling after each.
+/// Opens the gate, then closes each client still open, in the order of their names, settling after each name.
 fn teardown<W: World>(world: &mut W, held: bool, trace: &mut Trace) -> Result<Outcome, W::Error> {
     let mut next = if held { Some(At::TeardownGo) } else { world.next_open(None).map(At::Teardown) };
     while let Some(at) = next {
         let (reply, last) = match at {
-            At::Teardown(client) => (world.act(client, &Action::Close)?, Some(client)),
+            At::Teardown(client) => (world.close(client)?, Some(client)),
             _ => (Reply::Ok(0), None),
         };
         let ending = settle(world, trace)?;

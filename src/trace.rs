@@ -1,28 +1,11 @@
 //! What happened: the one type that both worlds produce, and that can be compared with `==`.
 
+mod at;
+
+pub use at::At;
+
 use crate::scenario::{Call, Client, Errno};
 use std::fmt;
-
-/// Where in a run something happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum At {
-    /// At the event of this index, from 0.
-    Event(usize),
-    /// In the teardown, when the gate opened for a server that was still held.
-    TeardownGo,
-    /// In the teardown, when this client was closed.
-    Teardown(Client),
-}
-
-impl fmt::Display for At {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            At::Event(i) => write!(f, "{i}"),
-            At::TeardownGo => f.write_str("teardown go"),
-            At::Teardown(client) => write!(f, "teardown {client}"),
-        }
-    }
-}
 
 /// What an event gave whoever did it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,7 +48,10 @@ pub enum Reason {
     Closed,
     /// The client has vanished.
     Vanished,
-    /// The server has not read what is already under way: the send would not be taken whole ([`WINDOW`]).
+    /// The client has stalled: it reads no more.
+    Stalled,
+    /// There is no room: the server has not read what is already under way, so that the send would not be taken whole
+    /// ([`WINDOW`]); or as many connections as one scenario may have clients are there, and neither closed nor served to their ends.
     Full,
     /// The server is already held.
     AlreadyHeld,
@@ -87,6 +73,7 @@ impl Reason {
             Reason::AlreadyConnected => "already connected",
             Reason::Closed => "closed",
             Reason::Vanished => "vanished",
+            Reason::Stalled => "stalled",
             Reason::Full => "full",
             Reason::AlreadyHeld => "already held",
             Reason::NotHeld => "not held",
@@ -312,8 +299,10 @@ impl Hygiene {
 /// One step of a run: an event or a part of the teardown, and all that it brought about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step<'t> {
-    /// Which event.
+    /// Which event; of rounds that went the same, the first.
     pub at: At,
+    /// How many rounds in a row, from this one on, went the same: 1 for a step outside a block.
+    pub times: u16,
     /// What it gave.
     pub reply: Reply,
     /// The calls the server then made, in order.
@@ -324,6 +313,9 @@ pub struct Step<'t> {
 
 /// What happened in a run, in order. It ends with the step at which the server ended.
 ///
+/// Of the rounds of a block those in a row that went the same, all their steps and not only this one, are kept once, with their
+/// number ([`Step::times`]): ten thousand equal rounds are as long as one. [`Trace::unfolded`] has each step that was made.
+///
 /// It is kept in three flat lists, so that a run over a used trace allocates nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Trace {
@@ -333,9 +325,18 @@ pub struct Trace {
     outcome: Outcome,
 }
 
+/// A place between two steps of a trace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    steps: usize,
+    calls: usize,
+    sockets: usize,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Record {
     at: At,
+    times: u16,
     reply: Reply,
     /// Where the step's calls and sockets end in the flat lists; they begin where the step before ends.
     calls_end: usize,
@@ -355,6 +356,31 @@ impl Trace {
         (0..self.steps.len()).map(|i| self.step(i))
     }
 
+    /// Each step that was made, in order: those of rounds that went the same once for each of them.
+    pub fn unfolded(&self) -> impl Iterator<Item = Step<'_>> {
+        let (mut next, mut copy) = (0, 0);
+        std::iter::from_fn(move || {
+            let step = self.steps.get(next).map(|_| self.step(next))?;
+            let At::Round { event, round, inner } = step.at else {
+                next += 1;
+                return Some(step);
+            };
+            let ends = |record: &Record| !matches!(record.at, At::Round { event: e, round: r, .. } if (e, r) == (event, round));
+            next += 1;
+            let last = self.steps.get(next).is_none_or(ends);
+            let step = Step { at: At::Round { event, round: round + copy, inner }, times: 1, ..step };
+            if last {
+                copy += 1;
+                if copy < self.steps[next - 1].times {
+                    next -= inner as usize + 1;
+                } else {
+                    copy = 0;
+                }
+            }
+            Some(step)
+        })
+    }
+
     fn step(&self, i: usize) -> Step<'_> {
         let (calls, sockets) = match i {
             0 => (0, 0),
@@ -363,13 +389,14 @@ impl Trace {
         let record = &self.steps[i];
         Step {
             at: record.at,
+            times: record.times,
             reply: record.reply,
             calls: &self.calls[calls..record.calls_end],
             sockets: &self.sockets[sockets..record.sockets_end],
         }
     }
 
-    /// The server's calls over all steps, in order.
+    /// The server's calls over all steps, in order; those of equal rounds once.
     pub fn calls(&self) -> &[Called] {
         &self.calls
     }
@@ -401,8 +428,37 @@ impl Trace {
     ) -> Result<(), E> {
         sockets(&mut self.sockets)?;
         let (calls_end, sockets_end) = (self.calls.len(), self.sockets.len());
-        self.steps.push(Record { at, reply, calls_end, sockets_end });
+        self.steps.push(Record { at, times: 1, reply, calls_end, sockets_end });
         Ok(())
+    }
+
+    /// A place between steps.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { steps: self.steps.len(), calls: self.calls.len(), sockets: self.sockets.len() }
+    }
+
+    /// Takes note that a round has ended, which began at `start`. If it went as the one before it, which began at `last`, it is
+    /// counted there and dropped. Gives the beginning of the round that is now the last.
+    pub(crate) fn fold(&mut self, last: Option<Mark>, start: Mark) -> Mark {
+        let Some(last) = last.filter(|last| self.equal(*last, start)) else {
+            return start;
+        };
+        self.steps.truncate(start.steps);
+        self.calls.truncate(start.calls);
+        self.sockets.truncate(start.sockets);
+        self.steps[last.steps..].iter_mut().for_each(|record| record.times += 1);
+        last
+    }
+
+    /// Whether the round from `one` to `other` and that from there to the end went the same.
+    fn equal(&self, one: Mark, other: Mark) -> bool {
+        let ends = |record: &Record, from: Mark| (record.calls_end - from.calls, record.sockets_end - from.sockets);
+        let (x, y) = (&self.steps[one.steps..other.steps], &self.steps[other.steps..]);
+        let same = |(x, y): (&Record, &Record)| x.reply == y.reply && ends(x, one) == ends(y, other);
+        x.len() == y.len()
+            && x.iter().zip(y).all(same)
+            && self.calls[one.calls..other.calls] == self.calls[other.calls..]
+            && self.sockets[one.sockets..other.sockets] == self.sockets[other.sockets..]
     }
 
     pub(crate) fn finish(&mut self, outcome: Outcome) {

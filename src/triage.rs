@@ -5,6 +5,7 @@ use crate::model::Model;
 use crate::play::{World, certain, play};
 use crate::scenario::{Call, Client};
 use crate::search::reduce;
+use crate::server::Setup;
 use crate::trace::{At, Step, TcpState, Trace};
 use crate::verdict::{Difference, Finding, Kind, What, compare_runs, judge};
 use std::fmt;
@@ -47,7 +48,7 @@ impl Triage {
 /// # Errors
 ///
 /// The kernel world's.
-pub fn triage<W: World>(kernel: &mut W, input: &Input) -> Result<Triage, W::Error> {
+pub fn triage<W: World<Setup = Setup>>(kernel: &mut W, input: &Input) -> Result<Triage, W::Error> {
     let Input { setup, scenario } = input;
     let mut expected = Trace::default();
     certain(play(&mut Model::default(), setup, scenario, &mut expected));
@@ -167,7 +168,7 @@ impl<T> Group<T> {
     /// # Errors
     ///
     /// The kernel world's.
-    pub fn reduced<W: World>(self, kernel: &mut W) -> Result<Group<T>, W::Error> {
+    pub fn reduced<W: World<Setup = Setup>>(self, kernel: &mut W) -> Result<Group<T>, W::Error> {
         match self.signature.kind {
             Kind::Nondeterminism => Ok(self),
             _ => Ok(Group { finding: reduce(kernel, self.finding)?, ..self }),

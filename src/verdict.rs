@@ -141,10 +141,7 @@ pub(crate) fn vanished(client: Client, scenario: &Scenario, trace: &Trace) -> bo
 
 /// The events that were played, each with its step.
 pub(crate) fn events<'t>(scenario: &'t Scenario, trace: &'t Trace) -> impl Iterator<Item = (&'t Event, Step<'t>)> {
-    trace.steps().filter_map(|step| match step.at {
-        At::Event(i) => Some((scenario.events().get(i)?, step)),
-        At::TeardownGo | At::Teardown(_) => None,
-    })
+    trace.steps().filter_map(|step| Some((step.at.of(scenario)?, step)))
 }
 
 /// The first place where two traces differ. `Display` says it in plain words.

@@ -24,6 +24,8 @@ pub(super) struct ClientSocket {
     pub(super) socket: Option<Socket>,
     pub(super) address: SocketAddrV4,
     pub(super) vanished: bool,
+    /// Whether it reads no more.
+    pub(super) stalled: bool,
 }
 
 /// The next source address: all of 127.0.0.0/8 but the corner where others listen, so that connections in TIME_WAIT, which
@@ -52,16 +54,18 @@ impl ClientSocket {
         socket.connect(&server.into()).map_err(KernelError::io(DOING, "connect"))?;
         let local = socket.local_addr().map_err(KernelError::io(DOING, "getsockname"))?;
         let address = local.as_socket_ipv4().ok_or(KernelError::Garbled { what: "a client's own address" })?;
-        Ok(ClientSocket { name, socket: Some(socket), address, vanished: false })
+        Ok(ClientSocket { name, socket: Some(socket), address, vanished: false, stalled: false })
     }
 
     /// `send(2)`, whole.
     pub(super) fn send(socket: &Socket, payload: &Payload) -> Reply {
         let bytes = payload.given().unwrap_or(&FILLING[..payload.len()]);
-        match socket.send_with_flags(bytes, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) {
-            Err(error) => Reply::Error(errno(&error)),
-            Ok(n) => Reply::Ok(n as u32),
-        }
+        send_flagged(socket, bytes, 0)
+    }
+
+    /// `send(2)` of one byte with `MSG_OOB`.
+    pub(super) fn urgent(socket: &Socket) -> Reply {
+        send_flagged(socket, &FILLING[..1], libc::MSG_OOB)
     }
 
     /// `recv(2)` until it would block, or to the end.
@@ -117,5 +121,12 @@ impl ClientSocket {
                 .map_err(KernelError::call("make a client vanish", "setsockopt TCP_MD5SIG")),
             None => Ok(()),
         }
+    }
+}
+
+fn send_flagged(socket: &Socket, bytes: &[u8], flags: i32) -> Reply {
+    match socket.send_with_flags(bytes, flags | libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) {
+        Err(error) => Reply::Error(errno(&error)),
+        Ok(n) => Reply::Ok(n as u32),
     }
 }

@@ -23,6 +23,10 @@ pub(super) struct Connection {
     /// Bytes sent and not read, in each direction.
     pub(super) to_server: u32,
     pub(super) to_client: u32,
+    /// Whether the server has closed it.
+    pub(super) served: bool,
+    /// Whether the name is no longer this client's.
+    pub(super) forgotten: bool,
 }
 
 impl Connection {
@@ -37,7 +41,19 @@ impl Connection {
             from_server: Flight::default(),
             to_server: 0,
             to_client: 0,
+            served: false,
+            forgotten: false,
         })
+    }
+
+    /// Whether the client is there, and can still be closed.
+    pub(super) fn is_open(&self) -> bool {
+        self.client.socket.is_some() && !self.client.vanished
+    }
+
+    /// Whether both ends have let go of it.
+    pub(super) fn is_over(&self) -> bool {
+        self.client.socket.is_none() && self.served
     }
 
     /// What the client's action gives; one that it cannot do does nothing.
@@ -52,21 +68,26 @@ impl Connection {
             return Ok(Reply::Nothing(Reason::Vanished));
         }
         self.touched = true;
-        if self.from_client.full() && matches!(action, Action::Send(_) | Action::Fin | Action::Close) {
+        if self.from_client.full() && matches!(action, Action::Send(_) | Action::Urgent | Action::Fin | Action::Close) {
             self.from_client.land(socket.as_fd())?;
         }
         match action {
-            Action::Send(payload) => {
-                if self.to_server + payload.len() as u32 > WINDOW && may_send(socket)? {
+            Action::Send(_) | Action::Urgent => {
+                let len = if let Action::Send(payload) = action { payload.len() as u32 } else { 1 };
+                if self.to_server + len > WINDOW && may_send(socket)? {
                     return Ok(Reply::Nothing(Reason::Full));
                 }
-                let reply = ClientSocket::send(socket, payload);
+                let reply = match action {
+                    Action::Send(payload) => ClientSocket::send(socket, payload),
+                    _ => ClientSocket::urgent(socket),
+                };
                 if let Reply::Ok(n) = reply {
                     self.to_server += n;
                     self.from_client.sent(n);
                 }
                 Ok(reply)
             }
+            Action::Recv | Action::Stall if self.client.stalled => Ok(Reply::Nothing(Reason::Stalled)),
             Action::Recv => {
                 let reply = ClientSocket::recv(socket);
                 if let Reply::Received { bytes, .. } = reply {
@@ -80,6 +101,10 @@ impl Connection {
                 self.client.close(*action == Action::Rst)
             }
             Action::Vanish => self.client.vanish(server),
+            Action::Stall => {
+                self.client.stalled = true;
+                Ok(Reply::Ok(0))
+            }
             Action::Connect => Ok(Reply::Nothing(Reason::AlreadyConnected)),
         }
     }

@@ -27,7 +27,7 @@ pub use doctor::{Requirement, requirements};
 pub use error::KernelError;
 
 use crate::play::{Ending, Stepped, World, probe, raises};
-use crate::scenario::{Action, Call, Client, Errno, Fault};
+use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};
 use crate::server::{Policy, Setup};
 use crate::trace::{Called, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
 use arena::Arena;
@@ -226,6 +226,19 @@ impl Kernel {
         Ok(())
     }
 
+    /// Lets go of what is over and no longer known by name.
+    fn sweep(&mut self) -> Result<(), KernelError> {
+        let server = self.server()?.address();
+        let gone = |c: &mut Connection| c.forgotten && c.is_over();
+        // Not among those that go: the server has closed them.
+        let current = self.run.current.map(|i| self.run.connections[i].client.address);
+        for connection in self.run.connections.extract_if(.., gone) {
+            self.leftovers.add((server, connection.client.address), &mut self.netstat)?;
+        }
+        self.run.current = self.run.connections.iter().position(|c| Some(c.client.address) == current);
+        Ok(())
+    }
+
     /// Takes note that the server has done something at the connection it is at work on.
     fn touch(&mut self) {
         if let Some(i) = self.run.current {
@@ -246,6 +259,7 @@ impl Kernel {
             (Call::Recv, Ok(n)) => connection.to_server = connection.to_server.saturating_sub(n),
             (Call::Close, _) => {
                 connection.to_server = 0;
+                connection.served = true;
                 self.run.current = None;
             }
             _ => {}
@@ -255,6 +269,7 @@ impl Kernel {
 
 impl World for Kernel {
     type Error = KernelError;
+    type Setup = Setup;
 
     fn start(&mut self, setup: &Setup) -> Result<(), KernelError> {
         // Not as new unless a run has come to its end since: one that failed in between leaves its server in no known state.
@@ -272,11 +287,14 @@ impl World for Kernel {
 
     fn act(&mut self, client: Client, action: &Action) -> Result<Reply, KernelError> {
         let server = self.server()?.address();
-        if let Some(connection) = self.run.connections.iter_mut().find(|c| c.client.name == client) {
+        if let Some(connection) = self.run.connections.iter_mut().find(|c| c.client.name == client && !c.forgotten) {
             return connection.act(action, server);
         }
         if *action != Action::Connect {
             return Ok(Reply::Nothing(Reason::NotConnected));
+        }
+        if client != Client::PROBE && self.run.connections.iter().filter(|c| !c.is_over()).count() >= MAX_CLIENTS {
+            return Ok(Reply::Nothing(Reason::Full));
         }
         self.run.connections.push(Connection::open(client, server)?);
         Ok(Reply::Ok(0))
@@ -284,6 +302,27 @@ impl World for Kernel {
 
     fn fault(&mut self, fault: Fault) {
         self.run.faults.push(fault);
+    }
+
+    /// This is what a `wait` is: time on the clock. Nothing that is seen afterwards depends on it, for no server here has a timer,
+    /// and the kernel's own that show in a TCP state take a minute.
+    fn wait(&mut self, time: Duration) -> Result<(), KernelError> {
+        std::thread::sleep(time);
+        Ok(())
+    }
+
+    fn forget(&mut self, clients: &[Client]) -> Result<(), KernelError> {
+        let known = self.run.connections.iter_mut().filter(|c| clients.contains(&c.client.name));
+        known.for_each(|c| c.forgotten = true);
+        self.sweep()
+    }
+
+    fn close(&mut self, client: Client) -> Result<Reply, KernelError> {
+        let server = self.server()?.address();
+        for connection in self.run.connections.iter_mut().filter(|c| c.client.name == client && c.is_open()) {
+            connection.act(&Action::Close, server)?;
+        }
+        Ok(Reply::Ok(0))
     }
 
     fn step(&mut self) -> Result<Stepped, KernelError> {
@@ -340,12 +379,12 @@ impl World for Kernel {
                 connection.saw(state);
             }
         })?;
-        out.extend(connections.iter().map(|c| (c.client.name, c.state)));
+        out.extend(connections.iter().filter(|c| !c.forgotten).map(|c| (c.client.name, c.state)));
         Ok(())
     }
 
     fn next_open(&self, after: Option<Client>) -> Option<Client> {
-        let open = self.run.connections.iter().filter(|c| c.client.socket.is_some() && !c.client.vanished);
+        let open = self.run.connections.iter().filter(|c| c.is_open());
         open.map(|c| c.client.name).filter(|name| after < Some(*name)).min()
     }
 

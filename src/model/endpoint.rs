@@ -12,8 +12,10 @@ use crate::trace::TcpState;
 pub(super) struct Endpoint {
     /// The state that `netstat` shows. A socket whose connection went on to TIME_WAIT is itself in CLOSE, and acts so.
     pub(super) state: TcpState,
-    /// Bytes received and not read; for a deaf end, bytes that will never be received.
-    pub(super) unread: u32,
+    /// Bytes received and not read: all of them, or those before an urgent byte. For a deaf end, bytes that will never be received.
+    unread: u32,
+    /// Bytes behind the urgent byte, if one was received and not passed (`urg_data`, `urg_seq`).
+    beyond: Option<u32>,
     /// `sk_err`: reported once, by whichever call consults it first.
     error: Option<Errno>,
     /// Whether the peer's FIN has come (`SOCK_DONE`).
@@ -29,13 +31,22 @@ pub(super) struct Endpoint {
 pub(super) enum Segment {
     None,
     Data(u32),
+    /// One byte, to which the urgent pointer points.
+    Urgent,
     Fin,
     Rst,
 }
 
 impl Endpoint {
-    pub(super) const OPEN: Endpoint =
-        Endpoint { state: TcpState::Established, unread: 0, error: None, fin_seen: false, open: true, deaf: false };
+    pub(super) const OPEN: Endpoint = Endpoint {
+        state: TcpState::Established,
+        unread: 0,
+        beyond: None,
+        error: None,
+        fin_seen: false,
+        open: true,
+        deaf: false,
+    };
 
     /// Whether data can still be sent: its own FIN is not out, and no RST has come.
     pub(super) const fn may_send(&self) -> bool {
@@ -52,16 +63,26 @@ impl Endpoint {
         }
     }
 
-    /// Whether `recv` would not block.
-    pub(super) const fn readable(&self) -> bool {
+    /// Bytes received and not read, an urgent one too.
+    pub(super) fn unread(&self) -> u32 {
+        self.unread + self.beyond.map_or(0, |beyond| 1 + beyond)
+    }
+
+    /// Whether `recv` would not block. An urgent byte that is next is nothing to read (`tcp_poll`).
+    pub(super) fn readable(&self) -> bool {
         self.unread > 0
+            || self.beyond.is_some_and(|beyond| beyond > 0)
             || self.fin_seen
             || self.error.is_some()
             || matches!(self.state, TcpState::Close | TcpState::TimeWait)
     }
 
-    /// `recv` of one that is readable. In this order: data; a FIN was seen; the error; nothing will ever come.
+    /// `recv` of one that is readable. In this order: data; a FIN was seen; the error; nothing will ever come. It stops before an
+    /// urgent byte, and passes over one that is next.
     pub(super) fn recv(&mut self) -> Result<u32, Errno> {
+        if self.unread == 0 {
+            self.unread = self.beyond.take().unwrap_or(0);
+        }
         match std::mem::take(&mut self.unread) {
             0 if self.fin_seen && !planted(Plant::RecvConsumesErrorAfterFin) => Ok(0),
             0 => self.error.take().map_or(Ok(0), Err),
@@ -89,7 +110,8 @@ impl Endpoint {
     /// `close`: an RST if something was unread or if `abort`ing, else a FIN, if there is a connection to end.
     pub(super) fn close(&mut self, abort: bool) -> Segment {
         self.open = false;
-        let unread = std::mem::take(&mut self.unread) > 0 && !planted(Plant::UnreadDataIgnoredOnClose);
+        let unread = self.unread() > 0 && !planted(Plant::UnreadDataIgnoredOnClose);
+        (self.unread, self.beyond) = (0, None);
         match self.state {
             TcpState::Close | TcpState::TimeWait => Segment::None,
             _ if unread => self.abort(),
@@ -112,9 +134,10 @@ impl Endpoint {
     pub(super) fn receive(&mut self, segment: Segment) -> Segment {
         match segment {
             Segment::None => {}
-            Segment::Data(n) if self.open || self.deaf => self.unread += n,
-            Segment::Data(_) if planted(Plant::OrphanSwallowsData) => {}
-            Segment::Data(_) => return self.abort(),
+            Segment::Data(n) if self.open || self.deaf => *self.beyond.as_mut().unwrap_or(&mut self.unread) += n,
+            Segment::Urgent if self.open => self.urgent(),
+            Segment::Data(_) | Segment::Urgent if planted(Plant::OrphanSwallowsData) => {}
+            Segment::Data(_) | Segment::Urgent => return self.abort(),
             Segment::Fin if self.deaf => {}
             Segment::Fin => {
                 self.fin_seen = true;
@@ -130,6 +153,16 @@ impl Endpoint {
         Segment::None
     }
 
+    /// `tcp_check_urg`. There is one urgent byte at most, the last. The one before it is data like any other from then on; but if it
+    /// would have been next to be read, it is gone for good.
+    fn urgent(&mut self) {
+        if let Some(beyond) = self.beyond {
+            let kept = self.unread > 0;
+            self.unread += u32::from(kept) + beyond;
+        }
+        self.beyond = Some(0);
+    }
+
     /// `tcp_reset`.
     fn reset(&mut self) {
         match self.state {
@@ -142,7 +175,7 @@ impl Endpoint {
             _ => self.error = Some(Errno::ECONNRESET),
         }
         if planted(Plant::ResetDropsUnread) {
-            self.unread = 0;
+            (self.unread, self.beyond) = (0, None);
         }
         self.state = TcpState::Close;
     }

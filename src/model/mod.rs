@@ -5,12 +5,13 @@ mod endpoint;
 mod plant;
 
 use crate::play::{Ending, Probe, Stepped, World, certain, probe, raises};
-use crate::scenario::{Action, Call, Client, Errno, Fault};
+use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};
 use crate::server::{Machine, Policy, Setup, Want};
 use crate::trace::{Called, End, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
 use endpoint::{Endpoint, Segment};
 use plant::{Plant, planted};
 use std::convert::Infallible;
+use std::time::Duration;
 
 /// The model world.
 ///
@@ -44,9 +45,27 @@ struct Connection {
     name: Client,
     client: Endpoint,
     server: Endpoint,
+    /// Whether the client reads no more.
+    stalled: bool,
+    /// Whether the name is no longer this client's.
+    forgotten: bool,
 }
 
 impl Connection {
+    const fn new(name: Client) -> Connection {
+        Connection { name, client: Endpoint::OPEN, server: Endpoint::OPEN, stalled: false, forgotten: false }
+    }
+
+    /// Whether the client is there, and can still be closed.
+    const fn is_open(&self) -> bool {
+        self.client.open && !self.client.deaf
+    }
+
+    /// Whether both ends have let go of it.
+    const fn is_over(&self) -> bool {
+        !self.client.open && !self.server.open
+    }
+
     /// Carries what an end sent to the other end, and back what that answers.
     fn carry(from: &mut Endpoint, to: &mut Endpoint, segment: Segment) {
         if segment != Segment::None && !to.deaf {
@@ -71,19 +90,26 @@ impl Connection {
             Action::Connect => return Reply::Nothing(Reason::AlreadyConnected),
             _ if !self.client.open => return Reply::Nothing(Reason::Closed),
             _ if self.client.deaf => return Reply::Nothing(Reason::Vanished),
-            Action::Send(payload) => {
-                let n = payload.len() as u32;
-                if self.client.may_send() && self.server.unread + n > WINDOW {
+            Action::Send(_) | Action::Urgent => {
+                let n = if let Action::Send(payload) = action { payload.len() as u32 } else { 1 };
+                if self.client.may_send() && self.server.unread() + n > WINDOW {
                     return Reply::Nothing(Reason::Full);
                 }
-                self.client.send(n).map(|segment| (n, segment))
+                let sent = self.client.send(n);
+                let urgent = |segment| if *action == Action::Urgent { Segment::Urgent } else { segment };
+                sent.map(|segment| (n, urgent(segment)))
             }
+            Action::Recv | Action::Stall if self.stalled => return Reply::Nothing(Reason::Stalled),
             Action::Recv => return recv_all(&mut self.client),
             Action::Fin => self.client.shutdown().map(|segment| (0, segment)),
             Action::Close => Ok((0, self.client.close(false))),
             Action::Rst => Ok((0, self.client.close(true))),
             Action::Vanish => {
                 self.client.deaf = true;
+                Ok((0, Segment::None))
+            }
+            Action::Stall => {
+                self.stalled = true;
                 Ok((0, Segment::None))
             }
         };
@@ -138,7 +164,7 @@ impl Model {
         }
         let connection = &mut self.connections[self.current?];
         let (result, segment) = match want {
-            Want::Send(n) if connection.server.may_send() && connection.client.unread + n > WINDOW => return None,
+            Want::Send(n) if connection.server.may_send() && connection.client.unread() + n > WINDOW => return None,
             Want::Send(n) => match connection.server.send(n) {
                 Ok(segment) => (Ok(n), segment),
                 Err(errno) => (Err(errno), Segment::None),
@@ -167,6 +193,21 @@ impl Model {
         }
     }
 
+    /// Whether there is no room for one more connection; there is always for the probe.
+    fn is_full(&self, client: Client) -> bool {
+        client != Client::PROBE && self.connections.iter().filter(|c| !c.is_over()).count() >= MAX_CLIENTS
+    }
+
+    /// Drops what is over and no longer known by name.
+    fn sweep(&mut self) {
+        let gone = |c: &Connection| c.forgotten && c.is_over();
+        let before = |end: usize| self.connections[..end].iter().filter(|c| gone(c)).count();
+        // The server has closed what goes, and so accepted it and is not at work on it.
+        let (accepted, current) = (self.accepted - before(self.accepted), self.current.map(|i| i - before(i)));
+        self.connections.retain(|c| !gone(c));
+        (self.accepted, self.current) = (accepted, current);
+    }
+
     /// Whether a server of this setup serves a polite client: one that shuts down and then sends does not, under `default`.
     pub(crate) fn serves(setup: &Setup) -> bool {
         let mut model = Model { setup: setup.clone(), ..Model::default() };
@@ -177,6 +218,7 @@ impl Model {
 
 impl World for Model {
     type Error = Infallible;
+    type Setup = Setup;
 
     fn start(&mut self, setup: &Setup) -> Result<(), Infallible> {
         self.reset();
@@ -188,18 +230,41 @@ impl World for Model {
     }
 
     fn act(&mut self, client: Client, action: &Action) -> Result<Reply, Infallible> {
-        Ok(match self.connections.iter_mut().find(|c| c.name == client) {
-            Some(connection) => connection.act(action),
-            None if *action == Action::Connect => {
-                self.connections.push(Connection { name: client, client: Endpoint::OPEN, server: Endpoint::OPEN });
+        if let Some(connection) = self.connections.iter_mut().find(|c| c.name == client && !c.forgotten) {
+            return Ok(connection.act(action));
+        }
+        Ok(match action {
+            Action::Connect if self.is_full(client) => Reply::Nothing(Reason::Full),
+            Action::Connect => {
+                self.connections.push(Connection::new(client));
                 Reply::Ok(0)
             }
-            None => Reply::Nothing(Reason::NotConnected),
+            _ => Reply::Nothing(Reason::NotConnected),
         })
     }
 
     fn fault(&mut self, fault: Fault) {
         self.faults.push(fault);
+    }
+
+    /// Nothing that is modelled here has a timer.
+    fn wait(&mut self, _: Duration) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn forget(&mut self, clients: &[Client]) -> Result<(), Infallible> {
+        for connection in self.connections.iter_mut().filter(|c| clients.contains(&c.name)) {
+            connection.forgotten = true;
+        }
+        self.sweep();
+        Ok(())
+    }
+
+    fn close(&mut self, client: Client) -> Result<Reply, Infallible> {
+        for connection in self.connections.iter_mut().filter(|c| c.name == client && c.is_open()) {
+            connection.act(&Action::Close);
+        }
+        Ok(Reply::Ok(0))
     }
 
     fn step(&mut self) -> Result<Stepped, Infallible> {
@@ -227,12 +292,12 @@ impl World for Model {
     }
 
     fn sockets(&mut self, out: &mut Vec<(Client, TcpState)>) -> Result<(), Infallible> {
-        out.extend(self.connections.iter().map(|c| (c.name, c.server.state)));
+        out.extend(self.connections.iter().filter(|c| !c.forgotten).map(|c| (c.name, c.server.state)));
         Ok(())
     }
 
     fn next_open(&self, after: Option<Client>) -> Option<Client> {
-        let open = self.connections.iter().filter(|c| c.client.open && !c.client.deaf).map(|c| c.name);
+        let open = self.connections.iter().filter(|c| c.is_open()).map(|c| c.name);
         if planted(Plant::TeardownBackwards) {
             return open.filter(|c| after.is_none_or(|a| *c < a)).max();
         }

@@ -69,7 +69,7 @@ impl Serialize for Json<'_> {
         run.serialize_field("policy", self.setup.policy.name())?;
         run.serialize_field("world", self.world)?;
         run.serialize_field("outcome", &Piece(self.trace.outcome()))?;
-        run.serialize_field("steps", &Steps { events: self.scenario.events(), trace: self.trace })?;
+        run.serialize_field("steps", &Steps { scenario: self.scenario, trace: self.trace })?;
         if let Some(agrees) = self.agrees {
             run.serialize_field("agrees", &agrees)?;
         }
@@ -118,32 +118,26 @@ impl Serialize for Piece<At> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             At::Event(i) => i.serialize(to),
-            teardown => Text(teardown).serialize(to),
+            other => Text(other).serialize(to),
         }
     }
 }
 
 struct Steps<'t> {
-    events: &'t [Event],
+    scenario: &'t Scenario,
     trace: &'t Trace,
 }
 
 impl Serialize for Steps<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(self.trace.steps().map(|step| {
-            let event = match step.at {
-                At::Event(i) => self.events.get(i),
-                At::TeardownGo | At::Teardown(_) => None,
-            };
-            Piece((event, step))
-        }))
+        to.collect_seq(self.trace.steps().map(|step| Piece((step.at.of(self.scenario), step))))
     }
 }
 
 impl Serialize for Piece<(Option<&Event>, Step<'_>)> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let Piece((event, step)) = self;
-        let mut object = to.serialize_struct("Step", 4)?;
+        let mut object = to.serialize_struct("Step", 6)?;
         match event {
             Some(event) => object.serialize_field("event", &Text(event))?,
             None => object.serialize_field("event", &Text(step.at))?,
@@ -151,6 +145,10 @@ impl Serialize for Piece<(Option<&Event>, Step<'_>)> {
         object.serialize_field("reply", &Piece(step.reply))?;
         object.serialize_field("calls", &Piece(step.calls))?;
         object.serialize_field("sockets", &Piece(step.sockets))?;
+        if let At::Round { .. } = step.at {
+            object.serialize_field("at", &Piece(step.at))?;
+            object.serialize_field("times", &step.times)?;
+        }
         object.end()
     }
 }

@@ -103,7 +103,7 @@ impl Grid {
         let steps = trace.steps().len();
         let mut teardown = false;
         for (i, step) in trace.steps().enumerate() {
-            if !teardown && !matches!(step.at, At::Event(_)) {
+            if !teardown && step.at.event().is_none() {
                 teardown = true;
                 grid.rows.push(Row::Rule("teardown"));
             }
@@ -119,7 +119,7 @@ impl Grid {
     /// Adds the lines of a step; `end` if the server ended in it.
     fn step(&mut self, scenario: &Scenario, step: &Step<'_>, end: Option<Outcome>) {
         let (number, event) = match step.at {
-            At::Event(i) => (i.to_string(), scenario.events().get(i).cloned()),
+            at @ (At::Event(_) | At::Round { .. }) => (at.to_string(), at.of(scenario).cloned()),
             At::TeardownGo => (String::new(), Some(Event::Go)),
             At::Teardown(client) => (String::new(), Some(Event::Client(client, Action::Close))),
         };

@@ -107,7 +107,7 @@ impl Account {
             Action::Close if self.unread > 0 => self.reset = Some((Reset::Unread, queued)),
             Action::Close => self.fin = true,
             Action::Rst => self.reset = Some((Reset::Abort, queued)),
-            Action::Connect | Action::Send(_) | Action::Vanish => {}
+            Action::Connect | Action::Send(_) | Action::Vanish | Action::Urgent | Action::Stall => {}
         }
         self.closed |= matches!(action, Action::Close | Action::Rst);
     }
@@ -207,7 +207,7 @@ impl History {
     fn step(&mut self, scenario: &Scenario, step: &Step<'_>) {
         let happened = matches!(step.reply, Reply::Ok(_) | Reply::Received { .. });
         let event = match step.at {
-            At::Event(i) => scenario.events().get(i),
+            At::Event(_) | At::Round { .. } => step.at.of(scenario),
             At::TeardownGo => None,
             At::Teardown(client) => Some(&Event::Client(client, Action::Close)),
         };

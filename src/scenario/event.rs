@@ -1,13 +1,17 @@
 //! What can happen in a scenario.
 
-use super::{Client, Fault, text};
+use super::{Client, Fault, Repeat, text};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Most bytes one `send` may carry, a client's or the server's: one call always takes them whole.
 pub const MAX_SEND: usize = 16_384;
 
-/// What a client does. The order of the variants is that of the design's table; searches prefer the earlier ones.
+/// Longest [`Wait`], in milliseconds.
+pub const MAX_WAIT: u16 = 60_000;
+
+/// What a client does. Searches prefer the earlier variants.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// `socket(2)` and `connect(2)`. A client has one connection: a second connect does nothing.
@@ -24,6 +28,11 @@ pub enum Action {
     Rst,
     /// The unplugged cable: from here on the client sends and acknowledges nothing.
     Vanish,
+    /// `send(2)` of one byte with `MSG_OOB` and `MSG_NOSIGNAL`.
+    Urgent,
+    /// It reads no more: from here on its `recv` does nothing. Where a server's own send buffer counts, the client has had a small
+    /// receive buffer since its connect ([`World::foresee`](crate::World::foresee)).
+    Stall,
 }
 
 impl Action {
@@ -37,6 +46,8 @@ impl Action {
             Action::Close => "close",
             Action::Rst => "rst",
             Action::Vanish => "vanish",
+            Action::Urgent => "urgent",
+            Action::Stall => "stall",
         }
     }
 }
@@ -111,6 +122,39 @@ impl fmt::Debug for Payload {
     }
 }
 
+/// A time that passes: whole milliseconds, 1 to [`MAX_WAIT`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wait(u16);
+
+impl Wait {
+    /// So many milliseconds, or `None` for none or more than [`MAX_WAIT`].
+    pub const fn millis(millis: u16) -> Option<Wait> {
+        if millis >= 1 && millis <= MAX_WAIT { Some(Wait(millis)) } else { None }
+    }
+
+    /// How many milliseconds.
+    pub const fn as_millis(self) -> u16 {
+        self.0
+    }
+
+    /// The same as the standard library has it.
+    pub const fn time(self) -> Duration {
+        Duration::from_millis(self.0 as u64)
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}ms", self.0)
+    }
+}
+
+impl fmt::Debug for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// One event of a scenario. Every sequence of events is legal.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Event {
@@ -124,10 +168,14 @@ pub enum Event {
     Go,
     /// The server's next such call is answered by the harness.
     Fault(Fault),
+    /// Real time passes.
+    Wait(Wait),
+    /// A block of events is played again and again.
+    Repeat(Repeat),
 }
 
 impl Event {
-    /// The client that acts, if one does.
+    /// The client that acts, if one does; none for a block, whatever is in it ([`Event::parts`]).
     pub const fn client(&self) -> Option<Client> {
         match self {
             Event::Client(client, _) => Some(*client),
@@ -135,7 +183,23 @@ impl Event {
         }
     }
 
-    /// The row of the design's table, from 0, by which searches order their results.
+    /// The events that this one is made of: those of a block, else itself.
+    pub fn parts(&self) -> &[Event] {
+        match self {
+            Event::Repeat(repeat) => repeat.events(),
+            event => std::slice::from_ref(event),
+        }
+    }
+
+    /// How many events are played: those of a block once for each round.
+    pub(super) fn played(&self) -> usize {
+        match self {
+            Event::Repeat(repeat) => repeat.times() * repeat.events().len(),
+            _ => 1,
+        }
+    }
+
+    /// The row of the event table, from 0, by which searches order their results.
     pub(crate) const fn row(&self) -> u8 {
         match self {
             Event::Client(_, Action::Connect) => 0,
@@ -149,6 +213,10 @@ impl Event {
             Event::Step => 8,
             Event::Go => 9,
             Event::Fault(_) => 10,
+            Event::Client(_, Action::Urgent) => 11,
+            Event::Client(_, Action::Stall) => 12,
+            Event::Wait(_) => 13,
+            Event::Repeat(_) => 14,
         }
     }
 }
@@ -159,6 +227,8 @@ impl Ord for Event {
         self.row().cmp(&other.row()).then_with(|| match (self, other) {
             (Event::Client(a, x), Event::Client(b, y)) => a.cmp(b).then_with(|| x.cmp(y)),
             (Event::Fault(a), Event::Fault(b)) => a.cmp(b),
+            (Event::Wait(a), Event::Wait(b)) => a.cmp(b),
+            (Event::Repeat(a), Event::Repeat(b)) => a.cmp(b),
             _ => std::cmp::Ordering::Equal,
         })
     }
@@ -178,6 +248,8 @@ impl fmt::Display for Event {
             Event::Step => f.write_str("step"),
             Event::Go => f.write_str("go"),
             Event::Fault(fault) => fault.fmt(f),
+            Event::Wait(wait) => write!(f, "wait {wait}"),
+            Event::Repeat(repeat) => repeat.fmt(f),
         }
     }
 }

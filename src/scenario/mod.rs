@@ -6,6 +6,7 @@ mod codec;
 mod enumerate;
 mod errno;
 mod event;
+mod repeat;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 pub(crate) mod text;
@@ -14,7 +15,8 @@ pub use call::{Call, Fault};
 pub use client::{BadName, Client, MAX_CLIENTS};
 pub use enumerate::{Enumerate, enumerate};
 pub use errno::{Errno, UnknownErrno};
-pub use event::{Action, Event, MAX_SEND, Payload};
+pub use event::{Action, Event, MAX_SEND, MAX_WAIT, Payload, Wait};
+pub use repeat::{ROUNDS, Repeat};
 pub use text::ParseError;
 
 use std::fmt;
@@ -73,10 +75,15 @@ impl Scenario {
 
     /// The clients that it names, in the order of their names.
     pub fn clients(&self) -> Vec<Client> {
-        let mut clients: Vec<Client> = self.events.iter().filter_map(Event::client).collect();
+        let mut clients: Vec<Client> = self.events.iter().flat_map(Event::parts).filter_map(Event::client).collect();
         clients.sort_unstable();
         clients.dedup();
         clients
+    }
+
+    /// How many events are played: those of a block once for each round.
+    pub fn played(&self) -> usize {
+        self.events.iter().map(Event::played).sum()
     }
 }
 

@@ -1,6 +1,9 @@
 //! The text form: one scanner for scenarios and server programs, and errors that say where and what instead.
 
-use super::{Action, BadName, Call, Client, Errno, Event, Fault, MAX_SEND, Payload, Scenario};
+use super::{
+    Action, BadName, Call, Client, Errno, Event, Fault, MAX_SEND, MAX_WAIT, Payload, ROUNDS, Repeat, Scenario, Wait,
+};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Text that is no scenario, program, policy or case: where, what was wrong with it, and what would be right.
@@ -76,7 +79,8 @@ struct Token<'t> {
     quoted: Option<Vec<u8>>,
 }
 
-/// Reads statements: words and quoted payloads up to a `;`, the end of a line or a comment.
+/// Reads statements: words and quoted payloads up to a `;`, the end of a line or a comment. A `{` ends one too, and a `}` begins one,
+/// so that what stands between them is statements of its own.
 #[derive(Debug)]
 pub(crate) struct Scanner<'t> {
     text: &'t str,
@@ -123,6 +127,13 @@ impl<'t> Scanner<'t> {
                     }
                     self.at += 1;
                 }
+                '{' => {
+                    tokens.push(self.brace());
+                    break;
+                }
+                '}' if !tokens.is_empty() => break,
+                // What follows on the same line belongs to it, and is then one word too many.
+                '}' => tokens.push(self.brace()),
                 '#' => self.at += self.text[self.at..].find('\n').unwrap_or(self.text.len() - self.at),
                 '"' => tokens.push(self.quoted()?),
                 c if c.is_whitespace() => self.at += c.len_utf8(),
@@ -132,9 +143,15 @@ impl<'t> Scanner<'t> {
         Ok((!tokens.is_empty()).then(|| Statement { text: self.text, tokens: tokens.into_iter(), end: self.at }))
     }
 
+    fn brace(&mut self) -> Token<'t> {
+        self.at += 1;
+        Token { offset: self.at - 1, text: &self.text[self.at - 1..self.at], quoted: None }
+    }
+
     fn word(&mut self) -> Token<'t> {
         let rest = &self.text[self.at..];
-        let len = rest.find(|c: char| c.is_whitespace() || matches!(c, ';' | '#' | '"')).unwrap_or(rest.len());
+        let len =
+            rest.find(|c: char| c.is_whitespace() || matches!(c, ';' | '#' | '"' | '{' | '}')).unwrap_or(rest.len());
         let token = Token { offset: self.at, text: &rest[..len], quoted: None };
         self.at += len;
         token
@@ -268,29 +285,71 @@ fn too_many(word: &Word<'_>, n: usize) -> ParseError {
 }
 
 /// The words that begin an event of no client.
-const SERVER_WORDS: [&str; 4] = ["hold", "step", "go", "fault"];
+const OTHER_WORDS: [&str; 6] = ["hold", "step", "go", "fault", "wait", "repeat"];
 /// The words that follow a client's name.
-const ACTION_WORDS: [&str; 7] = ["connect", "send", "recv", "fin", "close", "rst", "vanish"];
+const ACTION_WORDS: [&str; 9] = ["connect", "send", "recv", "fin", "close", "rst", "vanish", "urgent", "stall"];
 
 /// Reads a whole scenario.
 pub(super) fn scenario(text: &str) -> Result<Scenario, ParseError> {
     let mut scanner = Scanner::new(text);
     let mut events = Vec::new();
-    let mut clients = std::collections::BTreeSet::new();
+    let mut clients = BTreeSet::new();
     while let Some(mut statement) = scanner.statement()? {
         let first = statement.word("an event")?;
-        let event = event(&first, &mut statement)?;
-        if let Some(client) = event.client() {
-            clients.insert(client);
-            if clients.len() > super::MAX_CLIENTS {
-                let problem = format!("`{client}` is one client too many");
-                return Err(first.error(problem, &format!("at most {} clients", super::MAX_CLIENTS)));
-            }
+        match first.word {
+            "repeat" => events.push(Event::Repeat(repeat(statement, &mut scanner, &mut clients)?)),
+            "}" => return Err(first.error("a `}` that closes nothing", "an event")),
+            _ => events.push(single(&first, statement, &mut clients)?),
         }
-        statement.end()?;
-        events.push(event);
     }
     Ok(Scenario::from_valid(events))
+}
+
+/// Reads a block, from after its first word to after its `}`.
+fn repeat<'t>(
+    mut statement: Statement<'t>,
+    scanner: &mut Scanner<'t>,
+    clients: &mut BTreeSet<Client>,
+) -> Result<Repeat, ParseError> {
+    let expected = format!("a number of rounds, {} to {}", ROUNDS.start(), ROUNDS.end());
+    let word = statement.word(&expected)?;
+    let times = match word.word.parse() {
+        Ok(times) if ROUNDS.contains(&times) => times,
+        _ => return Err(word.error(format!("`{}` is no such number", word.word), &expected)),
+    };
+    const OPEN: &str = "`{`, then events, then `}`";
+    let open = statement.word(OPEN)?;
+    if open.word != "{" {
+        return Err(open.error(format!("`{}` where a block should begin", open.word), OPEN));
+    }
+    statement.end()?;
+    let mut events = Vec::new();
+    while let Some(mut statement) = scanner.statement()? {
+        let first = statement.word("an event")?;
+        match first.word {
+            "repeat" => return Err(first.error("a block in a block", "any other event, or `}`")),
+            "}" => {
+                statement.end()?;
+                return Repeat::new(times, &events).ok_or_else(|| first.error("a block of no events", "an event"));
+            }
+            _ => events.push(single(&first, statement, clients)?),
+        }
+    }
+    Err(open.error("a `{` that is never closed", "a `}` after the last event of the block"))
+}
+
+/// Reads the rest of an event that is no block.
+fn single(first: &Word<'_>, mut statement: Statement<'_>, clients: &mut BTreeSet<Client>) -> Result<Event, ParseError> {
+    let event = event(first, &mut statement)?;
+    if let Some(client) = event.client() {
+        clients.insert(client);
+        if clients.len() > super::MAX_CLIENTS {
+            let problem = format!("`{client}` is one client too many");
+            return Err(first.error(problem, &format!("at most {} clients", super::MAX_CLIENTS)));
+        }
+    }
+    statement.end()?;
+    Ok(event)
 }
 
 fn event(first: &Word<'_>, statement: &mut Statement<'_>) -> Result<Event, ParseError> {
@@ -299,24 +358,25 @@ fn event(first: &Word<'_>, statement: &mut Statement<'_>) -> Result<Event, Parse
         "step" => Ok(Event::Step),
         "go" => Ok(Event::Go),
         "fault" => fault(statement).map(Event::Fault),
+        "wait" => wait(statement).map(Event::Wait),
         name => match name.parse() {
             Ok(client) => action(client, first, statement).map(|action| Event::Client(client, action)),
             Err(why) => Err(first
                 .error(
                     format!("`{name}` names no client{}", if why == BadName::Reserved { ": it is a word of the language" } else { "" }),
-                    "a client's name (a lower-case letter, then up to seven of a-z, 0-9 and _), or hold, step, go or fault",
+                    "a client's name (a lower-case letter, then up to seven of a-z, 0-9 and _), or hold, step, go, fault, wait or repeat",
                 )
-                .near(name, SERVER_WORDS)),
+                .near(name, OTHER_WORDS)),
         },
     }
 }
 
 fn action(client: Client, first: &Word<'_>, statement: &mut Statement<'_>) -> Result<Action, ParseError> {
-    const EXPECTED: &str = "connect, send N, recv, fin, close, rst or vanish";
+    const EXPECTED: &str = "connect, send N, recv, fin, close, rst, vanish, urgent or stall";
     let word = statement.word(EXPECTED).map_err(|e| {
         // A lone word that looks like a client may be a misspelt word of the server's.
         let problem = format!("nothing follows the client `{client}`");
-        if e.len == 0 { ParseError { problem, ..e }.near(first.word, SERVER_WORDS) } else { e }
+        if e.len == 0 { ParseError { problem, ..e }.near(first.word, OTHER_WORDS) } else { e }
     })?;
     Ok(match word.word {
         "connect" => Action::Connect,
@@ -326,10 +386,24 @@ fn action(client: Client, first: &Word<'_>, statement: &mut Statement<'_>) -> Re
         "close" => Action::Close,
         "rst" => Action::Rst,
         "vanish" => Action::Vanish,
+        "urgent" => Action::Urgent,
+        "stall" => Action::Stall,
         other => {
             return Err(word.error(format!("`{other}` is nothing a client does"), EXPECTED).near(other, ACTION_WORDS));
         }
     })
+}
+
+fn wait(statement: &mut Statement<'_>) -> Result<Wait, ParseError> {
+    let expected = format!("milliseconds, 1ms to {MAX_WAIT}ms");
+    let word = statement.word(&expected)?;
+    let digits = word.word.strip_suffix("ms").unwrap_or(word.word);
+    let problem = match digits.parse().ok().and_then(Wait::millis) {
+        Some(wait) if digits.len() < word.word.len() => return Ok(wait),
+        Some(_) => format!("`{}` has no unit", word.word),
+        None => format!("`{}` is no time to wait", word.word),
+    };
+    Err(word.error(problem, &expected))
 }
 
 fn fault(statement: &mut Statement<'_>) -> Result<Fault, ParseError> {
@@ -376,61 +450,4 @@ pub(super) fn write_quoted(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Res
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(text: &str) -> String {
-        text.parse::<Scenario>().expect_err(text).to_string()
-    }
-
-    #[test]
-    fn an_unknown_action_is_told_with_its_place_and_the_nearest_word() {
-        let e = "a connect\nb conect".parse::<Scenario>().unwrap_err();
-        assert_eq!((e.line, e.column, e.offset, e.len), (2, 3, 12, 6));
-        assert_eq!(e.nearest, Some("connect"));
-        assert_eq!(
-            e.to_string(),
-            "line 2, column 3: `conect` is nothing a client does; expected connect, send N, recv, fin, close, rst or vanish; \
-             did you mean `connect`?"
-        );
-    }
-
-    #[test]
-    fn columns_count_characters_and_not_bytes() {
-        let e = "a send \"é\"; b foo".parse::<Scenario>().unwrap_err();
-        assert_eq!((e.line, e.column), (1, 15));
-    }
-
-    #[test]
-    fn each_kind_of_mistake_has_its_own_words() {
-        assert!(error("hodl").contains("did you mean `hold`?"), "{}", error("hodl"));
-        assert!(error("A connect").contains("names no client"));
-        assert!(error("repeat connect").contains("a word of the language"));
-        assert!(error("a send").contains("expected a number of bytes, or a quoted payload"));
-        assert!(error("a send x").contains("`x` is no number"));
-        assert!(error("a send 16385").contains("expected at most 16384"));
-        assert!(error("a send 99999999999999999999999").contains("expected at most 16384"));
-        assert!(error("a send \"abc").contains("never closed"));
-        assert!(error("a send \"\\q\"").contains("an unknown escape"));
-        assert!(error("a send \"\\x4\"").contains("two hexadecimal digits"));
-        assert!(error("a connect b").contains("where the statement should end"));
-        assert!(error("fault close EIO").contains("close cannot be made to fail"));
-        assert!(error("fault send EPIPE").contains("no error that send can be given"));
-        assert!(error("fault accept emfile").contains("did you mean `EMFILE`?"));
-        assert!(error("fault acept EMFILE").contains("did you mean `accept`?"));
-    }
-
-    #[test]
-    fn a_payload_of_any_bytes_is_printed_and_read_back() {
-        let all: Vec<u8> = (0..=255).collect();
-        let scenario =
-            Scenario::from_valid(vec![Event::Client(Client::nth(0), Action::Send(Payload::bytes(&all).unwrap()))]);
-        assert_eq!(scenario.to_string().parse(), Ok(scenario));
-    }
-
-    #[test]
-    fn comments_blank_lines_and_semicolons_in_payloads_are_no_events() {
-        let scenario: Scenario = "# one\n\n;; a connect ;\r\n a send \"x;#y\" # two; three".parse().unwrap();
-        assert_eq!(scenario.to_string(), "a connect; a send \"x;#y\"");
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use crate::play::Ending;
 use crate::scenario::Action;
-use crate::scenario::{Call, Event, Scenario};
+use crate::scenario::{Call, Event, ROUNDS, Repeat, Scenario};
 use crate::trace::{At, Outcome, Trace};
 use std::fmt;
 
@@ -31,7 +31,7 @@ impl Death {
 
     /// Whether this trace ends with this death, before its teardown begins.
     pub(super) fn comes_early(self, trace: &Trace) -> bool {
-        matches!(trace.outcome().at(), Some(At::Event(_))) && Death::of(trace) == Some(self)
+        trace.outcome().at().is_some_and(|at| at.event().is_some()) && Death::of(trace) == Some(self)
     }
 }
 
@@ -46,12 +46,23 @@ impl fmt::Display for Death {
     }
 }
 
-/// The events of a run that ended in death, up to the one that killed; what the teardown did for it is written out as events.
+/// The events of a run that ended in death, up to the one that killed; what the teardown did for it is written out as events. A
+/// block in which it died ends with the round in which it did, but is one still.
 pub(super) fn written_out(scenario: &Scenario, trace: &Trace) -> Vec<Event> {
-    let event = |at| match at {
-        At::Event(i) => scenario.events()[i].clone(),
-        At::TeardownGo => Event::Go,
-        At::Teardown(client) => Event::Client(client, Action::Close),
-    };
-    trace.steps().map(|step| event(step.at)).collect()
+    let mut events = Vec::new();
+    for step in trace.steps() {
+        match step.at {
+            At::Event(i) => events.push(scenario.events()[i].clone()),
+            // Once for each block.
+            At::Round { event, round: 0, inner: 0 } => events.push(scenario.events()[event].clone()),
+            At::Round { .. } => {}
+            At::TeardownGo => events.push(Event::Go),
+            At::Teardown(client) => events.push(Event::Client(client, Action::Close)),
+        }
+    }
+    if let (Some(At::Round { round, .. }), Some(Event::Repeat(repeat))) = (trace.outcome().at(), events.last_mut()) {
+        let times = (usize::from(round) + 1).max(*ROUNDS.start());
+        *repeat = Repeat::new(times, repeat.events()).unwrap_or_else(|| repeat.clone());
+    }
+    events
 }

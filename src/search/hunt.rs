@@ -48,7 +48,7 @@ pub struct Found<F> {
 /// # Errors
 ///
 /// The kernel world's.
-pub fn hunt<W: World, F>(
+pub fn hunt<W: World<Setup = Setup>, F>(
     kernel: &mut W,
     setup: &Setup,
     scenarios: impl IntoIterator<Item = (u64, Scenario)>,

@@ -198,7 +198,7 @@ impl Draft {
         match &event {
             Event::Hold => self.held = true,
             Event::Go => self.held = false,
-            Event::Step | Event::Fault(_) => {}
+            Event::Step | Event::Fault(_) | Event::Wait(_) | Event::Repeat(_) => {}
             Event::Client(client, action) => {
                 let rank = (0..self.clients.len()).find(|k| Client::nth(*k) == *client);
                 match (action, rank) {

@@ -4,6 +4,7 @@ use super::{minimise, minimise_death};
 use crate::model::Model;
 use crate::play::{World, certain, play};
 use crate::scenario::Scenario;
+use crate::server::Setup;
 use crate::trace::Trace;
 use crate::verdict::{Finding, Kind, judge};
 
@@ -15,7 +16,7 @@ use crate::verdict::{Finding, Kind, judge};
 /// # Errors
 ///
 /// The kernel world's.
-pub fn reduce<W: World>(kernel: &mut W, finding: Finding) -> Result<Finding, W::Error> {
+pub fn reduce<W: World<Setup = Setup>>(kernel: &mut W, finding: Finding) -> Result<Finding, W::Error> {
     let Finding { kind, setup, scenario, .. } = &finding;
     let (mut real, mut expected) = (Trace::default(), Trace::default());
     let mut model = Model::default();

@@ -76,6 +76,7 @@ struct Fickle(Model, u32);
 
 impl World for Fickle {
     type Error = std::convert::Infallible;
+    type Setup = Setup;
 
     fn start(&mut self, setup: &Setup) -> Result<(), Self::Error> {
         self.1 += 1;
@@ -89,6 +90,18 @@ impl World for Fickle {
 
     fn fault(&mut self, fault: crate::Fault) {
         self.0.fault(fault);
+    }
+
+    fn wait(&mut self, time: std::time::Duration) -> Result<(), Self::Error> {
+        self.0.wait(time)
+    }
+
+    fn forget(&mut self, clients: &[Client]) -> Result<(), Self::Error> {
+        self.0.forget(clients)
+    }
+
+    fn close(&mut self, client: Client) -> Result<crate::Reply, Self::Error> {
+        self.0.close(client)
     }
 
     fn step(&mut self) -> Result<crate::Stepped, Self::Error> {
