@@ -36,6 +36,16 @@ pub trait World {
     /// Has the server's next such call answered with an error. Faults of one call are used up in the order they were given in.
     fn fault(&mut self, fault: Fault);
 
+    /// Is told that the server is held from here on, or no longer: a world whose server goes nowhere between two steps has nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// If the world fails.
+    fn hold(&mut self, held: bool) -> Result<(), Self::Error> {
+        let _ = held;
+        Ok(())
+    }
+
     /// Lets real time pass, whatever the server does meanwhile: a world without a clock has nothing to do.
     ///
     /// # Errors
@@ -210,6 +220,7 @@ pub(crate) fn happen<W: World>(
         Event::Step | Event::Go if !*held => Reply::Nothing(Reason::NotHeld),
         Event::Hold | Event::Go => {
             *held = !*held;
+            world.hold(*held)?;
             Reply::Ok(0)
         }
         Event::Step => match step(world, trace)? {
@@ -238,7 +249,10 @@ fn teardown<W: World>(world: &mut W, held: bool, trace: &mut Trace) -> Result<Ou
     while let Some(at) = next {
         let (reply, last) = match at {
             At::Teardown(client) => (world.close(client)?, Some(client)),
-            _ => (Reply::Ok(0), None),
+            _ => {
+                world.hold(false)?;
+                (Reply::Ok(0), None)
+            }
         };
         let ending = settle(world, trace)?;
         trace.push_step(at, reply, |out| world.sockets(out))?;

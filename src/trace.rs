@@ -115,7 +115,9 @@ impl fmt::Display for Called {
             write!(f, " {client}")?;
         }
         match (self.call, self.result) {
+            (_, Err(Errno::UNSEEN)) => {}
             (_, Err(errno)) => write!(f, " {errno}")?,
+            (Call::Other(_), Ok(n)) if n > 0 => write!(f, " {n}")?,
             (Call::Send | Call::Recv, Ok(n)) => write!(f, " {n}")?,
             (_, Ok(_)) => {}
         }

@@ -197,6 +197,8 @@ fn called(statement: &mut Statement<'_>) -> Result<Called, ParseError> {
         (_, client) => Some(client.map_err(|e| no_client(&word, e))?),
     };
     let result = match (call, client) {
+        // Not among the calls that can be named here.
+        (Call::Other(_), _) => Ok(0),
         (Call::Accept, None) => Err(errno(&word, statement)?),
         (Call::Accept, Some(_)) => Ok(0),
         (Call::Shutdown | Call::Close, _) if !statement.more() => Ok(0),

@@ -3,7 +3,7 @@
 use super::error::{KernelError, errno};
 use super::sys;
 use super::table;
-use crate::scenario::{Client, MAX_SEND, Payload};
+use crate::scenario::{Client, Errno, MAX_SEND, Payload};
 use crate::trace::{End, Reply};
 use socket2::{Domain, Socket, Type};
 use std::io::ErrorKind;
@@ -40,13 +40,21 @@ fn source() -> Ipv4Addr {
 }
 
 impl ClientSocket {
-    /// Connects to the server.
-    pub(super) fn connect(name: Client, server: SocketAddrV4) -> Result<ClientSocket, KernelError> {
+    /// Connects to the server, with a receive buffer of so many bytes if that is given: what it does not read closes the window then.
+    pub(super) fn connect(
+        name: Client,
+        server: SocketAddrV4,
+        buffer: Option<usize>,
+    ) -> Result<ClientSocket, KernelError> {
         const DOING: &str = "connect a client";
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).map_err(KernelError::io(DOING, "socket"))?;
         let socket =
             Socket::from(table::beyond(socket.into()).map_err(KernelError::call(DOING, "fcntl F_DUPFD_CLOEXEC"))?);
         socket.set_tcp_nodelay(true).map_err(KernelError::io(DOING, "setsockopt TCP_NODELAY"))?;
+        if let Some(bytes) = buffer {
+            // Set before the connect, for the window is scaled by it.
+            socket.set_recv_buffer_size(bytes).map_err(KernelError::io(DOING, "setsockopt SO_RCVBUF"))?;
+        }
         // The port is chosen when the other end is known, and so is free if any is.
         sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
             .map_err(KernelError::call(DOING, "setsockopt IP_BIND_ADDRESS_NO_PORT"))?;
@@ -84,6 +92,20 @@ impl ClientSocket {
                 Err(error) => End::Error(errno(&error)),
             };
             return Reply::Received { bytes, end };
+        }
+    }
+
+    /// `recv(2)` until it would block, or to the end, and what was received.
+    pub(super) fn take(socket: &Socket, out: &mut Vec<u8>) -> End {
+        let mut buffer = [0; MAX_SEND];
+        loop {
+            match sys::recv(socket.as_fd(), &mut buffer) {
+                Ok(0) => return End::Eof,
+                Ok(n) => out.extend_from_slice(&buffer[..n]),
+                Err(Errno::EAGAIN) => return End::Open,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return End::Error(errno),
+            }
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects a client to the server.
     pub(super) fn open(name: Client, server: SocketAddrV4) -> Result<Connection, KernelError> {
-        let client = ClientSocket::connect(name, server)?;
+        let client = ClientSocket::connect(name, server, None)?;
         Ok(Connection {
             client,
             state: TcpState::Established,

@@ -413,6 +413,21 @@ impl World for Kernel {
     }
 }
 
+/// What is in force for SIGPIPE in a process, in words: `default`, `ignored`, `caught`, `blocked`, or several of them.
+pub(crate) fn sigpipe_of(pid: i32) -> Result<String, KernelError> {
+    spawn::status(pid).map(|status| status.words())
+}
+
+/// A descriptor that stands for a process of ours, and that is readable once it has ended.
+pub(crate) fn pidfd(pid: i32) -> Result<std::os::fd::OwnedFd, KernelError> {
+    foreign::pidfd_open(pid).map_err(KernelError::call("look at a process", "pidfd_open"))
+}
+
+/// Whether there is something to read from a descriptor within the bound.
+pub(crate) fn readable(fd: &impl AsFd, bound: Duration) -> bool {
+    sys::poll([fd.as_fd()], bound).is_ok_and(|[ready]| ready != 0)
+}
+
 impl Drop for Kernel {
     fn drop(&mut self) {
         // In this order: the server, then its clients, then what they left behind. Errors have nobody left to go to.

@@ -97,6 +97,20 @@ impl Netstat {
         Ok(found.map(|(_, cookie)| u64::from_ne_bytes(cookie)))
     }
 
+    /// Whether a connection's server-side socket has been accepted: it then has an inode. True for one that is gone from the tables.
+    pub(super) fn is_accepted(&mut self, pair: Pair) -> Result<bool, KernelError> {
+        self.requests.clear();
+        self.request(pair, ANY, NLM_F_REQUEST, None);
+        self.send()?;
+        match self.receive()? {
+            NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
+                Ok(response.header.state == LISTENER || response.header.inode != 0)
+            }
+            NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => Ok(true),
+            other => Err(refusal(&other)),
+        }
+    }
+
     /// Whether the accept queue of the listener at this address is full: the next connection's SYN would be dropped
     /// (`sk_acceptq_is_full`). `None` if nobody listens there.
     pub(super) fn queue_is_full(&mut self, listener: SocketAddrV4) -> Result<Option<bool>, KernelError> {

@@ -196,7 +196,7 @@ pub(super) struct Status {
     caught: bool,
 }
 
-fn status(pid: i32) -> Result<Status, KernelError> {
+pub(super) fn status(pid: i32) -> Result<Status, KernelError> {
     let text = std::fs::read(format!("/proc/{pid}/status"));
     let text = text.map_err(KernelError::io("read the server's signal masks", "/proc/PID/status"))?;
     Status::parse(&String::from_utf8_lossy(&text)).ok_or(KernelError::Garbled { what: "/proc/PID/status" })
@@ -218,6 +218,14 @@ impl Status {
         })
     }
 
+    /// What is in force, in words.
+    pub(super) fn words(self) -> String {
+        let words =
+            [(self.pending, "pending"), (self.blocked, "blocked"), (self.ignored, "ignored"), (self.caught, "caught")];
+        let effective: Vec<&str> = words.into_iter().filter(|w| w.0).map(|w| w.1).collect();
+        if effective.is_empty() { "at its default".to_owned() } else { effective.join(" and ") }
+    }
+
     fn verify(self, policy: Policy) -> Result<(), KernelError> {
         let wanted = Status {
             pending: false,
@@ -228,10 +236,7 @@ impl Status {
         if self == wanted {
             return Ok(());
         }
-        let words =
-            [(self.pending, "pending"), (self.blocked, "blocked"), (self.ignored, "ignored"), (self.caught, "caught")];
-        let effective: Vec<&str> = words.into_iter().filter(|w| w.0).map(|w| w.1).collect();
-        let effective = if effective.is_empty() { "at its default".to_owned() } else { effective.join(" and ") };
+        let effective = self.words();
         Err(KernelError::Policy { requested: policy, effective })
     }
 }

@@ -79,6 +79,14 @@ pub(super) fn poll<const N: usize>(fds: [BorrowedFd<'_>; N], bound: Duration) ->
     }
 }
 
+/// `recv(2)` with `MSG_DONTWAIT`.
+pub(super) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let len = buffer.len();
+    // SAFETY: the kernel writes no more than `len` bytes.
+    let read = unsafe { libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), len, libc::MSG_DONTWAIT) };
+    check(read as libc::c_long).map(|n| n as usize)
+}
+
 /// Sets an integer option of a socket.
 pub(super) fn set_option(fd: BorrowedFd<'_>, level: i32, option: i32, value: i32) -> Result<(), Errno> {
     set_value(fd, level, option, &value)

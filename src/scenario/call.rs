@@ -16,10 +16,12 @@ pub enum Call {
     Shutdown,
     /// `close(2)` of a connection.
     Close,
+    /// A system call of a server that is no program of ours, by its name.
+    Other(&'static str),
 }
 
 impl Call {
-    /// Every call, in order.
+    /// Every call that a program is made of, in order.
     pub const ALL: [Call; 5] = [Call::Accept, Call::Send, Call::Recv, Call::Shutdown, Call::Close];
 
     /// The name of the call, as the text form and the JSON have it.
@@ -30,6 +32,7 @@ impl Call {
             Call::Recv => "recv",
             Call::Shutdown => "shutdown",
             Call::Close => "close",
+            Call::Other(name) => name,
         }
     }
 
@@ -51,7 +54,7 @@ impl Call {
             ],
             Call::Send => &[Errno::EINTR, Errno::ECONNRESET, Errno::ENOBUFS, Errno::ENOMEM, Errno::ETIMEDOUT],
             Call::Recv => &[Errno::EINTR, Errno::ECONNRESET, Errno::ENOMEM, Errno::ETIMEDOUT],
-            Call::Shutdown | Call::Close => &[],
+            Call::Shutdown | Call::Close | Call::Other(_) => &[],
         }
     }
 }

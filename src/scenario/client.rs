@@ -8,7 +8,7 @@ use std::str::FromStr;
 pub const MAX_CLIENTS: usize = 64;
 
 /// Words of the scenario language that cannot name a client.
-const RESERVED: [&str; 9] = ["hold", "step", "go", "fault", "teardown", "probe", "repeat", "wait", "program"];
+const RESERVED: [&str; 10] = ["hold", "step", "go", "fault", "teardown", "probe", "repeat", "wait", "program", "bystand"];
 
 /// A client of a scenario, known by its name: a lower-case letter, then up to seven lower-case letters, digits or `_`.
 ///
@@ -19,6 +19,14 @@ pub struct Client(u64); // The name, big-endian and padded with zeros, so that i
 impl Client {
     /// The polite client that no scenario can name.
     pub(crate) const PROBE: Client = Client(u64::from_be_bytes(*b"probe\0\0\0"));
+
+    /// The polite client that is connected throughout, which no scenario can name either.
+    pub(crate) const BYSTANDER: Client = Client(u64::from_be_bytes(*b"bystand\0"));
+
+    /// Whether it is one of the harness's own.
+    pub(crate) fn is_own(self) -> bool {
+        self == Client::PROBE || self == Client::BYSTANDER
+    }
 
     /// The client of rank `k`, from 0: `a` to `z`, then `za` to `zz`, then `zza` and on, so that rank order is name order.
     ///

@@ -50,6 +50,9 @@ errnos! {
 }
 
 impl Errno {
+    /// Stands for the result of a call that nobody has seen: one of a server that cannot be asked.
+    pub const UNSEEN: Errno = Errno(0);
+
     /// The error of this number, as in `<errno.h>`.
     pub const fn from_raw(number: i32) -> Errno {
         Errno(number)

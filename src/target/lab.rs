@@ -32,6 +32,8 @@ pub(super) const REPEATS: usize = 5;
 const WARM_UP: usize = 12;
 /// How many of them must change nothing.
 const STEADY: usize = 3;
+/// Calls in a second that nobody asks for: more than any timer has to make.
+const CIRCLING: u32 = 5_000;
 /// Processor time in a second that nobody asks for: a server that takes this much is at work in a circle.
 const SPINNING: Duration = Duration::from_millis(300);
 
@@ -148,6 +150,11 @@ impl<'t> Lab<'t> {
         Ok(lab)
     }
 
+    /// What is tried.
+    pub(super) const fn target(&self) -> &'t Target {
+        self.target
+    }
+
     /// What the server is like.
     pub(super) fn baseline(&self) -> Option<&Baseline> {
         self.baseline.as_ref()
@@ -231,7 +238,7 @@ impl<'t> Lab<'t> {
 
     /// Has one polite client served.
     fn polite(&mut self, bound: Duration) -> Result<Answered, KernelError> {
-        let (answers, protocol) = (self.baseline.as_ref().is_none_or(|b| b.answers), self.protocol());
+        let (answers, protocol) = (self.baseline.as_ref().is_some_and(|b| b.answers), self.protocol());
         if let Polite::Command(command) = &self.target.polite {
             let command = Target::filled(command, self.port, Path::new("."));
             let running = self.running.as_mut().ok_or(KernelError::StillBorn)?;
@@ -244,7 +251,7 @@ impl<'t> Lab<'t> {
             answered = client.ask(&mut running.world)?;
         }
         if answered.is_full() && protocol == Protocol::None {
-            answered = client.let_in(&mut running.world, answers && self.baseline.is_some())?;
+            answered = client.let_in(&mut running.world, answers)?;
         }
         let running = self.running()?;
         client.leave(&mut running.world)?;
@@ -403,7 +410,7 @@ impl<'t> Lab<'t> {
         let mut outcome = Outcome::default();
         world.ends();
         world.spin();
-        world.measure_spin = closely.then_some(SPINNING);
+        world.measures = closely;
         let mut bystander = PoliteClient::new(Client::BYSTANDER, protocol, bound);
         let bystands = keeps && bystander.connect(world)?.is_full();
         play(world, &(), scenario, &mut outcome.trace)?;
@@ -438,8 +445,12 @@ impl<'t> Lab<'t> {
                 Some((call, None)) => format!("{call}, again and again"),
                 None => format!("task {} does not come to rest", spin.task),
             };
-            let measured = spin.measured.map(|m| format!("; {m}")).unwrap_or_default();
-            if !closely || spin.measured.is_some() {
+            let measured = spin.measured.map(|(calls, time)| {
+                format!("; in a second in which nobody asked anything of it: {calls} calls, {} ms of processor time", time.as_millis())
+            });
+            let measured = measured.unwrap_or_default();
+            let circles = spin.measured.is_some_and(|(calls, time)| calls > CIRCLING || time > SPINNING);
+            if !closely || circles {
                 outcome.add(Symptom::Spin, what + &measured, true, spin.call.map(|call| call.0.to_owned()));
             }
             return Ok(outcome.sorted());
@@ -469,8 +480,10 @@ impl<'t> Lab<'t> {
             let waits = if waits.is_empty() { String::new() } else { format!("; the server waits in {}", waits.join(", ")) };
             outcome.add(Symptom::Unresponsive, format!("a polite client afterwards: {answered}{waits}"), true, None);
         }
-        if outcome.seen.is_empty() && super::sanitizer::report(&end_of(&self.running()?.scratch.path().join(OUTPUT))).is_some() {
-            let line = super::sanitizer::report(&self.output()).unwrap_or_default();
+        let output = self.output();
+        if outcome.seen.is_empty()
+            && let Some(line) = super::sanitizer::report(&output)
+        {
             outcome.add(Symptom::Crash, format!("it wrote: {line}"), true, None);
         }
         Ok(outcome.sorted())

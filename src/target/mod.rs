@@ -1,2 +1,20 @@
 //! Any server: a command, and the order of events that makes it die, hang, leak or spin.
 
+mod command;
+mod hunt;
+mod lab;
+mod mix;
+mod polite;
+mod protocol;
+mod sanitizer;
+mod scratch;
+mod shapes;
+mod shell;
+mod symptom;
+
+pub use crate::kernel::foreign::launch::Sigpipe;
+pub use command::{Polite, Target};
+pub use hunt::{CONFIRMATIONS, HuntEvent, TargetFinding, TargetHunt, TargetReport};
+pub use lab::{Baseline, TargetError};
+pub use protocol::{Answer, Exchange, Progress, Protocol, parse_payload};
+pub use symptom::{Symptom, UnknownSymptom};

@@ -139,6 +139,31 @@ impl PoliteClient {
         }
     }
 
+    /// Whether the server has taken the connection, and has said something on it if it is to.
+    pub(super) fn let_in(&mut self, world: &mut Foreign, says: bool) -> Result<Answered, KernelError> {
+        let deadline = Instant::now() + self.bound;
+        loop {
+            let (bytes, end) = world.take(self.name);
+            self.received.extend(bytes);
+            if world.has_taken(self.name)? && (!says || !self.received.is_empty()) {
+                return Ok(Answered::Full { open: end == End::Open });
+            }
+            match end {
+                End::Error(errno) => return Ok(Answered::CutOff(errno.to_string())),
+                End::Eof => return Ok(Answered::CutOff("end of file".to_owned())),
+                End::Open if Instant::now() >= deadline || world.main_ended().is_some() => return Ok(Answered::Silent(0)),
+                End::Open => world.idle(deadline)?,
+            }
+        }
+    }
+
+    /// Whether it was ever told anything.
+    pub(super) fn has_something(&mut self, world: &mut Foreign) -> bool {
+        let (bytes, _) = world.take(self.name);
+        self.received.extend(bytes);
+        !self.received.is_empty()
+    }
+
     /// Takes its leave.
     pub(super) fn leave(&mut self, world: &mut Foreign) -> Result<(), KernelError> {
         // A close with something unread would be a reset.

@@ -14,3 +14,5 @@ mod sys;
 pub(crate) mod tables;
 pub(crate) mod tree;
 pub(crate) mod world;
+
+pub(crate) use sys::pidfd_open;

@@ -17,7 +17,7 @@ const DOING: &str = "make a network namespace";
 const SECOND: [u8; 4] = [192, 0, 2, 1];
 
 /// Moves the calling thread into a network namespace of its own, with a loopback and a second address. False if that is not allowed.
-pub(in crate::kernel) fn enter() -> Result<bool, KernelError> {
+pub(crate) fn enter() -> Result<bool, KernelError> {
     match unshare(CloneFlags::CLONE_NEWNET) {
         Ok(()) => {}
         Err(nix::errno::Errno::EPERM | nix::errno::Errno::ENOSYS | nix::errno::Errno::EINVAL) => return Ok(false),
@@ -61,14 +61,14 @@ fn add(socket: &Socket) -> Result<(), Errno> {
 }
 
 /// A port that nobody has in the calling thread's namespace right now.
-pub(in crate::kernel) fn free_port() -> Result<u16, KernelError> {
+pub(crate) fn free_port() -> Result<u16, KernelError> {
     let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, 0));
     let port = listener.and_then(|l| l.local_addr()).map_err(KernelError::io("find a free port", "bind"))?;
     Ok(port.port())
 }
 
 /// Whether a process may be put into a new namespace for process numbers: by doing it.
-pub(in crate::kernel) fn may_have_pid_namespace() -> bool {
+pub(crate) fn may_have_pid_namespace() -> bool {
     // SAFETY: the child makes one system call.
     let child = unsafe { sys::clone_process(libc::CLONE_NEWPID) };
     match child {

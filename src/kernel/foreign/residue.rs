@@ -49,6 +49,12 @@ impl Server {
         counts
     }
 
+    /// Processor time of all its processes so far, to a clock tick.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let ticks: u64 = self.tree.threads_by_process().filter_map(|(pid, _)| tree::stat(pid)?.ticks()).sum();
+        Duration::from_secs(1) / ticks_per_second() * ticks as u32
+    }
+
     /// Looks at all that it has.
     pub(crate) fn residue(&mut self) -> Result<Residue, KernelError> {
         self.tree.refresh()?;

@@ -24,7 +24,7 @@ pub(super) unsafe fn clone_process(flags: i32) -> Result<Option<(i32, OwnedFd)>,
 }
 
 /// `pidfd_open(2)`.
-pub(super) fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
+pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: it takes no pointer, and makes a new descriptor that nobody else owns.
     unsafe {
         let fd = check(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;

@@ -26,6 +26,10 @@ pub(crate) const LISTEN_BOUND: Duration = Duration::from_secs(10);
 const MOST_CALLS: u32 = 10_000;
 /// The same for a server that has been seen to be.
 const MOST_CALLS_OF_A_SPINNER: u32 = 200;
+/// For how long a server at work in a circle is watched.
+const MEASURED: Duration = Duration::from_secs(1);
+/// The receive buffer of a client that is going to stall, in bytes: the kernel's smallest, twice over.
+const SMALL_BUFFER: usize = 4096;
 /// How often the tables are asked for a listener while a server starts.
 const ASK_AGAIN: Duration = Duration::from_millis(2);
 
@@ -34,8 +38,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(2);
 pub(crate) enum NotListening {
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    #[error("the command cannot be executed: {} ({0})", .0.text())]
-    NotExecuted(Errno),
+    #[error("the command cannot be executed: {errno} ({})", errno.text())]
+    NotExecuted { errno: Errno },
     #[error("the server ended before it listened: {}", how(.0))]
     Ended(Option<i32>),
     #[error("the server did not listen within {LISTEN_BOUND:?}{0}")]
@@ -70,6 +74,8 @@ struct Connection {
 /// A server at work in a circle, or on something that takes no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spin {
+    /// What it did in a second in which nobody asked anything of it, if that was measured: how many calls, and the processor time.
+    pub(crate) measured: Option<(u32, Duration)>,
     /// The process or thread.
     pub(crate) task: i32,
     /// The call that it makes again and again, and on which descriptor; `None` if it makes none that can be seen.
@@ -109,6 +115,8 @@ pub(crate) struct Foreign {
     ended: Vec<Ended>,
     main_ended: Option<Ending>,
     spin: Option<Spin>,
+    /// Whether it is measured what a server at work in a circle does in a second.
+    pub(crate) measures: bool,
     _pinned: Option<pin::Pinned>,
     /// The namespace is the thread's.
     _not_send: PhantomData<*mut ()>,
@@ -145,6 +153,7 @@ impl Foreign {
             ended: Vec::new(),
             main_ended: None,
             spin: None,
+            measures: false,
             _pinned: pinned,
             _not_send: PhantomData,
         };
@@ -190,7 +199,7 @@ impl Foreign {
     /// Lets real time pass, at most until `deadline` and until the server does something, which it then does until it is settled.
     pub(crate) fn idle(&mut self, deadline: Instant) -> Result<(), KernelError> {
         if let Quiet::Busy(task) = self.server.until(deadline)? {
-            self.spins(task);
+            self.spins(task, None)?;
         }
         self.settle()
     }
@@ -216,6 +225,15 @@ impl Foreign {
         Ok(self.connections.iter().filter(|c| c.state == TcpState::CloseWait).count())
     }
 
+    /// Whether the server has taken the connection of this client out of the accept queue.
+    pub(crate) fn has_taken(&mut self, client: Client) -> Result<bool, KernelError> {
+        let Some(i) = self.connection(client) else { return Ok(false) };
+        if self.server.is_gated() {
+            return Ok(!self.queue.contains(&i));
+        }
+        self.netstat.is_accepted((self.address, self.connections[i].client.address))
+    }
+
     /// Everything that a client has to read, and what comes after it.
     pub(crate) fn take(&mut self, client: Client) -> (Vec<u8>, End) {
         let mut bytes = Vec::new();
@@ -238,7 +256,7 @@ impl Foreign {
         if self.netstat.queue_is_full(self.address)? == Some(true) {
             return Ok(Reply::Nothing(Reason::Full));
         }
-        let small = self.stalling.contains(&client);
+        let small = self.stalling.contains(&client).then_some(SMALL_BUFFER);
         let client = match ClientSocket::connect(client, self.address, small) {
             Ok(client) => client,
             // What a server brings about by not listening is its own doing.
@@ -263,8 +281,29 @@ impl Foreign {
         Ok(())
     }
 
-    fn spins(&mut self, task: i32) {
-        self.spin.get_or_insert(Spin { task, call: None });
+    /// Takes note of a server at work in a circle, and measures, if asked to, what it does in a second.
+    fn spins(&mut self, task: i32, call: Option<(&'static str, Option<i32>)>) -> Result<(), KernelError> {
+        let known = self.spin;
+        let mut spin = known.unwrap_or(Spin { measured: None, task, call });
+        if self.measures && spin.measured.is_none() {
+            spin.measured = Some(self.measure()?);
+        }
+        self.spin = Some(spin);
+        Ok(())
+    }
+
+    /// Lets the server do what it will for a second: how many calls it makes, and the processor time that it takes.
+    fn measure(&mut self) -> Result<(u32, Duration), KernelError> {
+        let before = self.server.processor_time();
+        let deadline = Instant::now() + MEASURED;
+        let mut calls = 0;
+        while Instant::now() < deadline {
+            match self.server.step(&mut self.faults)? {
+                Some(_) => calls += 1,
+                None => drop(self.server.until(deadline)?),
+            }
+        }
+        Ok((calls, self.server.processor_time().saturating_sub(before)))
     }
 
     /// The trace's word for a call that was let in.
@@ -309,7 +348,7 @@ impl Foreign {
             return Ok(Stepped::Ended(None, ending));
         }
         if let Quiet::Busy(task) = self.server.quiet()? {
-            self.spins(task);
+            self.spins(task, None)?;
             return Ok(Stepped::Blocked);
         }
         let before = self.ended.len();
@@ -322,7 +361,7 @@ impl Foreign {
             let call = self.server.waits_in().first().map(|(_, name)| *name).or(self.last.map(|last| last.0));
             let task = self.main;
             let fd = self.server.first_descriptor();
-            self.spin = Some(Spin { task, call: call.map(|call| (call, fd)) });
+            self.spins(task, call.map(|call| (call, fd)))?;
             return Ok(Stepped::Blocked);
         }
         let Some((passed, quiet)) = self.server.step(&mut self.faults)? else {
@@ -332,7 +371,7 @@ impl Foreign {
         let client = passed.cookie.and_then(|cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)));
         self.last = Some((passed.name, client.map(|c| c.client.name)));
         if let Quiet::Busy(task) = quiet {
-            self.spins(task);
+            self.spins(task, None)?;
         }
         self.note_ends();
         let broken = self.ended[before.min(self.ended.len())..].iter().any(|ended| ended.death.signal() == Some(libc::SIGPIPE));
@@ -361,7 +400,7 @@ fn wait_for_listener(server: &mut Server, port: Option<u16>) -> Result<(tables::
             return Ok((*entry, if started { server.pid } else { main.unwrap_or(server.pid) }));
         }
         if let Some(errno) = server.not_executed() {
-            return Err(NotListening::NotExecuted(errno));
+            return Err(NotListening::NotExecuted { errno });
         }
         if server.uses_io_uring() && server.is_gated() {
             return Err(NotListening::Ring);
@@ -447,7 +486,7 @@ impl World for Foreign {
         let deadline = Instant::now() + time;
         while Instant::now() < deadline {
             if let Quiet::Busy(task) = self.server.until(deadline)? {
-                self.spins(task);
+                self.spins(task, None)?;
             }
             self.calls = 0;
             while !self.held {
