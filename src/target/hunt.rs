@@ -96,6 +96,8 @@ pub enum HuntEvent<'e> {
     Ready(&'e Baseline),
     /// So many scenarios have been played.
     Played(u64),
+    /// Something looked bad on a server that had served others before, and did not on fresh ones.
+    Unconfirmed(&'e TargetFinding),
     /// Something was found.
     Found(&'e TargetFinding),
 }
@@ -261,6 +263,8 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         let finding = confirm(&mut self.lab, scenario, seen.symptom)?;
         if finding.confirmed == 0 {
             self.report.unconfirmed += 1;
+            let finding = TargetFinding { evidence: seen.evidence, ..finding };
+            self.tell(HuntEvent::Unconfirmed(&finding));
             return Ok(());
         }
         let finding = if finding.is_confirmed() { self.reduced(finding)? } else { finding };

@@ -228,10 +228,10 @@ impl Server {
         self.quiet()
     }
 
-    /// Lets the first parked call in that could finish now, or answers it as a fault says, and lets it run until all is quiet. `None` if
-    /// none can.
-    pub(crate) fn step(&mut self, faults: &mut Vec<Fault>) -> Result<Option<(Passed, Quiet)>, KernelError> {
-        let Some((tid, answer)) = self.next(faults)? else {
+    /// Lets the first parked call in that could finish now, or answers it as a fault says, and lets it run until all is quiet. No fault
+    /// is for the sockets in `immune`. `None` if none can.
+    pub(crate) fn step(&mut self, faults: &mut Vec<Fault>, immune: &[u64]) -> Result<Option<(Passed, Quiet)>, KernelError> {
+        let Some((tid, answer)) = self.next(faults, immune)? else {
             return Ok(None);
         };
         let Some(parked) = self.parked.remove(&tid) else { return Ok(None) };
@@ -246,18 +246,20 @@ impl Server {
     }
 
     /// The call that goes next, and its answer.
-    fn next(&mut self, faults: &mut Vec<Fault>) -> Result<Option<(i32, Answer)>, KernelError> {
+    fn next(&mut self, faults: &mut Vec<Fault>, immune: &[u64]) -> Result<Option<(i32, Answer)>, KernelError> {
         let now = Instant::now();
         let mut all: Vec<&Parked> = self.parked.values().collect();
         all.sort_unstable_by_key(|parked| parked.order);
         for parked in all {
+            let Some(process) = self.tree.processes.get(&parked.pid) else { continue };
+            let owner = Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd };
             let fault = faults.iter().position(|fault| Some(fault.call()) == parked.faultable());
-            if let Some(i) = fault {
+            if let Some(i) = fault
+                && !parked.socket(owner).and_then(|fd| cookie(&fd)).is_some_and(|cookie| immune.contains(&cookie))
+            {
                 let fault = faults.remove(i);
                 return Ok(Some((parked.tid, Answer::Error(fault.errno()))));
             }
-            let Some(process) = self.tree.processes.get(&parked.pid) else { continue };
-            let owner = Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd };
             if let Some(answer) = parked.ready(owner, now)? {
                 return Ok(Some((parked.tid, answer)));
             }
@@ -270,7 +272,6 @@ impl Server {
         let owner = self.tree.processes.get(&parked.pid);
         let owner = owner.map(|p| Owner { pid: parked.pid, pidfd: p.pidfd.as_fd(), signalfd: p.signalfd });
         let socket = owner.and_then(|owner| parked.socket(owner));
-        let cookie = |fd: &OwnedFd| own::option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).ok();
         let accepts = parked.accepts();
         let result = match answer {
             Answer::Error(errno) => Some(Err(errno)),
@@ -318,6 +319,11 @@ impl Server {
     pub(crate) fn emptied(&self) -> u32 {
         self.emptied
     }
+}
+
+/// The kernel's number of a socket.
+fn cookie(fd: &OwnedFd) -> Option<u64> {
+    own::option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).ok()
 }
 
 /// Waits until one of these has something, at most so long.
