@@ -67,6 +67,8 @@ pub(crate) struct Server {
     pidfd: OwnedFd,
     pub(crate) pid: i32,
     order: u64,
+    /// Threads that were let make a task, and have not been seen at rest since: what they made may not be known yet.
+    makers: bool,
     io_uring: bool,
     output: std::fs::File,
     /// How often its output was emptied.
@@ -87,6 +89,7 @@ impl Server {
             pidfd,
             pid,
             order: 0,
+            makers: false,
             io_uring: false,
             output,
             emptied: 0,
@@ -149,7 +152,7 @@ impl Server {
                 Arrival::Parked(parked) => drop(self.parked.insert(call.tid, parked)),
                 other => {
                     self.io_uring |= matches!(other, Arrival::Ring);
-                    self.tree.stale |= matches!(other, Arrival::Tasks);
+                    self.makers |= matches!(other, Arrival::Tasks);
                     passed |= notify.answer(call.id, Answer::Continue)?;
                 }
             }
@@ -170,6 +173,8 @@ impl Server {
             let look = if passed { None } else { Some(self.tree.look(|tid| self.parked.contains_key(&tid))?) };
             match look {
                 // The first look only notes the counts; what came to the gate meanwhile has been passed or parked.
+                // Whoever was let make a task has made it by now.
+                Some(Look::Still | Look::Asleep) if std::mem::take(&mut self.makers) => self.tree.stale = true,
                 Some(Look::Still) if still > 0 => return Ok(Quiet::Yes),
                 Some(Look::Still | Look::Asleep) => {
                     still += 1;
@@ -191,6 +196,12 @@ impl Server {
     /// Whether every task is parked.
     fn all_parked(&self) -> bool {
         self.notify.is_some() && self.tree.unparked(|tid| self.parked.contains_key(&tid)) == 0
+    }
+
+    /// Whether nothing of it will ever move again unless somebody does something to it: every task is parked at a call that has no time
+    /// limit.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.all_parked() && self.parked.values().all(|parked| parked.deadline.is_none())
     }
 
     /// Whether somebody waits at the gate who has not been received.

@@ -137,7 +137,8 @@ impl Tree {
         std::mem::take(&mut self.deaths)
     }
 
-    /// Looks once at every task but those of which `parked` says that they wait at the gate.
+    /// Looks once at every task. One of which `parked` says that it waits at the gate may have been woken by a signal, and not have run yet:
+    /// it must sleep, and how often it has slept is no matter.
     pub(super) fn look(&mut self, parked: impl Fn(i32) -> bool) -> Result<Look, KernelError> {
         if self.stale {
             self.refresh()?;
@@ -146,7 +147,7 @@ impl Tree {
         let mut ended = Vec::new();
         for (pid, process) in &mut self.processes {
             for (tid, task) in &mut process.tasks {
-                if parked(*tid) || process.zombie {
+                if process.zombie {
                     continue;
                 }
                 match task.state() {
@@ -162,6 +163,9 @@ impl Tree {
                         continue;
                     }
                     _ => return Ok(Look::Awake(*tid)),
+                }
+                if parked(*tid) {
+                    continue;
                 }
                 let switches = task.switches();
                 still &= switches == task.switches;

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// Within this time a server must listen.
 pub(crate) const LISTEN_BOUND: Duration = Duration::from_secs(10);
 /// After so many calls that nothing but the server itself has set off, it is at work in a circle.
-const MOST_CALLS: u32 = 10_000;
+const MOST_CALLS: u32 = 3_000;
 /// The same for a server that has been seen to be.
 const MOST_CALLS_OF_A_SPINNER: u32 = 200;
 /// For how long a server at work in a circle is watched.
@@ -185,6 +185,11 @@ impl Foreign {
     /// The number of the process that counts as the server itself.
     pub(crate) fn main(&self) -> i32 {
         self.main
+    }
+
+    /// Whether nothing will happen any more unless a client does something: the server has ended, or waits without any time limit.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.main_ended.is_some() || self.server.is_frozen()
     }
 
     /// Whether anybody listens at its address.
