@@ -23,10 +23,10 @@ declare -A package=([dropbear]=dropbear-bin [http-daemon]=libhttp-daemon-perl)
 #
 # iperf: `recvn` answers any fatal error of a read by the flag that stands for Ctrl-C, and the listener looks at the flag before
 # each accept. The thread that prints clears it whenever it has nothing to do. So
-# - connect, reset: the process exits with 0 if the listener looks first. That is a race of two of its threads: 8 of 10 by itself
-#   (with no wait, and with one of 10 ms, 200 ms or 1 s before the reset: the wait does not matter, up to the 4 s after which the read
-#   gives up; a FIN does nothing), 5 of 5 if it is repeated, but only 2 of 15 where each call is slowed down, as by a tracer,
-#   because the listener's `close` lies between the wake-up of the other thread and the look at the flag;
+# - connect, reset: the process exits with 0 if the listener looks first. That is a race of two of its threads: 6 to 9 of 10 by
+#   itself, 20 of 20 if five are played in a row, but only 2 of 15 where each call is slowed down, as by a tracer, because the
+#   listener's `close` lies between the wake-up of the other thread and the look at the flag. A wait before the reset makes no
+#   difference (0, 10, 50, 200 ms, 1 s), up to the 4 s after which the server gives the read up by itself. A FIN does nothing;
 # - a connect, a send of 4 bytes 0 (a test's header with no flag set; its connection stays open), b connect, b reset: 10 of 10, traced or
 #   not. The printing thread has a's test to do, so nobody clears the flag: the listener closes its socket, the process stays, and
 #   a's connection is in CLOSE_WAIT for ever after a has closed.
