@@ -7,8 +7,29 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-const PLAIN: Shape = Shape { clients: 3, min_events: 4, max_events: 8, vanish: false, hold: false, faults: false };
-const LONG: Shape = Shape { clients: 4, min_events: 2, max_events: 24, vanish: true, hold: true, faults: true };
+const PLAIN: Shape = Shape {
+    clients: 3,
+    min_events: 4,
+    max_events: 8,
+    vanish: false,
+    hold: false,
+    faults: false,
+    urgent: false,
+    stall: false,
+    waits: false,
+    repeats: false,
+};
+const LONG: Shape = Shape {
+    clients: 4,
+    max_events: 24,
+    min_events: 2,
+    vanish: true,
+    hold: true,
+    faults: true,
+    urgent: true,
+    stall: true,
+    ..PLAIN
+};
 
 fn setup(program: &str) -> Setup {
     Setup::new(program.parse().unwrap(), Policy::Default)
@@ -158,7 +179,8 @@ fn random_scenarios_have_the_shape_that_was_asked_for() {
             assert!((shape.min_events..=shape.max_events).contains(&scenario.events().len()), "{scenario}");
             assert!(scenario.clients().len() <= shape.clients, "{scenario}");
             let mut connected = 0;
-            for event in scenario.events() {
+            let blocks = scenario.events().iter().filter(|event| matches!(event, Event::Repeat(_)));
+            for event in blocks.chain(scenario.events().iter().flat_map(Event::parts)) {
                 *rows.entry(event.row()).or_default() += 1;
                 if let Event::Client(client, Action::Connect) = event {
                     assert!(*client <= Client::nth(connected), "{scenario}");
@@ -168,7 +190,8 @@ fn random_scenarios_have_the_shape_that_was_asked_for() {
         }
         rows
     };
-    assert!(rows(LONG).into_keys().eq(0..11));
+    assert!(rows(LONG).into_keys().eq(0..13));
+    assert!(rows(Shape { waits: true, repeats: true, ..LONG }).into_keys().eq(0..15));
     assert!(rows(PLAIN).into_keys().eq(0..6));
     assert!(rows(Shape { clients: 1, min_events: 1, max_events: 1, ..PLAIN }).contains_key(&0));
     assert_eq!(Random::new(0, Shape { max_events: 0, min_events: 0, ..PLAIN }).scenario(0), Scenario::default());
