@@ -25,10 +25,14 @@ struct Seen {
     number: u8,
     cookie: Cookie,
     unread: u32,
+    /// Room for more to send; for a listener the most that may wait.
+    room: u32,
+    /// 0 for one that no descriptor leads to.
+    inode: u32,
 }
 
 impl Seen {
-    const NOTHING: Seen = Seen { number: LISTENER, cookie: ANY, unread: 0 };
+    const NOTHING: Seen = Seen { number: LISTENER, cookie: ANY, unread: 0, room: 0, inode: 0 };
 }
 
 /// Requests put into one datagram: their replies fit into a receive buffer of the default size with room to spare.
@@ -77,7 +81,7 @@ impl Netstat {
                 let mut missed = 0;
                 while seen.number == LEAVING || (seen.number == LISTENER && missed < DOUBTS) {
                     missed += u32::from(seen.number == LISTENER);
-                    seen = self.ask(&[*pair])?.pop().ok_or(KernelError::Garbled { what: "sock_diag" })?;
+                    seen = self.ask_one(*pair)?;
                 }
                 found(state(seen.number)?, seen.unread);
             }
@@ -97,7 +101,13 @@ impl Netstat {
             seen.push(match self.receive()? {
                 NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
                     let header = response.header;
-                    Seen { number: header.state, cookie: header.socket_id.cookie, unread: header.recv_queue }
+                    Seen {
+                        number: header.state,
+                        cookie: header.socket_id.cookie,
+                        unread: header.recv_queue,
+                        room: header.send_queue,
+                        inode: header.inode,
+                    }
                 }
                 NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => Seen::NOTHING,
                 other => return Err(refusal(&other)),
@@ -106,24 +116,21 @@ impl Netstat {
         Ok(seen)
     }
 
+    /// What the kernel has to say of this socket.
+    fn ask_one(&mut self, pair: Pair) -> Result<Seen, KernelError> {
+        self.ask(&[pair])?.pop().ok_or(KernelError::Garbled { what: "sock_diag" })
+    }
+
     /// The number of a connection's server-side socket (`SO_COOKIE`); `None` if there is none.
     pub(super) fn cookie(&mut self, pair: Pair) -> Result<Option<u64>, KernelError> {
-        let found = self.ask(&[pair])?.pop().filter(|(number, _)| !matches!(*number, LISTENER | LEAVING));
-        Ok(found.map(|(_, cookie)| u64::from_ne_bytes(cookie)))
+        let seen = self.ask_one(pair)?;
+        Ok((!matches!(seen.number, LISTENER | LEAVING)).then(|| u64::from_ne_bytes(seen.cookie)))
     }
 
     /// Whether a connection's server-side socket has been accepted: it then has an inode. True for one that is gone from the tables.
     pub(super) fn is_accepted(&mut self, pair: Pair) -> Result<bool, KernelError> {
-        self.requests.clear();
-        self.request(pair, ANY, NLM_F_REQUEST, None);
-        self.send()?;
-        match self.receive()? {
-            NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
-                Ok(response.header.state == LISTENER || response.header.inode != 0)
-            }
-            NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => Ok(true),
-            other => Err(refusal(&other)),
-        }
+        let seen = self.ask_one(pair)?;
+        Ok(seen.number == LISTENER || seen.inode != 0)
     }
 
     /// Whether the accept queue of the listener at this address is full: the next connection's SYN would be dropped
@@ -131,16 +138,9 @@ impl Netstat {
     pub(super) fn queue_is_full(&mut self, listener: SocketAddrV4) -> Result<Option<bool>, KernelError> {
         // No connection has this address, so what is found is the listener.
         let nobody = SocketAddrV4::new(std::net::Ipv4Addr::BROADCAST, 1);
-        self.requests.clear();
-        self.request((listener, nobody), ANY, NLM_F_REQUEST, None);
-        self.send()?;
-        match self.receive()? {
-            NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
-                Ok(Some(response.header.recv_queue > response.header.send_queue))
-            }
-            NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => Ok(None),
-            other => Err(refusal(&other)),
-        }
+        let seen = self.ask_one((listener, nobody))?;
+        // Of a listener the two queues are that of accept and its limit.
+        Ok((seen.cookie != ANY).then_some(seen.unread > seen.room))
     }
 
     /// Takes these sockets out of the kernel's tables (`SOCK_DESTROY`), those that are still there. False if that needs a
