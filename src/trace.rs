@@ -465,3 +465,6 @@ impl Trace {
         self.outcome = outcome;
     }
 }
+
+#[cfg(test)]
+mod tests;
