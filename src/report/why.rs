@@ -82,6 +82,8 @@ struct Account {
     client: Client,
     /// How many of them wait in the accept queue.
     waiting: u32,
+    /// The block in which they connected, and the first of their rounds.
+    rounds: Option<(usize, u16)>,
     /// The server has accepted it.
     accepted: bool,
     /// The server has shut down its own side.
@@ -103,10 +105,11 @@ struct Account {
 }
 
 impl Account {
-    fn new(client: Client, waiting: u32) -> Account {
+    fn new(client: Client, waiting: u32, at: At) -> Account {
         Account {
             client,
             waiting,
+            rounds: rounds(at),
             accepted: false,
             shut: false,
             fin: false,
@@ -146,6 +149,14 @@ impl Account {
             (call, Err(Errno::ECONNRESET)) => self.reported = Some(call),
             _ => {}
         }
+    }
+}
+
+/// The block and the round of a place in one.
+fn rounds(at: At) -> Option<(usize, u16)> {
+    match at {
+        At::Round { event, round, .. } => Some((event, round)),
+        At::Event(_) | At::TeardownGo | At::Teardown(_) => None,
     }
 }
 
@@ -236,10 +247,10 @@ impl History {
                 self.accounts.iter_mut().filter(open).for_each(|account| account.event(&Action::Close));
             }
             (_, Some(Event::Client(client, Action::Connect))) if happened => {
-                self.accounts.push(Account::new(*client, step.times.into()));
+                self.accounts.push(Account::new(*client, step.times.into(), step.at));
             }
             (_, Some(Event::Client(client, action))) if happened => {
-                let i = self.newest(*client);
+                let i = self.newest(*client, step.at);
                 self.accounts[i].event(action);
             }
             (_, Some(Event::Fault(fault))) => self.faults.push(*fault),
@@ -250,10 +261,10 @@ impl History {
             let injected = fault.map(|i| self.faults.remove(i)).is_some();
             let Some(client) = called.client else { continue };
             if called.call == Call::Accept {
-                self.accept(client, step.times.into());
+                self.accept(client, step.times.into(), step.at);
             }
             let i = self.current.filter(|i| self.accounts[*i].client == client);
-            let i = i.unwrap_or_else(|| self.newest(client));
+            let i = i.unwrap_or_else(|| self.newest(client, step.at));
             let account = &mut self.accounts[i];
             if injected {
                 account.sent |= called.call == Call::Send;
@@ -266,16 +277,24 @@ impl History {
         }
     }
 
-    /// Index of the last of this name to have connected.
-    fn newest(&mut self, client: Client) -> usize {
-        self.accounts.iter().rposition(|a| a.client == client).unwrap_or_else(|| {
-            self.accounts.push(Account::new(client, 1));
-            self.accounts.len() - 1
-        })
+    /// Index of the last of this name to have connected. One of several that are alike is apart from them from here on, unless this
+    /// is what each of them does in its own round.
+    fn newest(&mut self, client: Client, at: At) -> usize {
+        let Some(i) = self.accounts.iter().rposition(|a| a.client == client) else {
+            self.accounts.push(Account::new(client, 1, at));
+            return self.accounts.len() - 1;
+        };
+        if self.accounts[i].waiting < 2 || self.accounts[i].rounds == rounds(at) {
+            return i;
+        }
+        self.accounts[i].waiting -= 1;
+        self.accounts.insert(i + 1, Account { waiting: 1, ..self.accounts[i] });
+        self.current = self.current.map(|current| current + usize::from(current > i));
+        i + 1
     }
 
     /// The server accepts the first of this name that wait, so many times.
-    fn accept(&mut self, client: Client, mut times: u32) {
+    fn accept(&mut self, client: Client, mut times: u32, at: At) {
         let mut last = None;
         while times > 0
             && let Some(i) = self.accounts.iter().position(|a| a.client == client && a.waiting > 0)
@@ -287,7 +306,7 @@ impl History {
             times -= taken;
             last = Some(i);
         }
-        let i = last.unwrap_or_else(|| self.newest(client));
+        let i = last.unwrap_or_else(|| self.newest(client, at));
         if self.accounts[i].waiting > 0 {
             // The others go on waiting, and the name is that of the last of them.
             self.accounts.insert(i, self.accounts[i]);

@@ -27,7 +27,7 @@ pub fn repeats(clients: usize) -> impl Strategy<Value = Event> {
     (2..=8usize, proptest::collection::vec(events(clients), 1..=4)).prop_map(block)
 }
 
-/// Scenarios of so many events, over so many clients, and the whole alphabet.
+/// Scenarios of so many events, over so many clients: [`events`], and no block.
 ///
 /// ```
 /// use brokenpipe::strategy;

@@ -242,3 +242,53 @@ fn a_hunt_ends_when_its_watch_says_so_and_when_there_is_nothing_left() {
         assert_eq!(hunted, Hunted { played, found: None });
     }
 }
+
+#[test]
+fn blocks_are_cut_down_from_the_inside_then_dissolved_then_played_fewer_times() {
+    // Fails if so many clients have connected, those of rounds each for itself.
+    let connects = |n: usize| {
+        move |s: &Scenario| {
+            let count = |e: &Event| {
+                let connects = e.parts().iter().filter(|e| matches!(e, Event::Client(_, Action::Connect))).count();
+                if let Event::Repeat(repeat) = e { repeat.times() * connects } else { connects }
+            };
+            Ok::<_, Infallible>(s.events().iter().map(count).sum::<usize>() >= n)
+        }
+    };
+    let long = scenario("hold; repeat 1000 { web connect; wait 300ms; web rst }; go; repeat 9 { db connect; db fin }");
+    for (n, expected) in [
+        (1, "a connect"),
+        (2, "repeat 2 { a connect }"),
+        (700, "repeat 700 { a connect }"),
+        (1_001, "repeat 992 { a connect }; repeat 9 { a connect }"),
+    ] {
+        assert_eq!(certain(minimise(&long, connects(n))).to_string(), expected, "{n}");
+    }
+    let waits = |s: &Scenario| {
+        let long = |e: &Event| matches!(e, Event::Wait(w) if w.as_millis() >= 100);
+        Ok::<_, Infallible>(s.events().iter().flat_map(Event::parts).any(long))
+    };
+    let small = certain(minimise(&long, waits)).to_string();
+    let millis: u16 = small.strip_prefix("wait ").and_then(|s| s.strip_suffix("ms")).unwrap().parse().unwrap();
+    assert!((100..=114).contains(&millis), "{small}");
+}
+
+#[test]
+fn a_death_in_a_block_comes_down_to_the_same_as_any_other() {
+    let greeter = Setup::default();
+    for text in [
+        "repeat 9 { a connect; b connect; b fin; b rst; a close }",
+        "repeat 50 { go; hold; a connect; a fin; a rst }",
+        "a connect; repeat 3 { b connect; b fin; b rst }; a close",
+    ] {
+        let small = minimal(&scenario(text), &greeter, &greeter).unwrap();
+        assert_eq!(small.to_string(), "a connect; b connect; b fin; b rst; a fin", "{text}");
+    }
+    // Where the model is no help, the block stays as far as it is needed.
+    let farewell = setup("farewell");
+    let small = minimal(&scenario("repeat 50 { go; hold; a connect; a fin; a rst }"), &farewell, &greeter).unwrap();
+    assert_eq!(small.to_string(), "repeat 2 { go; hold; a connect; a fin; a rst }");
+    // What only the teardown can do has no form without it.
+    let double = setup("double-greeter");
+    assert_eq!(minimal(&scenario("repeat 3 { a connect }"), &double, &double), None);
+}

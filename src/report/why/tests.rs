@@ -156,3 +156,18 @@ fn no_death_that_the_model_knows_is_without_a_reason() {
         }
     }
 }
+
+#[test]
+fn clients_of_one_name_are_told_apart() {
+    // The first of three to wait has closed, the last is reset: each is told by what it did itself.
+    assert_eq!(
+        broke("double-greeter", "hold; repeat 3 { a connect; a close }; a rst; go"),
+        "a had closed: the server's first send to it was still taken but drew an RST, so the server's next send to a is a \
+         broken pipe"
+    );
+    assert_eq!(
+        broke("greeter", "b connect; repeat 2 { a connect }; a fin; a rst; b fin; wait 1ms"),
+        "a half-closed, so its connection waited in the accept queue in CLOSE_WAIT; its RST there leaves EPIPE, not \
+         ECONNRESET, so the server's very first send to a is a broken pipe"
+    );
+}
