@@ -1,10 +1,13 @@
 //! Makes specimens: each trial compiles its own, into a folder of its own.
 
 use crate::table::{Clients, Protocol, SHAPES, SPECIMENS, Shape, Specimen, TOKIO};
+use crate::tasks::tasks;
+use crate::util::BOUND;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specimens");
 
@@ -74,14 +77,29 @@ fn compile<'a>(source: &str, flags: impl IntoIterator<Item = &'a str>, folder: &
     vec![format!("./{name}")]
 }
 
-/// Between its fork and its exec a child holds copies of every socket of this process, so that a close of one of them sends
-/// nothing yet. Whoever starts a program has this for writing until that has happened, and whoever closes for reading.
+/// Before it has become the new program, a child holds copies of every socket of this process, so that a close of one of them
+/// sends nothing yet. Whoever starts a program has this for writing until that is over, and whoever closes for reading.
 static FORKS: RwLock<()> = RwLock::new(());
 
 /// Starts a program.
 pub(crate) fn spawn(command: &mut Command) -> Child {
     let _forks = FORKS.write().unwrap_or_else(PoisonError::into_inner);
-    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let start = Instant::now();
+    while !is_itself(child.id()) {
+        assert!(start.elapsed() < BOUND, "{command:?} has not begun after {BOUND:?}");
+        std::thread::yield_now();
+    }
+    child
+}
+
+/// Whether a child has come so far as to sleep in a call of its own, or has ended. `execve` lets the parent go on before the
+/// copies are closed, and they are closed for good only on the way out of it.
+fn is_itself(child: u32) -> bool {
+    let call = fs::read_to_string(format!("/proc/{child}/syscall")).unwrap_or_default();
+    let number = call.split(' ').next().and_then(|number| number.parse().ok());
+    let ended = || tasks(child).values().all(|task| task.state == 'Z');
+    number.map_or_else(ended, |number: libc::c_long| number != libc::SYS_execve)
 }
 
 /// Until this is dropped no program is started.

@@ -20,7 +20,7 @@ mod tasks;
 #[path = "../cli/util.rs"]
 mod util;
 
-use build::{Built, SERVE_TOKIO, fail_accept, honest};
+use build::{Built, SERVE_TOKIO, honest};
 use left::Scene;
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::Signal;
@@ -51,9 +51,9 @@ fn main() -> ExitCode {
     for name in hunted::misbehaving_names() {
         trials.push(Trial::test(format!("copes-{name}"), move || hunted::copes_with(name)));
     }
-    for name in ["iterative", "preforking", "ignores-signals", "fork-bomb"] {
+    for (name, processes) in hunted::RUNNING {
         for (how, signal) in [("ctrl-c", Signal::SIGINT), ("kill-9", Signal::SIGKILL)] {
-            trials.push(Trial::test(format!("ends-{how}-{name}"), move || hunted::ends_by(signal, name)));
+            trials.push(Trial::test(format!("ends-{how}-{name}"), move || hunted::ends_by(signal, name, processes)));
         }
     }
     libtest_mimic::run(&args, trials).exit_code()
@@ -62,28 +62,23 @@ fn main() -> ExitCode {
 /// A specimen's order shows its fault, and what is as true.
 fn is_there(specimen: &Specimen) -> Result<(), Failed> {
     let scene = Scene::new();
-    let seen = play(&specimen.faulty(scene.path()), scene.path(), specimen.order);
+    let built = specimen.faulty(scene.path());
+    let seen = order::play(specimen.order, &mut Server::start(&built, scene.path()));
     let mut kinds = BTreeSet::from([specimen.finding]);
     kinds.extend(specimen.also);
     let as_it_should = seen.kinds == kinds && specimen.process.is_none_or(|process| seen.process == Some(process));
     if as_it_should { Ok(()) } else { Err(format!("`{}` shows {seen:?}, not {kinds:?}", specimen.order).into()) }
 }
 
-/// The orders of all specimens show nothing in this server.
+/// The orders of all specimens, one after another, show nothing in this server.
 fn is_honest(build: impl Fn(&Path) -> Built) -> Result<(), Failed> {
     let scene = Scene::new();
-    let built = build(scene.path());
+    let mut server = Server::start(&build(scene.path()), scene.path());
     for order in SPECIMENS.map(|specimen| specimen.order).into_iter().collect::<BTreeSet<_>>() {
-        let seen = play(&built, scene.path(), order);
+        let seen = order::play(order, &mut server);
         if seen != Seen::default() {
             return Err(format!("`{order}` shows {seen:?}").into());
         }
     }
     Ok(())
-}
-
-/// Plays an order against a fresh server.
-fn play(built: &Built, folder: &Path, order: &str) -> Seen {
-    let preload = order::fails_accept(order).then(|| fail_accept(folder));
-    order::play(order, &mut Server::start(built, folder, preload.as_deref()))
 }

@@ -75,8 +75,3 @@ fn error(fault: &str) -> i32 {
 fn unquoted(payload: &str) -> String {
     payload.trim_matches('"').replace("\\r", "\r").replace("\\n", "\n")
 }
-
-/// Whether the server must be started with what fails an `accept`.
-pub(crate) fn fails_accept(order: &str) -> bool {
-    order.starts_with("fault ")
-}

@@ -1,7 +1,7 @@
 //! A specimen that runs, without brokenpipe: started with a listener that it is handed, asked as a polite client asks, and
 //! looked at for what an order of events has left.
 
-use crate::build::{Built, spawn, unforked};
+use crate::build::{Built, fail_accept, spawn, unforked};
 use crate::table::{Clients, Protocol};
 use crate::tasks::{Settled, Tasks, numbers, resident, settle, tasks};
 use nix::sys::signal::{Signal, kill};
@@ -20,9 +20,6 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What two readings of the memory of a server that keeps nothing may differ by, in KiB: buffers that it needs more of at times.
 const MEMORY: u64 = 3 * 1024;
-
-/// The file that `fail-accept.c` reads.
-const FAIL_ACCEPT: &str = "fail-accept";
 
 /// The states of a socket in the kernel's table.
 const LISTEN: &str = "0A";
@@ -59,19 +56,15 @@ struct Residue {
 }
 
 impl Server {
-    /// Starts it in its folder, with this preloaded if it is given, and lets polite clients see that it serves.
-    pub(crate) fn start(built: &Built, folder: &Path, preload: Option<&Path>) -> Server {
-        // Whatever of this an earlier server has not come to is not for this one.
-        let _ = fs::remove_file(folder.join(FAIL_ACCEPT));
+    /// Starts it in its folder, with what may fail its `accept`, and lets polite clients see that it serves.
+    pub(crate) fn start(built: &Built, folder: &Path) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         let mut shell = Command::new("sh");
         // The listener comes as standard input, and the shell makes a descriptor 3 of it.
         let script = "export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\" 3<&0 </dev/null";
         shell.args(["-c", script, "sh"]).args(&built.command).current_dir(folder).stdin(OwnedFd::from(listener));
-        if let Some(library) = preload {
-            shell.env("LD_PRELOAD", library);
-        }
+        shell.env("LD_PRELOAD", fail_accept(folder));
         let output = |name| File::create(folder.join(name)).expect("a scratch file");
         let child = spawn(shell.stdout(output("stdout")).stderr(output("stderr")));
         let (protocol, folder) = (built.protocol, folder.to_owned());
@@ -106,10 +99,10 @@ impl Server {
         self.settle();
     }
 
-    /// The server's next `accept` fails with this error. It must have been started with that preloaded.
+    /// The server's next `accept` fails with this error.
     pub(crate) fn fail_accept(&self, error: i32) {
         // Made under another name, so that nobody reads half of it.
-        let [made, read] = ["new", FAIL_ACCEPT].map(|name| self.folder.join(name));
+        let [made, read] = ["new", "fail-accept"].map(|name| self.folder.join(name));
         fs::write(&made, error.to_string()).and_then(|()| fs::rename(made, read)).expect("a scratch file");
     }
 
@@ -138,8 +131,12 @@ impl Server {
         if self.is_polite_to_strangers().is_err() {
             seen.kinds.insert("unresponsive");
         }
-        if self.bystander.as_mut().is_some_and(|stream| ask(self.protocol, stream).is_err()) {
-            seen.kinds.insert("collateral");
+        if let Some(bystander) = self.bystander.take() {
+            if self.is_polite(bystander).is_err() {
+                seen.kinds.insert("collateral");
+            }
+            // The next order may be looked at in the same way.
+            self.bystander = self.connect().ok();
         }
         if !seen.kinds.contains("unresponsive") {
             self.settle();
@@ -149,7 +146,10 @@ impl Server {
     }
 
     fn is_polite_to_strangers(&self) -> std::io::Result<()> {
-        let mut stream = self.connect()?;
+        self.is_polite(self.connect()?)
+    }
+
+    fn is_polite(&self, mut stream: TcpStream) -> std::io::Result<()> {
         let answer = ask(self.protocol, &mut stream);
         let _unforked = unforked();
         drop(stream);
@@ -189,9 +189,13 @@ impl Server {
 impl Residue {
     /// The findings for what there is more of than there was.
     fn more_than(&self, before: &Residue, kinds: &mut BTreeSet<&'static str>) {
+        // Of a process that is new all is new: that is one finding, not three. And of several that share a listener, now one
+        // has a client and now another: only all together have more.
+        let both = |pid: &&u32| self.processes.contains_key(pid) && before.processes.contains_key(pid);
         let grown = |count: fn(&(usize, usize)) -> usize| {
-            // Of a process that is new all is new: that is one finding, not three.
-            self.processes.iter().any(|(pid, now)| before.processes.get(pid).is_some_and(|of| count(now) > count(of)))
+            let sum =
+                |of: &Residue| of.processes.keys().filter(both).map(|pid| count(&of.processes[pid])).sum::<usize>();
+            sum(self) > sum(before)
         };
         let findings = [
             ("close-wait-leak", self.close_waits > before.close_waits),

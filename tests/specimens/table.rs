@@ -55,6 +55,7 @@ pub(crate) enum Clients {
 }
 
 const RESET: &str = "a connect; a rst";
+const RESETS: &str = "repeat 16 { a connect; a rst }";
 /// The client of a request is gone when the server comes to accept it.
 const RESET_WITH_A_REQUEST: &str = r#"hold; a connect; a send "hello\n"; a rst; go"#;
 
@@ -100,7 +101,7 @@ pub(crate) const SPECIMENS: [Specimen; 24] = [
     accept_error("exit-on-eintr", "EINTR", "fault accept EINTR; a connect; a close"),
     specimen("not-listening", Many, "not-listening", RESET),
     specimen("unresponsive", Many, "unresponsive", RESET),
-    specimen("unresponsive-slots", Many, "unresponsive", "repeat 16 { a connect; a rst }"),
+    specimen("unresponsive-slots", Many, "unresponsive", RESETS),
     // Those who were there before are not served any more either.
     Specimen { also: &["collateral"], ..specimen("unresponsive-lock", Many, "unresponsive", RESET_WITH_A_REQUEST) },
     specimen("collateral", Many, "collateral", RESET),
@@ -120,7 +121,7 @@ pub(crate) const SPECIMENS: [Specimen; 24] = [
         ..specimen("spin-half-close", Many, "spin", r#"a connect; a send "GET / HTTP/1.0\r\n\r\n"; a fin; a close"#)
     },
     specimen("spin-on-emfile", Many, "spin", "fault accept EMFILE; a connect; a close"),
-    specimen("memory-growth", One, "memory-growth", "repeat 100 { a connect; a rst }"),
+    specimen("memory-growth", One, "memory-growth", RESETS),
 ];
 
 pub(crate) const SHAPES: [Shape; 7] = [

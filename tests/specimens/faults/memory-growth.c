@@ -1,10 +1,10 @@
 /* Sends back what comes, one client after another, with a buffer for each.
- * Fault: the buffer, 64 KiB, of a client whose connection failed is not freed.
+ * Fault: the buffer, 256 KiB, of a client whose connection failed is not freed.
  * Shown by: many clients that reset.
  * The twin frees it. */
 #include "server.h"
 
-enum { BUFFER = 1 << 16 };
+enum { BUFFER = 1 << 18 };
 
 /* As `echo`, with a buffer that is given. */
 static int echo_with(int client, char *bytes)
