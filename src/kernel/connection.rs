@@ -34,7 +34,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects a client to the server.
     pub(super) fn open(name: Client, server: SocketAddrV4) -> Result<Connection, KernelError> {
-        let client = ClientSocket::connect(name, server, None)?;
+        let client = ClientSocket::connect(name, server, None, true)?;
         Ok(Connection {
             client,
             state: TcpState::Established,

@@ -21,7 +21,7 @@ const MOST_ASKED: u32 = 400;
 const BATCH: usize = 100;
 const GROWTH: u64 = 256 * 1024;
 /// How many suspicions of one kind are followed up.
-const MOST_OF_A_KIND: u32 = 5;
+const MOST_OF_A_KIND: u32 = 3;
 
 /// How a target is hunted.
 #[derive(Clone, Debug)]
@@ -66,6 +66,19 @@ pub struct TargetFinding {
 }
 
 impl TargetFinding {
+    /// One that has not been seen yet.
+    fn of(symptom: Symptom, scenario: &Scenario) -> TargetFinding {
+        TargetFinding {
+            symptom,
+            scenario: scenario.clone(),
+            trace: Trace::default(),
+            evidence: String::new(),
+            main: true,
+            call: None,
+            confirmed: 0,
+        }
+    }
+
     /// Whether it came true each time.
     pub const fn is_confirmed(&self) -> bool {
         self.confirmed == CONFIRMATIONS
@@ -139,15 +152,7 @@ fn on_a_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
 
 /// Plays a scenario on fresh servers, as often as it takes to say that it always shows a symptom, or does not.
 fn confirm(lab: &mut Lab<'_>, scenario: &Scenario, symptom: Symptom) -> Result<TargetFinding, TargetError> {
-    let mut finding = TargetFinding {
-        symptom,
-        scenario: scenario.clone(),
-        trace: Trace::default(),
-        evidence: String::new(),
-        main: true,
-        call: None,
-        confirmed: 0,
-    };
+    let mut finding = TargetFinding::of(symptom, scenario);
     for _ in 0..CONFIRMATIONS {
         let Outcome { trace, seen } = once(lab, scenario, symptom)?;
         if let Some(Seen { evidence, main, call, .. }) = seen.into_iter().next() {
@@ -280,6 +285,9 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         // Once is enough to look for something smaller, which is then held to more.
         // A circle takes a second to be sure of, and is hardly ever a mistake.
         let sure = seen.symptom == Symptom::Spin || !once(&mut self.lab, scenario, seen.symptom)?.seen.is_empty();
+        if !sure && seen.symptom.takes_time() {
+            return Ok(TargetFinding::of(seen.symptom, scenario));
+        }
         let small = if sure { self.reduced(scenario, seen)? } else { scenario.clone() };
         let mut finding = confirm(&mut self.lab, &small, seen.symptom)?;
         if !finding.is_confirmed() && small != *scenario {

@@ -30,6 +30,8 @@ const GRACE_SCREENING: Duration = Duration::from_millis(20);
 const GRACE_EXAMINING: Duration = Duration::from_secs(1);
 /// The same after several repetitions, each of which has left something already.
 const GRACE_REPEATED: Duration = Duration::from_millis(500);
+/// A server that waits with a time limit does something when it is up, and is given until then, but no longer than this.
+const LONGEST_GRACE: Duration = Duration::from_secs(10);
 /// A server that recovers is given so long to do so, to tell how long it takes.
 const RECOVERY: Duration = Duration::from_secs(20);
 /// How often a scenario is repeated to see whether something grows.
@@ -392,9 +394,10 @@ impl<'t> Lab<'t> {
             all.push(measure(self.running()?.world.server.counts()));
             outcome = Outcome { trace: run.trace, seen: vec![seen] };
         }
-        let deadline = Instant::now() + GRACE_REPEATED;
+        let start = Instant::now();
         loop {
             let world = &mut self.running()?.world;
+            let deadline = grace(world, start, GRACE_REPEATED);
             let last = measure(world.server.counts());
             let grown = all.is_sorted_by(|x, y| x < y) && last >= first + REPEATS;
             if !grown {
@@ -491,9 +494,10 @@ impl<'t> Lab<'t> {
             return Ok(outcome.sorted());
         }
         let before = *before;
-        let deadline = Instant::now() + grace;
+        let start = Instant::now();
         // What it lets go of in its own time is no leak.
         let left = loop {
+            let deadline = if measures { self::grace(world, start, grace) } else { start + grace };
             let left = Left::of(world, before)?;
             if left.nothing() || Instant::now() >= deadline || world.is_at_rest() {
                 break left;
@@ -520,6 +524,13 @@ impl<'t> Lab<'t> {
         let residue = self.running()?.world.server.residue()?;
         Ok(residue.processes.values().map(|held| held.resident).sum())
     }
+}
+
+/// Until when a server is given time that began at `start`: so much, or until the time is up that it has given itself.
+fn grace(world: &Foreign, start: Instant, least: Duration) -> Instant {
+    // A little more, for what it then has to do.
+    let own = world.server.last_deadline().map_or(start, |deadline| deadline + GRACE_SCREENING);
+    (start + least).max(own.min(start + LONGEST_GRACE))
 }
 
 /// What a server still has when all clients have gone.

@@ -270,7 +270,7 @@ impl Foreign {
             return Ok(Reply::Nothing(Reason::Full));
         }
         let small = self.stalling.contains(&client).then_some(SMALL_BUFFER);
-        let client = match ClientSocket::connect(client, self.address, small) {
+        let client = match ClientSocket::connect(client, self.address, small, false) {
             Ok(client) => client,
             // What a server brings about by not listening is its own doing.
             Err(KernelError::Call { call: "connect", errno, .. }) => return Ok(Reply::Error(errno)),
@@ -361,7 +361,9 @@ impl Foreign {
         if let Some(ending) = self.main_ended {
             return Ok(Stepped::Ended(None, ending));
         }
-        if let Quiet::Busy(task) = self.server.quiet()? {
+        if !self.server.is_quiet()
+            && let Quiet::Busy(task) = self.server.quiet()?
+        {
             self.spins(task, None)?;
             return Ok(Stepped::Blocked);
         }
@@ -454,6 +456,7 @@ impl World for Foreign {
 
     fn act(&mut self, client: Client, action: &Action) -> Result<Reply, KernelError> {
         self.calls = 0;
+        self.server.disturb();
         if *action == Action::Connect {
             return self.connect(client);
         }
@@ -490,6 +493,7 @@ impl World for Foreign {
 
     fn hold(&mut self, held: bool) -> Result<(), KernelError> {
         self.held = held;
+        self.server.disturb();
         if self.server.is_gated() {
             return Ok(());
         }
@@ -540,6 +544,7 @@ impl World for Foreign {
 
     fn close(&mut self, client: Client) -> Result<Reply, KernelError> {
         self.calls = 0;
+        self.server.disturb();
         let all = self.connections.iter_mut().filter(|c| c.client.name == client && !c.client.vanished);
         for connection in all {
             connection.client.close(false)?;
@@ -555,6 +560,7 @@ impl World for Foreign {
     /// Those that vanished come back and are reset: when everybody has gone, nobody is waited for.
     fn survivor(&mut self) -> Result<Survivor, KernelError> {
         let address = self.address;
+        self.server.disturb();
         for connection in self.connections.iter_mut().filter(|c| c.client.vanished) {
             connection.client.reappear(address)?;
             connection.client.close(true)?;
@@ -574,6 +580,7 @@ impl World for Foreign {
 impl Foreign {
     /// Ends every connection that is left and forgets them all.
     pub(crate) fn clear(&mut self) -> Result<(), KernelError> {
+        self.server.disturb();
         for mut connection in self.connections.drain(..) {
             connection.client.reappear(self.address)?;
             connection.client.close(true)?;
