@@ -11,7 +11,7 @@ use super::symptom::Symptom;
 use crate::kernel::KernelError;
 use crate::kernel::foreign::residue::Counts;
 use crate::kernel::foreign::world::{Ended, Foreign, NotListening, how};
-use crate::kernel::foreign::{launch, network};
+use crate::kernel::foreign::network;
 use crate::play::play;
 use crate::scenario::{Client, Scenario};
 use crate::trace::Trace;
@@ -402,7 +402,7 @@ impl<'t> Lab<'t> {
     }
 
     /// Plays a scenario on the server that is there.
-    fn run(&mut self, scenario: &Scenario, closely: bool) -> Result<Outcome, TargetError> {
+    pub(super) fn run(&mut self, scenario: &Scenario, closely: bool) -> Result<Outcome, TargetError> {
         let protocol = self.protocol();
         let (bound, grace) = if closely { (EXAMINING, GRACE_EXAMINING) } else { (SCREENING, GRACE_SCREENING) };
         let keeps = self.baseline.as_ref().is_some_and(|b| b.concurrent && b.keeps_alive);
@@ -587,13 +587,4 @@ fn end_of(path: &Path) -> String {
         Ok(bytes)
     };
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
-}
-
-/// With what it is started, in words.
-pub(super) const fn requested(sigpipe: launch::Sigpipe) -> &'static str {
-    match sigpipe {
-        launch::Sigpipe::Default => "default",
-        launch::Sigpipe::Ignore => "ignore",
-        launch::Sigpipe::Blocked => "blocked",
-    }
 }
