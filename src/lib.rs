@@ -55,9 +55,11 @@ mod trace;
 mod triage;
 mod verdict;
 
-pub use case::{Case, CaseError, Expect, Mismatch};
+pub use case::{Case, CaseError, CaseFile, Expect, Mismatch, TargetCase};
 pub use check::{CheckError, check};
 pub use input::Input;
+#[doc(hidden)]
+pub use kernel::enter_user_namespace;
 pub use kernel::{Kernel, KernelError, Requirement, requirements};
 pub use model::Model;
 pub use play::{Ending, Stepped, World, play};
@@ -71,7 +73,7 @@ pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, min
 pub use server::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
 pub use target::{
     Answer, Baseline, CONFIRMATIONS, Exchange, HuntEvent, Polite, Progress, Protocol, Sigpipe, Symptom, Target, TargetError,
-    TargetFinding, TargetHunt, TargetReport, UnknownSymptom, parse_payload,
+    TargetFinding, TargetHunt, TargetReport, TargetRun, TargetSeen, UnknownSymptom, parse_payload,
 };
 pub use trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Step, Survivor, TcpState, Trace, WINDOW};
 pub use triage::{Group, Signature, Triage, triage};

@@ -1,17 +1,24 @@
 //! Case files: a scenario with what it must come to, in a form that people read, commit and replay.
 
 mod expect;
+mod file;
+mod form;
+mod target;
 mod text;
 
 pub use expect::{Expect, Mismatch};
+pub use file::CaseFile;
+pub use target::TargetCase;
 
 use crate::scenario::{ParseError, Scenario};
 use crate::server::{Policy, Program, Setup};
 use crate::trace::Trace;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A case: what clients do to which server, and what must come of it.
@@ -101,9 +108,7 @@ impl Case {
     ///
     /// [`CaseError::Read`] if it cannot be read or is no UTF-8, [`CaseError::Parse`] if it is no case.
     pub fn load(path: impl AsRef<Path>) -> Result<Case, CaseError> {
-        let path = path.as_ref();
-        let text = fs::read_to_string(path).map_err(|source| CaseError::Read { path: path.to_owned(), source })?;
-        text.parse().map_err(|source| CaseError::Parse { path: path.to_owned(), source })
+        load(path.as_ref())
     }
 
     /// Writes the canonical file, over one that is there. Whoever looks finds the old file or the new, never half of one.
@@ -112,8 +117,7 @@ impl Case {
     ///
     /// [`CaseError::Write`]; what was there before is then untouched.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CaseError> {
-        let path = path.as_ref();
-        replace(path, &self.to_string()).map_err(|source| CaseError::Write { path: path.to_owned(), source })
+        save(path.as_ref(), self)
     }
 
     /// Whether a run of it came to what it must.
@@ -124,6 +128,15 @@ impl Case {
     pub fn check(&self, trace: &Trace) -> Result<(), Mismatch> {
         self.expect.check(trace)
     }
+}
+
+fn load<T: FromStr<Err = ParseError>>(path: &Path) -> Result<T, CaseError> {
+    let text = fs::read_to_string(path).map_err(|source| CaseError::Read { path: path.to_owned(), source })?;
+    text.parse().map_err(|source| CaseError::Parse { path: path.to_owned(), source })
+}
+
+fn save(path: &Path, case: &impl fmt::Display) -> Result<(), CaseError> {
+    replace(path, &case.to_string()).map_err(|source| CaseError::Write { path: path.to_owned(), source })
 }
 
 /// Writes a file under a name of its own beside `path`, then gives it that name.

@@ -1,7 +1,7 @@
 //! What keeps a command from going on, and how it is shown.
 
 use super::exit::Exit;
-use brokenpipe::{CaseError, KernelError, ParseError};
+use brokenpipe::{CaseError, KernelError, ParseError, TargetError};
 use miette::{
     Diagnostic, LabeledSpan, MietteError, MietteHandlerOpts, MietteSpanContents, Report, SourceCode, SourceSpan,
     SpanContents,
@@ -35,6 +35,12 @@ pub(super) enum Failure {
         "`brokenpipe doctor` shows what this machine lacks; `--world model` of `run` and `explain` needs nothing"
     ))]
     Kernel(#[from] KernelError),
+    /// A server cannot be hunted.
+    #[error("{}", lines(.0))]
+    #[diagnostic(help(
+        "`brokenpipe hunt --help` shows how a server is started and talked to, `brokenpipe doctor` what this machine lacks"
+    ))]
+    Target(#[from] TargetError),
     /// A case file cannot be written.
     #[error("cannot write a case file into {}: {source}", dir.display())]
     #[diagnostic(help("`--out DIR` names another folder"))]
@@ -91,8 +97,11 @@ impl Failure {
     /// Shows it on standard error, and gives the exit code for it.
     pub(super) fn show(self) -> u8 {
         let code = match &self {
-            Failure::Text(_) | Failure::Usage(_) | Failure::Read { .. } => Exit::USAGE,
+            Failure::Text(_) | Failure::Usage(_) | Failure::Read { .. } | Failure::Target(TargetError::Command(_)) => {
+                Exit::USAGE
+            }
             Failure::Kernel(_)
+            | Failure::Target(_)
             | Failure::Save { .. }
             | Failure::Write { .. }
             | Failure::Output(_)
@@ -234,6 +243,11 @@ fn printable(text: &str) -> String {
         _ => c,
     };
     text.chars().map(replace).collect()
+}
+
+/// An error that may quote what a server wrote, line by line.
+fn lines(error: &TargetError) -> String {
+    error.to_string().lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// Longest problem that is shown whole, in characters: it quotes the faulty word, which may be a whole file.

@@ -17,6 +17,7 @@ mod replay;
 mod run;
 mod store;
 mod triage;
+mod user;
 mod worlds;
 
 use clap::{Parser, Subcommand};
@@ -48,6 +49,7 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   brokenpipe hunt                                    find the order that kills the greeter
+  brokenpipe hunt --protocol http -- ./server {port} the same for any server
   brokenpipe hunt --program echo --policy ignore     see whether anything goes wrong with this one
   brokenpipe run 'a connect; a fin; a rst'           play one scenario in both worlds
   brokenpipe replay tests/cases                      play the cases that were kept

@@ -15,11 +15,16 @@ pub(super) struct Server {
     #[arg(long, short = 'p', value_name = "PROGRAM", help = program_help())]
     program: Option<String>,
     /// What the server does about SIGPIPE [default: default]
-    #[arg(long, short = 'P', value_name = "POLICY", value_parser = PolicyName)]
+    #[arg(long, short = 'P', value_name = "POLICY", value_parser = Name(|| Policy::ALL.map(Policy::name).to_vec()))]
     policy: Option<String>,
 }
 
 impl Server {
+    /// Whether the options say anything.
+    pub(super) const fn is_given(&self) -> bool {
+        self.program.is_some() || self.policy.is_some()
+    }
+
     /// The server that the options say; what they leave out is as in `otherwise`.
     pub(super) fn setup(&self, otherwise: Setup) -> Result<Setup, Failure> {
         Ok(Setup::new(
@@ -55,11 +60,11 @@ pub(super) fn scenario(text: &str) -> Result<Scenario, Failure> {
     value("the scenario", text)
 }
 
-/// Lets the name of a policy pass whatever it is, for [`Policy`]'s own error is better, but tells clap which there are.
+/// Lets a name pass whatever it is, for the error of what reads it is better, but tells clap which there are.
 #[derive(Clone, Copy, Debug)]
-struct PolicyName;
+pub(super) struct Name(pub(super) fn() -> Vec<&'static str>);
 
-impl TypedValueParser for PolicyName {
+impl TypedValueParser for Name {
     type Value = String;
 
     fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
@@ -67,6 +72,6 @@ impl TypedValueParser for PolicyName {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(Policy::ALL.into_iter().map(|policy| PossibleValue::new(policy.name()))))
+        Some(Box::new((self.0)().into_iter().map(PossibleValue::new)))
     }
 }

@@ -4,8 +4,9 @@ use super::Out;
 use super::exit::Exit;
 use super::failure::{Failure, say};
 use super::interrupt::Interrupt;
+use super::user;
 use super::worlds::{World, Worlds};
-use brokenpipe::Case;
+use brokenpipe::{CONFIRMATIONS, Case, CaseFile, TargetCase};
 use clap::Args;
 use std::fs;
 use std::io::{self, Write};
@@ -13,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 /// Play case files, and compare with what they expect
 ///
-/// Each is played on the kernel and held against what the case expects and against the model: one line a case.
+/// The case of a program is played on the kernel and held against what it expects and against the model; that of any server, with a
+/// command in it, three times on fresh servers. One line a case.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     /// Case files, and folders in which every *.case is one
@@ -27,6 +29,8 @@ struct Count {
     held: usize,
     failed: usize,
     unreadable: usize,
+    /// Servers that could not be started, or not be talked to.
+    unplayable: usize,
 }
 
 impl Replay {
@@ -39,16 +43,32 @@ impl Replay {
             say("nothing ran: there is no *.case file there");
             return Ok(Exit::NOTHING_RAN);
         }
+        let cases: Vec<_> = files.iter().map(CaseFile::load).collect();
+        if cases.iter().flatten().any(|case| matches!(case, CaseFile::Target(case) if case.target.has_namespace())) {
+            // Before there is any other thread.
+            user::enter_namespace();
+        }
         let interrupt = Interrupt::listen()?;
-        let mut worlds = Worlds::new(World::Both)?;
+        let mut worlds = None;
         let mut count = Count::default();
-        for path in &files {
+        for (path, case) in files.iter().zip(cases) {
             if interrupt.asked() {
                 say(format_args!("interrupted: {count}"));
                 return Ok(Exit::INTERRUPTED);
             }
-            match Case::load(path) {
-                Ok(case) => replay(&case, path, &mut worlds, &mut count, out)?,
+            match case {
+                Ok(CaseFile::Program(case)) => {
+                    let worlds = match &mut worlds {
+                        Some(worlds) => worlds,
+                        none => none.insert(Worlds::new(World::Both)?),
+                    };
+                    replay(&case, path, worlds, &mut count, out)?;
+                }
+                Ok(CaseFile::Target(case)) => {
+                    // They keep this thread, and all that it starts, on one core.
+                    worlds = None;
+                    replay_target(&case, path, &mut count, out)?;
+                }
                 Err(error) => {
                     // The others are played all the same.
                     count.unreadable += 1;
@@ -60,6 +80,7 @@ impl Replay {
         writeln!(out, "{count}")?;
         Ok(match count {
             Count { unreadable: 1.., .. } => Exit::USAGE,
+            Count { unplayable: 1.., .. } => Exit::MACHINE,
             Count { failed: 1.., .. } => Exit::FINDING,
             Count { .. } => Exit::HELD,
         })
@@ -88,6 +109,44 @@ fn replay(case: &Case, path: &Path, worlds: &mut Worlds, count: &mut Count, out:
     Ok(())
 }
 
+fn replay_target(case: &TargetCase, path: &Path, count: &mut Count, out: &mut Out) -> Result<(), Failure> {
+    let TargetCase { target, expect, scenario, .. } = case;
+    let path = path.display();
+    let played = target.confirm(scenario, *expect).and_then(|finding| {
+        // What came instead is to be told as well.
+        let instead = if finding.confirmed == 0 { Some(target.play(scenario)?) } else { None };
+        Ok((finding, instead))
+    });
+    let (finding, instead) = match played {
+        Ok(played) => played,
+        Err(error) => {
+            count.unplayable += 1;
+            writeln!(out, "FAILED  {path}: it could not be played")?;
+            out.flush()?;
+            Failure::from(error).show();
+            return Ok(());
+        }
+    };
+    let times = finding.confirmed;
+    if finding.is_confirmed() {
+        count.held += 1;
+        writeln!(out, "ok      {path}: {expect} {times} of {CONFIRMATIONS}")?;
+        return Ok(());
+    }
+    count.failed += 1;
+    writeln!(out, "FAILED  {path}\n        expected: {expect} {CONFIRMATIONS} of {CONFIRMATIONS}")?;
+    match instead {
+        None => writeln!(out, "             got: {expect} {times} of {CONFIRMATIONS}")?,
+        Some(run) if run.seen.is_empty() => writeln!(out, "             got: nothing wrong")?,
+        Some(run) => {
+            for seen in &run.seen {
+                writeln!(out, "             got: {}: {}", seen.symptom, seen.evidence)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Adds the file, or every case file in the folder and its folders, sorted.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let unreadable = |source: io::Error| Failure::read(path, source);
@@ -111,9 +170,12 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
 
 impl std::fmt::Display for Count {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Count { held, failed, unreadable } = self;
-        let all = held + failed + unreadable;
+        let Count { held, failed, unreadable, unplayable } = self;
+        let all = held + failed + unreadable + unplayable;
         write!(f, "{all} {}: {held} ok, {failed} failed", if all == 1 { "case" } else { "cases" })?;
+        if *unplayable > 0 {
+            write!(f, ", {unplayable} not played")?;
+        }
         if *unreadable > 0 { write!(f, ", {unreadable} unreadable") } else { Ok(()) }
     }
 }

@@ -1,7 +1,7 @@
 //! Where the case of a finding goes, and the command that plays it again.
 
 use super::failure::Failure;
-use brokenpipe::{Case, CaseError, Death, Finding, Kind, report};
+use brokenpipe::{Case, CaseError, CaseFile, Death, Finding, Kind, TargetCase, report};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,17 +12,31 @@ pub(super) fn case(finding: &Finding) -> Case {
     Case::of(scenario, setup, kernel, report::why(scenario, setup, kernel))
 }
 
-/// Writes the case of a finding into `dir` under a name that says what it is, and gives the path. A file that is there
-/// and says the same is kept; one that says something else is left alone, and the new one gets a number.
+/// Writes the case of a finding into `dir` under a name that says what it is, and gives the path.
 ///
 /// # Errors
 ///
 /// [`Failure::Save`].
 pub(super) fn save(finding: &Finding, dir: &Path) -> Result<PathBuf, Failure> {
-    let case = case(finding);
+    keep(&CaseFile::Program(case(finding)), &stem(finding), dir)
+}
+
+/// The same for a target.
+///
+/// # Errors
+///
+/// [`Failure::Save`].
+pub(super) fn save_target(case: &TargetCase, dir: &Path) -> Result<PathBuf, Failure> {
+    let program = case.target.words().first().and_then(|word| Path::new(word).file_name()).unwrap_or_default();
+    let stem = plain(&format!("{}-{}", program.to_string_lossy(), case.expect));
+    keep(&CaseFile::Target(case.clone()), &stem, dir)
+}
+
+/// Writes a case into `dir`. A file that is there and says the same is kept; one that says something else is left alone, and the new one
+/// gets a number.
+fn keep(case: &CaseFile, stem: &str, dir: &Path) -> Result<PathBuf, Failure> {
     let failed = |source| Failure::Save { dir: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(failed)?;
-    let stem = stem(finding);
     let mut names = std::iter::once(format!("{stem}.case")).chain((2..).map(|n: u64| format!("{stem}-{n}.case")));
     // Written beside its place first and then linked there: the link is made only where nothing is yet, so that neither
     // somebody who looks nor another hunt at the same time ever finds half a file, or loses a whole one.
@@ -55,8 +69,12 @@ fn stem(finding: &Finding) -> String {
         (kind, _) => kind.to_string(),
     };
     let what = what.trim_start_matches("killed by ").to_lowercase();
-    let what: String = what.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    format!("{program}-{}-{what}", finding.setup.policy)
+    format!("{program}-{}-{}", finding.setup.policy, plain(&what))
+}
+
+/// What is no letter or digit becomes a hyphen.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
 /// The command that replays a case file, for a shell in the current folder.
@@ -80,13 +98,10 @@ fn program() -> String {
     if name.is_empty() { "brokenpipe".to_owned() } else { quoted(&name) }
 }
 
-/// A word for a POSIX shell.
+/// A word for a shell.
 fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=+:,@".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    // Arguments and paths have no zero byte, which alone cannot be quoted.
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into)
 }
 
 #[cfg(test)]
@@ -143,7 +158,7 @@ mod tests {
     #[test]
     fn a_word_for_the_shell_is_quoted_only_if_it_must_be() {
         assert_eq!(quoted("./a/b-2.case"), "./a/b-2.case");
-        assert_eq!(quoted("it's $HOME; ls"), r"'it'\''s $HOME; ls'");
+        assert_eq!(quoted("it's $HOME; ls"), r#""it's "'$HOME; ls'"#);
         assert_eq!(quoted(""), "''");
     }
 }

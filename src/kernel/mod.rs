@@ -25,6 +25,7 @@ mod timewait;
 
 pub use doctor::{Requirement, requirements};
 pub use error::KernelError;
+pub use foreign::enter_user_namespace;
 
 use crate::play::{Ending, Stepped, World, probe, raises};
 use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};
@@ -413,7 +414,7 @@ impl World for Kernel {
 
 /// What is in force for SIGPIPE in a process, in words: `default`, `ignored`, `caught`, `blocked`, or several of them.
 pub(crate) fn sigpipe_of(pid: i32) -> Result<String, KernelError> {
-    spawn::status(pid).map(|status| status.words())
+    spawn::status(pid).map(|status| status.words().replace("at its default", "default"))
 }
 
 /// A descriptor that stands for a process of ours, and that is readable once it has ended.

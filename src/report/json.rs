@@ -50,7 +50,7 @@ impl Json<'_> {
 }
 
 /// A value that is serialised as the string that `Display` makes of it.
-struct Text<T>(T);
+pub(super) struct Text<T>(pub(super) T);
 
 impl<T: fmt::Display> Serialize for Text<T> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -123,9 +123,10 @@ impl Serialize for Piece<At> {
     }
 }
 
-struct Steps<'t> {
-    scenario: &'t Scenario,
-    trace: &'t Trace,
+/// The steps of a run.
+pub(super) struct Steps<'t> {
+    pub(super) scenario: &'t Scenario,
+    pub(super) trace: &'t Trace,
 }
 
 impl Serialize for Steps<'_> {
@@ -189,6 +190,8 @@ impl Serialize for Piece<Called> {
         }
         match result {
             Ok(n) => object.serialize_entry("result", &n)?,
+            // Of a call that another program made and that nobody saw the end of.
+            Err(Errno::UNSEEN) => {}
             Err(errno) => object.serialize_entry("error", &Text::<Errno>(errno))?,
         }
         if sigpipe {

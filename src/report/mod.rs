@@ -3,12 +3,18 @@
 #[cfg(feature = "cli")]
 mod json;
 mod ladder;
+mod target;
+#[cfg(feature = "cli")]
+mod target_json;
 mod text;
 mod why;
 
 #[cfg(feature = "cli")]
 pub use json::Json;
 pub use ladder::Ladder;
+pub use target::{server, target_finding, target_run};
+#[cfg(feature = "cli")]
+pub use target_json::TargetJson;
 pub use text::{advice, explain, finding};
 pub use why::why;
 

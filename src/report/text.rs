@@ -99,12 +99,12 @@ fn body(scenario: &Scenario, setup: &Setup, trace: &Trace) -> String {
 }
 
 /// Wrapped text and an empty line.
-fn paragraph(label: &str, text: &str) -> String {
+pub(super) fn paragraph(label: &str, text: &str) -> String {
     wrap(label, text) + "\n"
 }
 
 /// `label` and `text` in lines of at most [`WIDTH`], all but the first indented by the label's width.
-fn wrap(label: &str, text: &str) -> String {
+pub(super) fn wrap(label: &str, text: &str) -> String {
     let indent = " ".repeat(label.len());
     let (mut lines, mut line) = (String::new(), label.to_owned());
     let mut width = label.len();

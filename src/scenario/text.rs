@@ -228,7 +228,7 @@ impl<'t> Statement<'t> {
     }
 
     /// The next piece, as the payload of a send: a number of bytes, or the bytes themselves.
-    fn payload(&mut self) -> Result<Payload, ParseError> {
+    pub(crate) fn payload(&mut self) -> Result<Payload, ParseError> {
         const EXPECTED: &str = "a number of bytes, or a quoted payload";
         let token = self.tokens.next().ok_or_else(|| self.missing(EXPECTED))?;
         let word = Word { text: self.text, offset: token.offset, word: token.text };
@@ -236,6 +236,13 @@ impl<'t> Statement<'t> {
             Some(bytes) => Payload::bytes(&bytes).ok_or_else(|| too_many(&word, bytes.len())),
             None => count(&word, EXPECTED).map(|n| Payload(super::event::Content::Filling(n as u16))),
         }
+    }
+
+    /// The next piece, which must be quoted: its bytes, however many.
+    pub(crate) fn quoted(&mut self, expected: &str) -> Result<Vec<u8>, ParseError> {
+        let token = self.tokens.next().ok_or_else(|| self.missing(expected))?;
+        let word = Word { text: self.text, offset: token.offset, word: token.text };
+        token.quoted.ok_or_else(|| word.error(format!("`{}` is not quoted", word.word), expected))
     }
 
     /// The next word, as a number of bytes to send.
@@ -435,7 +442,7 @@ fn fault(statement: &mut Statement<'_>) -> Result<Fault, ParseError> {
 
 /// Writes `bytes` between quotation marks, in printable ASCII. An apostrophe is written as an escape, so that a scenario can be
 /// put between apostrophes for a shell.
-pub(super) fn write_quoted(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+pub(crate) fn write_quoted(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     f.write_str("\"")?;
     for &b in bytes {
         match b {

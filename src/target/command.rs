@@ -3,6 +3,7 @@
 use super::protocol::{Exchange, Protocol};
 use crate::kernel::foreign::launch::{Plan, Sigpipe};
 use crate::scenario::{MAX_SEND, Payload};
+use std::borrow::Cow;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -18,19 +19,19 @@ use std::path::{Path, PathBuf};
 /// let target = Target::command(["./my-server", "--port", "{port}"]).say(*b"GET / HTTP/1.0\r\n\r\n");
 /// assert_eq!(target.words(), ["./my-server", "--port", "{port}"]);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    pub(super) words: Vec<String>,
-    pub(super) environment: Vec<(String, String)>,
-    pub(super) folder: Option<PathBuf>,
-    pub(super) setup: Option<String>,
-    pub(super) listen_fd: bool,
-    pub(super) sigpipe: Sigpipe,
-    pub(super) gate: bool,
-    pub(super) namespace: bool,
-    pub(super) protocol: Protocol,
-    pub(super) says: Vec<Payload>,
-    pub(super) polite: Polite,
+    pub(crate) words: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) setup: Option<String>,
+    pub(crate) listen_fd: bool,
+    pub(crate) sigpipe: Sigpipe,
+    pub(crate) gate: bool,
+    pub(crate) namespace: bool,
+    pub(crate) protocol: Protocol,
+    pub(crate) says: Vec<Payload>,
+    pub(crate) polite: Polite,
 }
 
 /// How a good client asks, and what a full answer is.
@@ -51,7 +52,7 @@ impl Target {
         Target {
             words: words.into_iter().map(Into::into).collect(),
             environment: Vec::new(),
-            folder: None,
+            cwd: None,
             setup: None,
             listen_fd: false,
             sigpipe: Sigpipe::Default,
@@ -66,6 +67,12 @@ impl Target {
     /// The words of the command.
     pub fn words(&self) -> &[String] {
         &self.words
+    }
+
+    /// The command as one line for a shell.
+    pub fn command_line(&self) -> String {
+        let words: Vec<_> = self.words.iter().map(|word| shell_word(word)).collect();
+        words.join(" ")
     }
 
     /// What it talks: what its clients send, and how a good one asks.
@@ -92,8 +99,8 @@ impl Target {
     }
 
     /// The folder that it runs in, in place of the fresh one.
-    pub fn folder(self, folder: impl Into<PathBuf>) -> Target {
-        Target { folder: Some(folder.into()), ..self }
+    pub fn cwd(self, folder: impl Into<PathBuf>) -> Target {
+        Target { cwd: Some(folder.into()), ..self }
     }
 
     /// A shell command that is run before each start of the server, in the fresh folder, with `{port}` and `{dir}` filled in.
@@ -119,6 +126,11 @@ impl Target {
     /// Whether it runs in a network namespace of its own, where that is allowed.
     pub fn namespace(self, namespace: bool) -> Target {
         Target { namespace, ..self }
+    }
+
+    /// Whether it is to run in a network namespace of its own.
+    pub const fn has_namespace(&self) -> bool {
+        self.namespace
     }
 
     /// What clients send.
@@ -192,7 +204,7 @@ impl Target {
         });
         let activation = self.listen_fd.then(|| OsString::from("LISTEN_FDS=1"));
         let environment = inherited.chain(own).chain(activation).map(c_string).collect::<Result<_, _>>()?;
-        let folder = match &self.folder {
+        let folder = match &self.cwd {
             Some(folder) => std::path::absolute(folder).map_err(|e| format!("{}: {e}", folder.display()))?,
             None => dir.to_owned(),
         };
@@ -207,6 +219,18 @@ impl Target {
             gate: self.gate,
         })
     }
+}
+
+/// A word for a shell. The places that are filled in need no quotation marks.
+fn shell_word(word: &str) -> Cow<'_, str> {
+    let bare = word.replace("{port}", "").replace("{dir}", "");
+    let plain = !word.is_empty() && (bare.is_empty() || quoted(&bare) == bare);
+    if plain { word.into() } else { quoted(word) }
+}
+
+fn quoted(word: &str) -> Cow<'_, str> {
+    // A zero byte, which is in no word of any command, is refused where the command is started.
+    shlex::Quoter::new().allow_nul(true).quote(word).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
 /// The file in the fresh folder that the server's output goes to.

@@ -143,7 +143,7 @@ impl Target {
 }
 
 /// Runs on a thread of its own, which may move into namespaces.
-fn on_a_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+pub(super) fn on_a_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(run);
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

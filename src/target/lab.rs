@@ -11,7 +11,7 @@ use super::symptom::Symptom;
 use crate::kernel::KernelError;
 use crate::kernel::foreign::residue::Counts;
 use crate::kernel::foreign::world::{Ended, Foreign, NotListening, how};
-use crate::kernel::foreign::{launch, network};
+use crate::kernel::foreign::network;
 use crate::play::play;
 use crate::scenario::{Client, Scenario};
 use crate::trace::Trace;
@@ -117,7 +117,7 @@ pub(super) struct Outcome {
 
 /// How much time a run takes for its questions.
 #[derive(Clone, Copy, Debug)]
-struct Pace {
+pub(super) struct Pace {
     /// For a polite client's answer.
     bound: Duration,
     /// For a server to let go of what it has.
@@ -371,7 +371,7 @@ impl<'t> Lab<'t> {
     }
 
     /// How scenarios are played that are looked at closely.
-    fn closely(&self) -> Pace {
+    pub(super) fn closely(&self) -> Pace {
         Pace { bound: EXAMINING.max(self.latency * SLOWER), grace: GRACE_EXAMINING, measures: true }
     }
 
@@ -436,7 +436,8 @@ impl<'t> Lab<'t> {
     }
 
     /// Plays a scenario on the server that is there.
-    fn run(&mut self, scenario: &Scenario, Pace { bound, grace, measures }: Pace) -> Result<Outcome, TargetError> {
+    pub(super) fn run(&mut self, scenario: &Scenario, pace: Pace) -> Result<Outcome, TargetError> {
+        let Pace { bound, grace, measures } = pace;
         let protocol = self.protocol();
         let keeps = self.baseline.as_ref().is_some_and(|b| b.concurrent && b.keeps_alive);
         let Running { world, counts: before, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
@@ -636,13 +637,4 @@ fn end_of(path: &Path) -> String {
         Ok(bytes)
     };
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
-}
-
-/// With what it is started, in words.
-pub(super) const fn requested(sigpipe: launch::Sigpipe) -> &'static str {
-    match sigpipe {
-        launch::Sigpipe::Default => "default",
-        launch::Sigpipe::Ignore => "ignore",
-        launch::Sigpipe::Blocked => "blocked",
-    }
 }

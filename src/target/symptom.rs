@@ -71,6 +71,25 @@ impl Symptom {
         }
     }
 
+    /// What it is, in one line.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Symptom::Sigpipe => "a process of the server was killed by SIGPIPE",
+            Symptom::Crash => "a process of the server was killed by a signal, or reported an error of its own",
+            Symptom::Exit => "the server ended by itself",
+            Symptom::NotListening => "the server lives, and its listener is gone",
+            Symptom::Unresponsive => "a polite client gets no full answer any more",
+            Symptom::Collateral => "a polite client that was connected throughout lost its connection, or is served no more",
+            Symptom::CloseWaitLeak => "sockets in CLOSE_WAIT are left when all clients have gone",
+            Symptom::FdLeak => "descriptors are left, more with each repetition",
+            Symptom::ProcessLeak => "processes are left, more with each repetition",
+            Symptom::ThreadLeak => "threads are left, more with each repetition",
+            Symptom::Zombie => "processes that have ended are not reaped, more with each repetition",
+            Symptom::Spin => "the server works in a circle, with nobody asking anything of it",
+            Symptom::MemoryGrowth => "resident memory grows with each batch of repetitions",
+        }
+    }
+
     /// Whether it is told without counting as a failure.
     pub const fn is_warning(self) -> bool {
         matches!(self, Symptom::MemoryGrowth)

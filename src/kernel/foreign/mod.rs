@@ -13,6 +13,8 @@ pub(crate) mod residue;
 mod sys;
 pub(crate) mod tables;
 pub(crate) mod tree;
+mod user;
 pub(crate) mod world;
 
 pub(crate) use sys::pidfd_open;
+pub use user::enter_user_namespace;

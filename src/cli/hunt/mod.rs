@@ -1,0 +1,87 @@
+//! `brokenpipe hunt`: of a program that is described, or of any server.
+
+mod program;
+mod target;
+
+use super::Out;
+use super::failure::Failure;
+use super::options;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Search for the order of events that kills the server
+///
+/// Without a command: plays random scenarios against a program (`--program`) on the kernel and in the model until one ends in a death, a
+/// disagreement or anything else that should not be. That one is cut down to the fewest events, explained, and kept in a case file. The
+/// same seed finds the same, with however many jobs.
+///
+/// With a command after `--`: the same for any server, unmodified. `{port}` in the command is the port that it must listen on, `{dir}` a
+/// fresh folder. Everything that goes wrong is confirmed on fresh servers three times, cut down, shown, and kept in a case file.
+#[derive(Debug, Args)]
+pub(super) struct Hunt {
+    #[command(flatten)]
+    search: Search,
+    #[command(flatten)]
+    program: program::ProgramOptions,
+    #[command(flatten)]
+    target: target::TargetOptions,
+    /// The server: its program and arguments
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["program", "policy", "jobs"])]
+    command: Vec<String>,
+}
+
+/// What both hunts are told.
+#[derive(Debug, Args)]
+struct Search {
+    /// Most clients of a scenario
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = options::clients())]
+    clients: u16,
+    /// Most events of a scenario [default: 8, with a command 12]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    max_events: Option<u16>,
+    /// Give up after so many scenarios [default: 100000, with a command 1000]
+    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    cases: Option<u64>,
+    /// Give up after this time, and not after a number of scenarios
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = seconds)]
+    seconds: Option<Duration>,
+    /// Which random scenarios to play
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// The folder for case files
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "expected a number of seconds, as in 10 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(number).map_err(|_| "expected a number of seconds that is not negative".to_owned())
+}
+
+impl Hunt {
+    pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
+        let Hunt { search, program, target, command } = self;
+        if command.is_empty() { program.run(&search, out) } else { target.run(command, &search, out) }
+    }
+}
+
+/// A bar on standard error, hidden where that is no terminal: for so many scenarios, or without an end.
+fn bar(scenarios: Option<u64>) -> ProgressBar {
+    let bar = scenarios.map_or_else(ProgressBar::no_length, ProgressBar::new);
+    let template = match scenarios {
+        Some(_) => "{elapsed} {wide_bar} {human_pos}/{human_len} scenarios, {rate}",
+        None => "{elapsed} {spinner} {human_pos} scenarios, {rate}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        // indicatif's own rate has four digits after the point.
+        let rate = |state: &ProgressState, to: &mut dyn fmt::Write| {
+            // The bar is for looking at: where it cannot be drawn, it is not.
+            let _ = write!(to, "{:.0}/s", state.per_sec());
+        };
+        bar.set_style(style.with_key("rate", rate));
+    }
+    bar
+}

@@ -1,0 +1,280 @@
+//! The hunt of any server.
+
+use super::{Search, bar};
+use crate::cli::Out;
+use crate::cli::exit::Exit;
+use crate::cli::failure::{BadText, Failure, say};
+use crate::cli::interrupt::Interrupt;
+use crate::cli::options::{Name, value};
+use crate::cli::{store, user};
+use brokenpipe::report::{self, TargetJson};
+use brokenpipe::{
+    Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Sigpipe, Target, TargetCase, TargetFinding, TargetHunt,
+    TargetReport, parse_payload,
+};
+use clap::{Args, ValueEnum};
+use std::fs;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Instant;
+
+/// What is asked of the hunt of any server alone.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options for a command after `--`")]
+pub(super) struct TargetOptions {
+    /// What the server talks: what clients send it, and how a good one asks [default: none]
+    #[arg(long, value_name = "NAME", requires = "command", value_parser = Name(|| Protocol::ALL.map(Protocol::name).to_vec()))]
+    protocol: Option<String>,
+    /// What clients send, in place of the protocol's own, with C escapes; may be repeated
+    #[arg(long, value_name = "BYTES", requires = "command", allow_hyphen_values = true)]
+    say: Vec<String>,
+    /// The same from a file, whose bytes are sent as they are; may be repeated
+    #[arg(long, value_name = "FILE", requires = "command")]
+    say_file: Vec<PathBuf>,
+    /// How a good client asks, and what a full answer is: a protocol's way, or a shell command with {port} in it, in which exit code 0 is
+    /// a full answer
+    #[arg(long, value_name = "CMD|NAME", requires = "command")]
+    polite: Option<String>,
+    /// Give the server its listener as descriptor 3, as sd_listen_fds(3) has it
+    #[arg(long, requires = "command")]
+    listen_fd: bool,
+    /// Set a variable of the server's environment; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", requires = "command", value_parser = variable)]
+    env: Vec<(String, String)>,
+    /// Run the server in this folder [default: a fresh one, which {dir} stands for]
+    #[arg(long, value_name = "DIR", requires = "command")]
+    cwd: Option<PathBuf>,
+    /// Run a shell command before each start of the server, in the fresh folder
+    #[arg(long, value_name = "CMD", requires = "command")]
+    setup: Option<String>,
+    /// What SIGPIPE is set to when the server starts [default: default]
+    #[arg(long, value_name = "HOW", requires = "command", value_parser = Name(|| Sigpipe::ALL.map(Sigpipe::name).to_vec()))]
+    sigpipe: Option<String>,
+    /// Do not give the server a network of its own
+    #[arg(long, requires = "command")]
+    no_netns: bool,
+    /// Do not steer the server's calls: `hold` then stops its processes
+    #[arg(long, requires = "command")]
+    no_gate: bool,
+    /// Stop at the first confirmed finding
+    #[arg(long, requires = "command")]
+    first: bool,
+    /// How to show it
+    #[arg(long, short, value_enum, default_value_t = Format::Text, requires = "command")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// What the server is like, and of each finding all there is to say
+    Text,
+    /// One object a finding, one a line, see the README
+    Json,
+}
+
+/// Most scenarios if nothing else is asked for; of events as the library has it.
+const CASES: u64 = 1000;
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+/// What the hunting thread has to say.
+enum Word {
+    Ready(Baseline),
+    Found(TargetFinding),
+}
+
+impl TargetOptions {
+    pub(super) fn run(self, command: Vec<String>, search: &Search, out: &mut Out) -> Result<u8, Failure> {
+        let target = self.target(command)?;
+        let cases = search.cases.unwrap_or(CASES);
+        if search.seconds.map_or(cases == 0, |time| time.is_zero()) {
+            say("nothing ran: there was no scenario to play");
+            return Ok(Exit::NOTHING_RAN);
+        }
+        if !self.no_netns {
+            // Before there is any other thread.
+            user::enter_namespace();
+        }
+        let interrupt = Interrupt::listen()?;
+        let default = TargetHunt::default();
+        let how = TargetHunt {
+            cases,
+            time: search.seconds,
+            seed: search.seed,
+            clients: search.clients.into(),
+            max_events: search.max_events.map_or(default.max_events, usize::from),
+            first: self.first,
+        };
+        let bar = bar(search.seconds.is_none().then_some(cases));
+        let start = Instant::now();
+        let (tell, told) = mpsc::channel();
+        let stop = AtomicBool::new(false);
+        // The server's thread is a child's of this one; the output is this one's.
+        let (shown, report) = std::thread::scope(|scope| {
+            let hunting = scope.spawn(|| {
+                let tell = tell;
+                target.hunt(&how, |event| {
+                    // Nobody may be listening any more: then it is stopped right here.
+                    let heard = match event {
+                        HuntEvent::Ready(baseline) => tell.send(Word::Ready(baseline.clone())),
+                        HuntEvent::Found(finding) => tell.send(Word::Found(finding.clone())),
+                        HuntEvent::Played(played) => {
+                            bar.set_position(played);
+                            Ok(())
+                        }
+                        HuntEvent::Unconfirmed(_) => Ok(()),
+                    };
+                    match heard {
+                        Ok(()) if !interrupt.asked() && !stop.load(Ordering::Relaxed) => ControlFlow::Continue(()),
+                        _ => ControlFlow::Break(()),
+                    }
+                })
+            });
+            let mut shower = Shower { target: &target, dir: &search.out, format: self.format, baseline: None };
+            let shown = told.iter().try_for_each(|word| bar.suspend(|| shower.show(word, out)));
+            stop.store(shown.is_err(), Ordering::Relaxed);
+            drop(told);
+            (shown, hunting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        bar.finish_and_clear();
+        shown?;
+        let report = report?;
+        let tally = tally(&report, start);
+        match self.format {
+            Format::Text => writeln!(out, "{tally}")?,
+            Format::Json => say(&tally),
+        }
+        let found = report.findings.iter().any(|finding| finding.is_confirmed() && !finding.symptom.is_warning());
+        Ok(match report.played {
+            _ if interrupt.asked() => Exit::INTERRUPTED,
+            0 => Exit::NOTHING_RAN,
+            _ if found => Exit::FINDING,
+            _ => Exit::HELD,
+        })
+    }
+
+    /// What is hunted.
+    fn target(&self, command: Vec<String>) -> Result<Target, Failure> {
+        let mut target = Target::command(command)
+            .protocol(self.protocol.as_deref().map_or(Ok(Protocol::default()), |text| value("--protocol", text))?)
+            .polite(self.polite()?)
+            .sigpipe(self.sigpipe.as_deref().map_or(Ok(Sigpipe::Default), |text| value("--sigpipe", text))?)
+            .listen_fd(self.listen_fd)
+            .namespace(!self.no_netns)
+            .gate(!self.no_gate);
+        for text in &self.say {
+            let payload = parse_payload(text).map_err(|error| BadText::new("--say", text, error))?;
+            target = target.say(payload.given().unwrap_or_default());
+        }
+        for path in &self.say_file {
+            let bytes = fs::read(path).map_err(|e| Failure::read(path, e))?;
+            if bytes.len() > MAX_SEND {
+                let (path, len) = (path.display(), bytes.len());
+                return Err(Failure::Usage(format!(
+                    "--say-file {path}: {len} bytes are more than one send may carry, {MAX_SEND}"
+                )));
+            }
+            target = target.say(bytes);
+        }
+        for (name, value) in &self.env {
+            target = target.env(name, value);
+        }
+        if let Some(cwd) = &self.cwd {
+            target = target.cwd(cwd);
+        }
+        if let Some(setup) = &self.setup {
+            target = target.setup(setup);
+        }
+        Ok(target)
+    }
+
+    fn polite(&self) -> Result<Polite, Failure> {
+        let Some(text) = &self.polite else { return Ok(Polite::Protocol) };
+        match text.parse::<Protocol>() {
+            Ok(protocol) => Ok(Polite::As(protocol)),
+            // A command of one word that is nearly a protocol's name is one misspelt: it would not even know the port.
+            Err(error) if error.nearest.is_some() && !text.contains(char::is_whitespace) => {
+                Err(BadText::new("--polite", text, error).note("a command for a shell is taken too").into())
+            }
+            Err(_) => Ok(Polite::Command(text.clone())),
+        }
+    }
+}
+
+/// Shows findings as they come, and keeps them.
+struct Shower<'s> {
+    target: &'s Target,
+    dir: &'s Path,
+    format: Format,
+    baseline: Option<Baseline>,
+}
+
+impl Shower<'_> {
+    fn show(&mut self, word: Word, out: &mut Out) -> Result<(), Failure> {
+        match word {
+            Word::Ready(baseline) => {
+                let text = report::server(self.target, &baseline);
+                match self.format {
+                    Format::Text => writeln!(out, "{text}")?,
+                    Format::Json => say(text.trim_end()),
+                }
+                self.baseline = Some(baseline);
+            }
+            Word::Found(finding) => self.found(&finding, out)?,
+        }
+        // Somebody may be waiting for it.
+        Ok(out.flush()?)
+    }
+
+    fn found(&self, finding: &TargetFinding, out: &mut Out) -> Result<(), Failure> {
+        // The first thing that is told is what the server is like.
+        let Some(baseline) = &self.baseline else { return Ok(()) };
+        // What did not come true each time would not replay each time.
+        let case = finding.is_confirmed().then(|| TargetCase::of(self.target, finding));
+        let saved = case.as_ref().map(|case| store::save_target(case, self.dir)).transpose();
+        let path = saved.as_ref().ok().and_then(Option::as_ref);
+        let shown = path.map(|path| path.display().to_string());
+        if self.format == Format::Json {
+            TargetJson { finding, target: self.target, baseline, case: shown.as_deref() }.write_line(&mut *out)?;
+        } else {
+            out.write_all(report::target_finding(finding, self.target, baseline).as_bytes())?;
+            match (path, &case) {
+                (Some(path), _) => {
+                    writeln!(out, "case:   {}\nreplay: {}\n", path.display(), store::replay_command(path))?
+                }
+                // It is shown, so that it is not lost.
+                (None, Some(case)) => writeln!(out, "{case}")?,
+                (None, None) => writeln!(out)?,
+            }
+        }
+        saved.map(drop)
+    }
+}
+
+/// The last line.
+fn tally(report: &TargetReport, start: Instant) -> String {
+    let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let count = |of: &dyn Fn(&TargetFinding) -> bool| report.findings.iter().filter(|f| of(f)).count() as u64;
+    let findings = count(&|f| f.is_confirmed() && !f.symptom.is_warning());
+    let warnings = count(&|f| f.is_confirmed() && f.symptom.is_warning());
+    let flaky = count(&|f| !f.is_confirmed());
+    let mut text = format!("{}, {}", counted(report.played, "scenario"), counted(findings, "finding"));
+    if warnings > 0 {
+        text += &format!(", {}", counted(warnings, "warning"));
+    }
+    if flaky > 0 {
+        text += &format!(", {flaky} flaky");
+    }
+    if report.unconfirmed > 0 {
+        text += &format!(", {} not confirmed", report.unconfirmed);
+    }
+    text + &format!(" in {:.2} s", start.elapsed().as_secs_f64())
+}

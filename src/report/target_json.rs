@@ -1,0 +1,70 @@
+//! The JSON of a target's finding: a promise to whoever reads it, down to the order of the fields.
+
+use super::json::{Steps, Text};
+use super::target::process;
+use crate::target::{Baseline, CONFIRMATIONS, Sigpipe, Target, TargetFinding};
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+use std::io;
+
+/// What was found in a target, as one JSON object.
+#[derive(Clone, Copy, Debug)]
+pub struct TargetJson<'t> {
+    /// What was found.
+    pub finding: &'t TargetFinding,
+    /// The server.
+    pub target: &'t Target,
+    /// What it is like under polite clients.
+    pub baseline: &'t Baseline,
+    /// The case file that was written, if one was.
+    pub case: Option<&'t str>,
+}
+
+impl TargetJson<'_> {
+    /// Writes the object and a newline.
+    ///
+    /// # Errors
+    ///
+    /// What `out` fails with.
+    pub fn write_line(&self, mut out: impl io::Write) -> io::Result<()> {
+        serde_json::to_writer(&mut out, self)?;
+        out.write_all(b"\n")
+    }
+}
+
+impl Serialize for TargetJson<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let TargetJson { finding, target, baseline, case } = self;
+        let mut object = to.serialize_struct("Finding", 15)?;
+        object.serialize_field("kind", finding.symptom.name())?;
+        object.serialize_field("confirmed", &finding.confirmed)?;
+        object.serialize_field("of", &CONFIRMATIONS)?;
+        object.serialize_field("warning", &finding.symptom.is_warning())?;
+        object.serialize_field("scenario", &Text(&finding.scenario))?;
+        object.serialize_field("command", target.words())?;
+        object.serialize_field("process", process(finding.main))?;
+        object.serialize_field("call", &finding.call)?;
+        object.serialize_field("evidence", &finding.evidence)?;
+        object.serialize_field("advice", finding.symptom.advice())?;
+        object.serialize_field("gate", &baseline.gate.is_ok())?;
+        object.serialize_field("namespace", &baseline.namespace)?;
+        object.serialize_field("sigpipe", &Pipe { requested: target.sigpipe, effective: &baseline.sigpipe })?;
+        object.serialize_field("case", case)?;
+        object.serialize_field("steps", &Steps { scenario: &finding.scenario, trace: &finding.trace })?;
+        object.end()
+    }
+}
+
+struct Pipe<'t> {
+    requested: Sigpipe,
+    effective: &'t str,
+}
+
+impl Serialize for Pipe<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut object = to.serialize_struct("Sigpipe", 2)?;
+        object.serialize_field("requested", self.requested.name())?;
+        object.serialize_field("effective", self.effective)?;
+        object.end()
+    }
+}

@@ -1,0 +1,52 @@
+//! One run of a scenario against a fresh server.
+
+use super::command::Target;
+use super::hunt::on_a_thread;
+use super::lab::{Baseline, Lab, Seen, TargetError};
+use super::symptom::Symptom;
+use crate::kernel::KernelError;
+use crate::scenario::Scenario;
+use crate::trace::Trace;
+
+/// What came of one run of a scenario against a fresh server.
+#[derive(Clone, Debug)]
+pub struct TargetRun {
+    /// What the server is like under polite clients.
+    pub baseline: Baseline,
+    /// What happened.
+    pub trace: Trace,
+    /// What was seen to be wrong, the worst first. Once is not enough to tell a leak from what a server keeps for the next client.
+    pub seen: Vec<TargetSeen>,
+}
+
+/// Something that was seen to be wrong, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetSeen {
+    /// What.
+    pub symptom: Symptom,
+    /// What was seen, in words.
+    pub evidence: String,
+    /// Whether it is the server itself; `false` for a child of its.
+    pub main: bool,
+}
+
+impl Target {
+    /// Plays a scenario once, on a fresh server.
+    ///
+    /// # Errors
+    ///
+    /// As [`Target::hunt`].
+    pub fn play(&self, scenario: &Scenario) -> Result<TargetRun, TargetError> {
+        on_a_thread(|| {
+            let mut lab = Lab::open(self)?;
+            let baseline = lab.baseline().cloned().ok_or(KernelError::StillBorn)?;
+            let outcome = {
+                let pace = lab.closely();
+                lab.run(scenario, pace)?
+            };
+            lab.end();
+            let told = |Seen { symptom, evidence, main, .. }| TargetSeen { symptom, evidence, main };
+            Ok(TargetRun { baseline, trace: outcome.trace, seen: outcome.seen.into_iter().map(told).collect() })
+        })
+    }
+}
