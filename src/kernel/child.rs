@@ -61,20 +61,20 @@ pub(super) extern "C" fn main(page: *mut c_void) -> c_int {
         };
         page.errno.store(-error as i32, Relaxed);
         page.failed.store(stage, Release);
-        exit(SETUP_FAILED)
+        exit(SETUP_FAILED);
     }
+    SETUP_FAILED
 }
 
-/// Ends the server's process. By the system call itself: a sanitizer has an `_exit` of its own, which is not made for this stack.
+/// Ends the server's process. By the system call itself, for a sanitizer has an `_exit` of its own; and not of type `!`, because before a
+/// call that does not return a sanitizer looks after the stack. Neither is made for this one.
 ///
 /// # Safety
 ///
 /// Only in the server's process.
-pub(super) unsafe fn exit(code: c_int) -> ! {
-    loop {
-        // SAFETY: no pointer is passed.
-        unsafe { call!(libc::SYS_exit_group, c_long::from(code)) };
-    }
+pub(super) unsafe fn exit(code: c_int) {
+    // SAFETY: no pointer is passed.
+    unsafe { call!(libc::SYS_exit_group, c_long::from(code)) };
 }
 
 /// What a failed step leaves: its number in `STAGES` plus one, and the negated errno.
