@@ -46,7 +46,7 @@ printf '| plant | property tests that fail | inputs to the first | fuzzer: input
 for plant in $names; do
     export BROKENPIPE_PLANT=$plant
     here=$scratch/$plant
-    mkdir -p "$here/corpus" "$here/artifacts"
+    mkdir -p "$here/corpus" "$here/artifacts" "$here/cases"
     tests -- "${some[@]}" --test-threads=1 > "$here/tests" 2>&1 || true
     tests=$(grep -c '^---- .* stdout ----$' "$here/tests" || true)
     # proptest says how many inputs passed before the one that failed.
@@ -58,7 +58,7 @@ for plant in $names; do
     artifacts=$(find "$here/artifacts" -type f | wc -l)
     written=$(grep -c 'Test unit written to' "$here/fuzzer" || true)
     "$CARGO_TARGET_DIR/debug/brokenpipe" triage --out "$here/cases" "$here/artifacts" > "$here/triage" 2>&1 || true
-    case=$(find "$here/cases" -name '*.case' -exec basename {} \; 2> /dev/null)
+    case=$(find "$here/cases" -name "*.case" -exec basename {} \;)
     printf '| `%s` | %s | %s | %s | %s | `%s` |\n' "$plant" "$tests" "${first:+$((first + 1))}" "$inputs" "$artifacts" "$case"
 
     [ "$tests" -gt 0 ] || no 'no property test failed'
@@ -67,6 +67,6 @@ for plant in $names; do
         || no "the fuzzer does not say \`$(finding "$plant")\`"
     [ "$artifacts" = 1 ] && [ "$written" = 1 ] || no "$artifacts artifacts, written $written times"
     grep -q '^leftovers: ' "$here/fuzzer" || no 'something was left running, or the fuzzer never ended'
-    [ "$(sed -n 's/^expect: //p' "$here/cases"/*.case 2> /dev/null | wc -l)" = 1 ] || no 'triage made no case of it, or several'
+    [ "$(sed -n 's/^expect: //p' "$here/cases"/*.case 2> "$here/none" | wc -l)" = 1 ] || no 'triage made no case of it, or several'
 done
 exit $failed

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets as ClusterFuzzLite does, installing cargo-fuzz if it is missing, and runs each from the committed
 # corpus, for 30 seconds or as long as said: fuzz/smoke.sh [SECONDS]. Neither the corpus nor anything else here is written to.
+# Then the fuzzer is interrupted, and killed, and must leave nothing running.
 # The seed is always the same: a gate that says no should say it again. To look for something new, see fuzz/README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,6 +15,8 @@ export OUT
 seeds=$PWD/fuzz/corpus/lifecycle
 trap 'rm -rf "$OUT"' EXIT
 .clusterfuzzlite/build.sh
+cargo build --manifest-path fuzz/Cargo.toml --example leftovers
+leftovers=$PWD/fuzz/target/debug/examples/leftovers
 cd "$OUT"
 for target in lifecycle model; do
     test -s "${target}_seed_corpus.zip"
@@ -23,4 +26,16 @@ for target in lifecycle model; do
     timeout $((seconds + 60)) "./$target" "$target-corpus" "$seeds" -max_total_time="$seconds" -seed=1 -print_funcs=0 \
         -rss_limit_mb=1024 -print_final_stats=1 > log 2>&1 || { cat log; exit 1; }
     grep -E 'DONE|^stat::' log
+done
+
+# By then it has played the seeds, and its server waits for the next input. 72 is libFuzzer's code for an interruption.
+for end in INT:72 KILL:137; do
+    printf '\n== lifecycle, SIG%s\n' "${end%:*}"
+    code=0
+    "$leftovers" "${end%:*}" INITED ./lifecycle lifecycle-corpus "$seeds" -print_funcs=0 > log 2>&1 || code=$?
+    if [ "$code" != "${end#*:}" ] || ! grep '^leftovers: [1-9]' log; then
+        cat log
+        echo "ended with $code" >&2
+        exit 1
+    fi
 done
