@@ -23,6 +23,8 @@ struct Table([AtomicU8; COUNTERS]);
 #[allow(unsafe_code)]
 // SAFETY: the section is one of plain bytes, which is what lies in it, and nothing else has a part in it.
 #[unsafe(link_section = "__libfuzzer_extra_counters")]
+// Nobody reads it who is known to the compiler, which would leave it out.
+#[used]
 static TABLE: Table = Table([const { AtomicU8::new(0) }; COUNTERS]);
 
 /// What a call of the server's came to: which call, its result, and the TCP state of the socket before the step and after it.
