@@ -10,6 +10,9 @@ use crate::search::minimise;
 use crate::trace::Trace;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// How often a finding must come true on a fresh server before it is told as one.
@@ -38,11 +41,13 @@ pub struct TargetHunt {
     pub max_events: usize,
     /// Whether to stop at the first finding.
     pub first: bool,
+    /// Set by whoever wants it to stop, while a server is still starting too.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Default for TargetHunt {
     fn default() -> TargetHunt {
-        TargetHunt { cases: 1000, time: None, seed: 0, clients: 3, max_events: 12, first: false }
+        TargetHunt { cases: 1000, time: None, seed: 0, clients: 3, max_events: 12, first: false, stop: Arc::default() }
     }
 }
 
@@ -136,7 +141,7 @@ impl Target {
     /// As [`Target::hunt`].
     pub fn confirm(&self, scenario: &Scenario, symptom: Symptom) -> Result<TargetFinding, TargetError> {
         on_a_thread(|| {
-            let mut lab = Lab::open(self)?;
+            let mut lab = Lab::open(self, Arc::default())?;
             confirm(&mut lab, scenario, symptom)
         })
     }
@@ -207,7 +212,7 @@ struct Hunting<'h, W> {
 
 impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     fn new(target: &'h Target, how: &'h TargetHunt, mut watch: W) -> Result<Hunting<'h, W>, TargetError> {
-        let lab = Lab::open(target)?;
+        let lab = Lab::open(target, Arc::clone(&how.stop))?;
         let baseline = lab.baseline().cloned().ok_or(crate::kernel::KernelError::StillBorn)?;
         let stopped = watch(HuntEvent::Ready(&baseline)).is_break();
         let report =
@@ -249,7 +254,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
 
     /// Whether it was stopped, or has found what it was to find.
     fn is_done(&self) -> bool {
-        self.report.stopped || (self.how.first && self.report.findings.iter().any(|f| f.is_confirmed() && !f.symptom.is_warning()))
+        self.report.stopped || self.how.stop.load(Relaxed) || (self.how.first && self.report.findings.iter().any(|f| f.is_confirmed() && !f.symptom.is_warning()))
     }
 
     fn tell(&mut self, event: HuntEvent<'_>) {

@@ -10,12 +10,14 @@ use super::scratch::Scratch;
 use super::symptom::Symptom;
 use crate::kernel::KernelError;
 use crate::kernel::foreign::residue::Counts;
-use crate::kernel::foreign::world::{Ended, Foreign, NotListening, how};
+use crate::kernel::foreign::world::{Circle, Ended, Foreign, NotListening, how};
 use crate::kernel::foreign::network;
 use crate::play::play;
 use crate::scenario::{Client, Scenario};
 use crate::trace::Trace;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// For how long a polite client waits for its answer while scenarios are screened, and when one is examined.
@@ -26,7 +28,7 @@ const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// How many times as long as the first polite client a later one may have to wait, if that is longer.
 const SLOWER: u32 = 20;
 /// For how long a server may hold on to what it will let go of by itself.
-const GRACE_SCREENING: Duration = Duration::from_millis(20);
+const GRACE_SCREENING: Duration = Duration::from_millis(150);
 const GRACE_EXAMINING: Duration = Duration::from_secs(1);
 /// The same after several repetitions, each of which has left something already.
 const GRACE_REPEATED: Duration = Duration::from_millis(500);
@@ -40,10 +42,6 @@ pub(super) const REPEATS: usize = 5;
 const WARM_UP: usize = 12;
 /// How many of them must change nothing.
 const STEADY: usize = 3;
-/// Calls in a second that nobody asks for: more than any timer has to make.
-const CIRCLING: u32 = 1_000;
-/// Processor time in a second that nobody asks for: a server that takes this much is at work in a circle.
-const SPINNING: Duration = Duration::from_millis(300);
 
 /// What keeps a target from being hunted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +66,9 @@ pub enum TargetError {
         /// The end of what the server wrote.
         output: String,
     },
+    /// It was stopped before its server listened.
+    #[error("stopped")]
+    Stopped,
     /// The machine cannot.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -149,11 +150,13 @@ pub(super) struct Lab<'t> {
     latency: Duration,
     /// Servers that were started.
     pub(super) started: u64,
+    /// Set when somebody wants it to stop.
+    stop: Arc<AtomicBool>,
 }
 
 impl<'t> Lab<'t> {
     /// Moves the calling thread into a network of its own, if it may have one and is not in one already, and tries the server out.
-    pub(super) fn open(target: &'t Target) -> Result<Lab<'t>, TargetError> {
+    pub(super) fn open(target: &'t Target, stop: Arc<AtomicBool>) -> Result<Lab<'t>, TargetError> {
         let namespace = target.namespace && network::enter()?;
         if !namespace && !target.names_port() && !target.listen_fd {
             let why = "without a network of its own the server's port cannot be told from others: put {port} into the command";
@@ -169,6 +172,7 @@ impl<'t> Lab<'t> {
             running: None,
             latency: Duration::ZERO,
             started: 0,
+            stop,
         };
         lab.fresh()?;
         Ok(lab)
@@ -213,13 +217,14 @@ impl<'t> Lab<'t> {
         let mut plan = self.target.plan(self.port, scratch.path()).map_err(TargetError::Command)?;
         plan.gate &= self.no_gate.is_none();
         let port = (self.target.names_port() || self.target.listen_fd).then_some(self.port);
-        let started = Foreign::start(&plan, port, self.pid_namespace);
+        let started = Foreign::start(&plan, port, self.pid_namespace, &self.stop);
         let world = match started {
             Err(NotListening::Ring) => {
                 self.no_gate = Some("it uses io_uring, whose calls no filter sees".to_owned());
                 return self.fresh();
             }
             Err(NotListening::Kernel(error)) => return Err(error.into()),
+            Err(NotListening::Stopped) => return Err(TargetError::Stopped),
             Err(why) => {
                 let output = end_of(&scratch.path().join(OUTPUT));
                 return Err(TargetError::NotListening { why: why.to_string(), output });
@@ -480,11 +485,13 @@ impl<'t> Lab<'t> {
                 Some((call, None)) => format!("{call}, again and again"),
                 None => format!("task {} does not come to rest", spin.task),
             };
-            let measured = spin.measured.map(|(calls, time)| {
-                format!("; in a second in which nobody asked anything of it: {calls} calls, {} ms of processor time", time.as_millis())
+            let measured = spin.measured.map(|circle| {
+                let Circle { calls, processor, .. } = circle;
+                let time = processor.as_millis();
+                format!("; in a second in which nobody asked anything of it: {calls} calls, {time} ms of processor time, no rest")
             });
             let measured = measured.unwrap_or_default();
-            let circles = spin.measured.is_some_and(|(calls, time)| calls > CIRCLING || time > SPINNING);
+            let circles = spin.measured.is_some_and(|circle| !circle.rested);
             if !measures || circles {
                 outcome.add(Symptom::Spin, what + &measured, true, spin.call.map(|call| call.0.to_owned()));
             }
