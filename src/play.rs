@@ -170,6 +170,7 @@ fn run<W: World>(world: &mut W, events: &[Event], trace: &mut Trace) -> Result<O
 }
 
 /// Plays a block, the event of this index, round after round. How the run ended, if it did.
+#[inline(never)]
 fn rounds<W: World>(
     world: &mut W,
     repeat: &Repeat,
@@ -194,6 +195,7 @@ fn rounds<W: World>(
 }
 
 /// Lets one event happen and makes a step of it. How the run ended, if it did.
+#[inline]
 fn step_of<W: World>(
     world: &mut W,
     event: &Event,

@@ -467,3 +467,6 @@ impl Trace {
         self.outcome = outcome;
     }
 }
+
+#[cfg(test)]
+mod tests;

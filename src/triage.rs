@@ -104,7 +104,7 @@ impl Signature {
             _ => None,
         };
         // Where no call is to blame, the socket is the one that differs.
-        let differs = || finding.model.steps().find(|s| Some(s.at) == at.0).zip(step).and_then(|(x, y)| other(x, y));
+        let differs = || finding.model.unfolded().find(|s| Some(s.at) == at.0).zip(step).and_then(|(x, y)| other(x, y));
         let client = called.map_or_else(differs, |called| called.client);
         let state = |step: Step<'_>| step.sockets.iter().find(|(c, _)| Some(*c) == client).map(|(_, state)| *state);
         Signature { kind: finding.kind, call: called.map(|c| c.call), state: before.and_then(state) }
@@ -118,9 +118,14 @@ fn other(x: Step<'_>, y: Step<'_>) -> Option<Client> {
 
 /// The step at a place, and the one before it.
 fn place(trace: &Trace, at: At) -> (Option<Step<'_>>, Option<Step<'_>>) {
-    let i = trace.steps().position(|step| step.at == at);
-    let step = |i| trace.steps().nth(i);
-    (i.and_then(step), i.and_then(|i| i.checked_sub(1)).and_then(step))
+    let mut before = None;
+    for step in trace.unfolded() {
+        if step.at == at {
+            return (Some(step), before);
+        }
+        before = Some(step);
+    }
+    (None, None)
 }
 
 impl fmt::Display for Signature {

@@ -227,7 +227,12 @@ enum Until {
 fn difference(one: &Trace, other: &Trace, sides: [&'static str; 2], until: Until) -> Option<Difference> {
     let differ = |at, what, x: String, y: String| Some(Difference { at, what, sides, values: [x, y] });
     let mut last = None;
-    for (x, y) in one.steps().zip(other.steps()) {
+    let (mut steps_of_one, mut steps_of_other) = (one.unfolded(), other.unfolded());
+    let (x, y) = loop {
+        let (x, y) = match (steps_of_one.next(), steps_of_other.next()) {
+            (Some(x), Some(y)) => (x, y),
+            rest => break rest,
+        };
         let at = Some(x.at);
         last = at;
         if x.at != y.at {
@@ -248,15 +253,13 @@ fn difference(one: &Trace, other: &Trace, sides: [&'static str; 2], until: Until
         if x.sockets != y.sockets {
             return differ(at, What::Sockets, sockets(x.sockets), sockets(y.sockets));
         }
-    }
+    };
     let outcomes = [one, other].map(|trace| match (trace.outcome(), until) {
         (Outcome::Survived(Survivor { hygiene: Some(left), waits_on, pending }), Until::BrokenSend) => {
             Outcome::Survived(Survivor { hygiene: Some(Hygiene { served: true, ..left }), waits_on, pending })
         }
         (outcome, _) => outcome,
     });
-    let end = one.steps().len().min(other.steps().len());
-    let (x, y) = (one.steps().nth(end), other.steps().nth(end));
     let longer = x.or(y);
     if outcomes[0] != outcomes[1] {
         let [x, y] = outcomes.map(outcome_words);
@@ -269,7 +272,7 @@ fn difference(one: &Trace, other: &Trace, sides: [&'static str; 2], until: Until
 /// A place in a run, in words.
 pub(crate) fn place(at: At) -> String {
     match at {
-        At::Event(i) => format!("event {i}"),
+        At::Event(_) | At::Round { .. } => format!("event {at}"),
         at => at.to_string(),
     }
 }

@@ -62,11 +62,53 @@ exhaustive! {
     greeter_echo "greeter-echo"
 }
 
+/// Each program under each policy.
+fn setups() -> Vec<Setup> {
+    Policy::ALL.iter().flat_map(|p| Program::presets().map(|program| Setup::new(program, *p))).collect()
+}
+
+fn random(seed: u64, count: usize, shape: Shape) -> impl Iterator<Item = (Setup, Scenario)> + Clone + Send {
+    let (setups, runs) = (setups(), Random::new(seed, shape).take(count).enumerate());
+    runs.map(move |(k, scenario)| (setups[k % setups.len()].clone(), scenario))
+}
+
 #[test]
 fn twenty_thousand_random_scenarios_over_the_whole_alphabet() {
-    let shape = Shape { clients: 6, min_events: 6, max_events: 24, ..Shape::default() };
-    let setups: Vec<Setup> =
-        Policy::ALL.iter().flat_map(|p| Program::presets().map(|program| Setup::new(program, *p))).collect();
-    let runs = Random::new(1, shape).take(20_000).enumerate();
-    all_agree(runs.map(move |(k, scenario)| (setups[k % setups.len()].clone(), scenario)));
+    all_agree(random(1, 20_000, Shape { clients: 6, min_events: 6, max_events: 24, ..Shape::default() }));
+}
+
+#[test]
+fn ten_thousand_random_scenarios_with_blocks() {
+    all_agree(random(
+        2,
+        10_000,
+        Shape { clients: 4, min_events: 2, max_events: 12, repeats: true, ..Shape::default() },
+    ));
+}
+
+#[test]
+fn two_hundred_random_scenarios_in_which_time_passes() {
+    let shape = Shape { clients: 3, min_events: 4, max_events: 12, waits: true, ..Shape::default() };
+    all_agree(random(3, 200, shape));
+}
+
+/// As many rounds as there may be, or as take a second, of clients that are served, that wait in the queue, that the server is at work on, and that do
+/// not go away.
+#[test]
+fn ten_thousand_rounds() {
+    let scenarios = [
+        "repeat 10000 { a connect; a fin; a recv; a close }",
+        "repeat 10000 { a connect; a fin; a rst; b connect; b close }",
+        "a connect; repeat 200 { a urgent; a send 3 }; a recv",
+        "a connect; repeat 10000 { b connect; b urgent; b rst; a send 1 }",
+        "hold; a connect; repeat 10000 { b connect; b fin }; a fin; go; b recv",
+        "repeat 10000 { a connect; a vanish; b connect; b close }",
+    ];
+    let runs = scenarios.into_iter().flat_map(|scenario| {
+        let scenario: Scenario = scenario.parse().expect(scenario);
+        ["greeter", "echo", "careless", "farewell"]
+            .into_iter()
+            .map(move |program| (Setup::new(program.parse().expect("a preset"), Policy::Ignore), scenario.clone()))
+    });
+    all_agree(runs);
 }

@@ -94,6 +94,22 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(config!(5_000, "blocks.txt"))]
+    #[test]
+    fn the_kernel_does_what_the_model_predicts_of_blocks(
+        program in programs(),
+        policy in policies(),
+        events in proptest::collection::vec(
+            prop_oneof![4 => strategy::events(4), 1 => strategy::repeats(4)],
+            0..=12,
+        ),
+    ) {
+        let (setup, scenario) = (Setup::new(program, policy), Scenario::new(events).expect("few clients"));
+        prop_assert_eq!(on_kernel(&setup, &scenario), on_model(&setup, &scenario));
+    }
+}
+
+proptest! {
     #![proptest_config(config!(5_000, "handled-policies-survive.txt"))]
     #[test]
     fn under_a_handled_policy_every_server_survives_everything(

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::{env, fs};
 
 /// What the seeds are about, and the events.
-const SCENARIOS: [(&str, &str); 20] = [
+const SCENARIOS: [(&str, &str); 25] = [
     ("reset-in-close-wait", "a connect; b connect; b fin; b rst; a close"),
     ("close-in-close-wait", "a connect; b connect; b fin; b close; a close"),
     ("reset-established", "a connect; b connect; b rst; a close"),
@@ -30,6 +30,11 @@ const SCENARIOS: [(&str, &str); 20] = [
     ("fault-recv", "fault recv EINTR; a connect; a send 5; a close; b connect; b rst"),
     ("three-queued", "a connect; b connect; c connect; b fin; c fin; b rst; c rst; a rst"),
     ("nothing-possible", "a send 5; b rst; step; go; c recv"),
+    ("urgent", "hold; a connect; a send 5; a urgent; a send 1; go; a fin; a recv; a close"),
+    ("urgent-twice", "a connect; a urgent; b connect; b urgent; b urgent; b send 1; a send 1; a fin; a recv"),
+    ("stall", "a connect; a stall; a send 5; a recv; a close"),
+    ("rounds", "a connect; repeat 3 { b connect; b fin; b rst }; a fin"),
+    ("rounds-left-open", "repeat 5 { a connect; a send 1 }; a rst"),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -7,7 +7,7 @@
 
 use brokenpipe::{Finding, Input, Kernel, KernelError, Kind, Model, Policy, Setup, Trace, compare_policies};
 use brokenpipe::{compare_runs, judge, play, report};
-use brokenpipe_fuzz::{MAX_EVENTS, feedback, lot, mutate};
+use brokenpipe_fuzz::{feedback, is_short, lot, mutate};
 use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target, fuzzer_mutate};
 use std::cell::RefCell;
 use std::sync::LazyLock;
@@ -38,7 +38,7 @@ thread_local! {
 
 fuzz_target!(|data: &[u8]| -> Corpus {
     let input = Input::decode(data);
-    if input.scenario.events().len() > MAX_EVENTS {
+    if !is_short(&input.scenario) {
         return Corpus::Reject;
     }
     WORLDS.with_borrow_mut(|worlds| worlds.check(&input, lot(data)));

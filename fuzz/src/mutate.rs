@@ -4,7 +4,7 @@
 
 use crate::MAX_EVENTS;
 use brokenpipe::{
-    Action, Client, Event, Fault, Input, MAX_SEND, Op, PRESETS, Payload, Policy, Program, Scenario, Setup,
+    Action, Client, Event, Fault, Input, MAX_SEND, Op, PRESETS, Payload, Policy, Program, Repeat, Scenario, Setup,
 };
 use fastrand::Rng;
 
@@ -12,6 +12,9 @@ use fastrand::Rng;
 const CLIENTS: usize = 4;
 /// Most changes made to an input in one go.
 const MOST_CHANGES: usize = 3;
+/// Most events that a change makes a block of, and most rounds of it.
+const MAX_BLOCK: usize = 4;
+const MAX_ROUNDS: usize = 8;
 /// Most ops that a change adds to a program, between `accept` and `close`.
 const MAX_INNER: usize = 6;
 
@@ -93,7 +96,7 @@ fn store(input: Input, out: &mut [u8]) -> usize {
 fn change(input: &mut Input, rng: &mut Rng) {
     let mut events = input.scenario.events().to_vec();
     let len = events.len();
-    match rng.u8(..16) {
+    match rng.u8(..18) {
         0..4 => events.insert(rng.usize(..=len), event(&events, rng)),
         4..6 if len > 0 => drop(events.remove(rng.usize(..len))),
         6..9 if len > 1 => {
@@ -119,6 +122,18 @@ fn change(input: &mut Input, rng: &mut Rng) {
         }
         14 => input.setup.policy = Policy::ALL[rng.usize(..Policy::ALL.len())],
         15 => input.setup.program = program(&input.setup.program, rng),
+        16 if len > 0 => {
+            let from = rng.usize(..len);
+            let to = (from + rng.usize(1..=MAX_BLOCK)).min(len);
+            if let Some(block) = Repeat::new(rng.usize(2..=MAX_ROUNDS), &events[from..to]) {
+                events.splice(from..to, [Event::Repeat(block)]);
+            }
+        }
+        17 if len > 0 => {
+            let i = rng.usize(..len);
+            let parts = events[i].parts().to_vec();
+            events.splice(i..=i, parts);
+        }
         _ => events.push(event(&events, rng)),
     }
     input.scenario = scenario(events);
@@ -128,7 +143,7 @@ fn change(input: &mut Input, rng: &mut Rng) {
 fn event(events: &[Event], rng: &mut Rng) -> Event {
     let known = rng.choice(events).and_then(Event::client);
     let client = known.filter(|_| rng.u8(..4) > 0).unwrap_or_else(|| Client::nth(rng.usize(..CLIENTS)));
-    let action = match rng.u8(..16) {
+    let action = match rng.u8(..18) {
         0..3 => Action::Connect,
         3..6 => Action::Send(payload(rng)),
         6 => Action::Recv,
@@ -138,6 +153,8 @@ fn event(events: &[Event], rng: &mut Rng) -> Event {
         12 => Action::Vanish,
         13 => return if rng.bool() { Event::Hold } else { Event::Go },
         14 => return Event::Step,
+        15 => Action::Urgent,
+        16 => Action::Stall,
         _ => return rng.choice(Fault::all().collect::<Vec<_>>()).map_or(Event::Go, Event::Fault),
     };
     Event::Client(client, action)

@@ -95,7 +95,7 @@ impl std::error::Error for Mismatch {}
 
 const OUTCOME: &str =
     "survived, survived waiting on CLIENT, killed by SIGNAL at WHERE, exited with CODE at WHERE or stuck at WHERE";
-const WHERE: &str = "the number of an event from 0, `teardown CLIENT` or `teardown go`";
+const WHERE: &str = "the number of an event from 0, EVENT.ROUND.EVENT in a block, `teardown CLIENT` or `teardown go`";
 
 impl FromStr for Expect {
     type Err = ParseError;
@@ -158,13 +158,25 @@ fn at(statement: &mut Statement<'_>) -> Result<At, ParseError> {
     keyword(statement, "at")?;
     let word = statement.word(WHERE)?;
     if word.word != "teardown" {
-        return number(&word, WHERE).map(At::Event).map_err(|e| e.near(word.word, ["teardown"]));
+        return match round(word.word) {
+            Some(at) => Ok(at),
+            None => number(&word, WHERE).map(At::Event).map_err(|e| e.near(word.word, ["teardown"])),
+        };
     }
     let word = statement.word("a client's name, or go")?;
     match word.word {
         "go" => Ok(At::TeardownGo),
         name => name.parse().map(At::Teardown).map_err(|e: crate::BadName| no_client(&word, e)),
     }
+}
+
+/// A place in a block: the number of the block among the events, the round, and the number of the event in the block.
+fn round(word: &str) -> Option<At> {
+    let mut numbers = word.split('.');
+    let (event, round, inner) = (numbers.next()?, numbers.next()?, numbers.next()?);
+    let at = At::Round { event: event.parse().ok()?, round: round.parse().ok()?, inner: inner.parse().ok()? };
+    // As it is printed and not otherwise: `+1` is no place.
+    (at.to_string() == word).then_some(at)
 }
 
 /// A signal by its name, or one that has none as `signal N`.

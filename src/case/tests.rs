@@ -75,6 +75,7 @@ fn every_expectation_is_printed_as_it_was_read() {
         "survived",
         "killed by SIGPIPE at 0",
         "killed by SIGSEGV at teardown go",
+        "killed by SIGPIPE at 2.9999.1; send b EPIPE SIGPIPE",
         "killed by signal 40 at teardown b",
         "exited with 101 at 12",
         "exited with -1 at 12",
@@ -161,6 +162,9 @@ fn each_mistake_in_an_expectation_has_its_words() {
     assert!(error("killed by SIGPIPE at x").contains("the number of an event"));
     assert!(error("killed by SIGPIPE at taerdown a").ends_with("did you mean `teardown`?"));
     assert!(error("stuck at teardown hold").contains("names no client"));
+    for bad in ["1.2", "1.2.3.4", "1..2", "1.70000.0", "+1.0.0", "a.0.0"] {
+        assert!(error(&format!("stuck at {bad}")).contains("EVENT.ROUND.EVENT in a block"), "{bad}");
+    }
     assert!(error("exited with x at 1").contains("an exit code"));
     assert!(error("stuck at 1 2").contains("where the statement should end"));
     assert!(error("survived; sendd a 1").ends_with("did you mean `send`?"));

@@ -40,11 +40,14 @@ fn source() -> Ipv4Addr {
 }
 
 impl ClientSocket {
-    /// Connects to the server, with a receive buffer of so many bytes if that is given: what it does not read closes the window then.
+    /// Connects to the server, with a receive buffer of so many bytes if that is given: what it does not read closes the
+    /// window then. Its own address is one of the many in 127.0.0.0/8 if it is to be `spread`, else 127.0.0.1, to which some servers grant
+    /// what they do not to others.
     pub(super) fn connect(
         name: Client,
         server: SocketAddrV4,
         buffer: Option<usize>,
+        spread: bool,
     ) -> Result<ClientSocket, KernelError> {
         const DOING: &str = "connect a client";
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).map_err(KernelError::io(DOING, "socket"))?;
@@ -58,7 +61,8 @@ impl ClientSocket {
         // The port is chosen when the other end is known, and so is free if any is.
         sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
             .map_err(KernelError::call(DOING, "setsockopt IP_BIND_ADDRESS_NO_PORT"))?;
-        socket.bind(&SocketAddrV4::new(source(), 0).into()).map_err(KernelError::io(DOING, "bind"))?;
+        let source = if spread { source() } else { Ipv4Addr::LOCALHOST };
+        socket.bind(&SocketAddrV4::new(source, 0).into()).map_err(KernelError::io(DOING, "bind"))?;
         socket.connect(&server.into()).map_err(KernelError::io(DOING, "connect"))?;
         let local = socket.local_addr().map_err(KernelError::io(DOING, "getsockname"))?;
         let address = local.as_socket_ipv4().ok_or(KernelError::Garbled { what: "a client's own address" })?;

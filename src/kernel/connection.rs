@@ -20,8 +20,10 @@ pub(super) struct Connection {
     /// What the client, and what the server, has in flight.
     from_client: Flight,
     pub(super) from_server: Flight,
-    /// Bytes sent and not read, in each direction.
-    pub(super) to_server: u32,
+    /// Bytes that the server's end had received and the server not read, when last looked at. What was read cannot be told from the
+    /// results of its calls: a recv passes over an urgent byte.
+    unread: u32,
+    /// Bytes that the server has sent and the client not read.
     pub(super) to_client: u32,
     /// Whether the server has closed it.
     pub(super) served: bool,
@@ -32,14 +34,14 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects a client to the server.
     pub(super) fn open(name: Client, server: SocketAddrV4) -> Result<Connection, KernelError> {
-        let client = ClientSocket::connect(name, server, None)?;
+        let client = ClientSocket::connect(name, server, None, true)?;
         Ok(Connection {
             client,
             state: TcpState::Established,
             touched: true,
             from_client: Flight::default(),
             from_server: Flight::default(),
-            to_server: 0,
+            unread: 0,
             to_client: 0,
             served: false,
             forgotten: false,
@@ -74,7 +76,7 @@ impl Connection {
         match action {
             Action::Send(_) | Action::Urgent => {
                 let len = if let Action::Send(payload) = action { payload.len() as u32 } else { 1 };
-                if self.to_server + len > WINDOW && may_send(socket)? {
+                if self.unread + len > WINDOW && may_send(socket)? {
                     return Ok(Reply::Nothing(Reason::Full));
                 }
                 let reply = match action {
@@ -82,7 +84,6 @@ impl Connection {
                     _ => ClientSocket::urgent(socket),
                 };
                 if let Reply::Ok(n) = reply {
-                    self.to_server += n;
                     self.from_client.sent(n);
                 }
                 Ok(reply)
@@ -109,14 +110,15 @@ impl Connection {
         }
     }
 
-    /// Takes note of a state that the kernel has shown.
+    /// Takes note of a state that the kernel has shown, and of the bytes that the server has not read.
     ///
     /// A FIN that reached a client's kernel counts as acknowledged. The acknowledgement itself may be put off for 40 ms (RFC 9293,
     /// section 3.8.6.3; `tcp_send_delayed_ack`), and a client with unread data has no means to hurry it: FIN_WAIT_1 or
     /// FIN_WAIT_2 would be a matter of the clock. Nothing else depends on which it is: whatever the client sends next
     /// acknowledges the FIN as well.
-    pub(super) fn saw(&mut self, state: TcpState) {
+    pub(super) fn saw(&mut self, state: TcpState, unread: u32) {
         self.touched = false;
+        self.unread = unread;
         let acknowledged = !self.client.vanished || self.state == TcpState::FinWait2;
         self.state = if state == TcpState::FinWait1 && acknowledged { TcpState::FinWait2 } else { state };
     }

@@ -257,9 +257,7 @@ impl Kernel {
                 connection.from_server.sent(n);
                 connection.to_client += if connection.client.socket.is_some() { n } else { 0 };
             }
-            (Call::Recv, Ok(n)) => connection.to_server = connection.to_server.saturating_sub(n),
             (Call::Close, _) => {
-                connection.to_server = 0;
                 connection.served = true;
                 self.run.current = None;
             }
@@ -375,9 +373,9 @@ impl World for Kernel {
         let connections = &mut self.run.connections;
         let pairs: Vec<_> = connections.iter().filter(|c| live(c)).map(|c| (server, c.client.address)).collect();
         let mut looked_at = connections.iter_mut().filter(|c| live(c));
-        self.netstat.states(pairs.into_iter(), |state| {
+        self.netstat.states(pairs.into_iter(), |state, unread| {
             if let Some(connection) = looked_at.next() {
-                connection.saw(state);
+                connection.saw(state, unread);
             }
         })?;
         out.extend(connections.iter().filter(|c| !c.forgotten).map(|c| (c.client.name, c.state)));

@@ -18,6 +18,23 @@ type Cookie = [u8; 8];
 /// Stands for any cookie (`INET_DIAG_NOCOOKIE`).
 const ANY: Cookie = [0xff; 8];
 
+/// What the kernel has to say of one socket: the number of its state, what tells it from others, and its unread bytes, which for a
+/// listener are those who wait.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    number: u8,
+    cookie: Cookie,
+    unread: u32,
+    /// Room for more to send; for a listener the most that may wait.
+    room: u32,
+    /// 0 for one that no descriptor leads to.
+    inode: u32,
+}
+
+impl Seen {
+    const NOTHING: Seen = Seen { number: LISTENER, cookie: ANY, unread: 0, room: 0, inode: 0 };
+}
+
 /// Requests put into one datagram: their replies fit into a receive buffer of the default size with room to spare.
 const BATCH: usize = 64;
 
@@ -50,29 +67,30 @@ impl Netstat {
         Ok(Netstat { socket, requests: Vec::new(), reply: Vec::with_capacity(8192) })
     }
 
-    /// The states of these sockets, in order; CLOSE for one that is in no table.
+    /// The states of these sockets, in order, and how many bytes each has received that nobody has read, urgent ones too; CLOSE and
+    /// none for one that is in no table.
     pub(super) fn states(
         &mut self,
         mut pairs: impl ExactSizeIterator<Item = Pair>,
-        mut found: impl FnMut(TcpState),
+        mut found: impl FnMut(TcpState, u32),
     ) -> Result<(), KernelError> {
         while pairs.len() > 0 {
             let batch: Vec<Pair> = pairs.by_ref().take(BATCH).collect();
-            for (pair, (mut number, _)) in batch.iter().zip(self.ask(&batch)?) {
+            for (pair, mut seen) in batch.iter().zip(self.ask(&batch)?) {
                 // A look-up may miss what is there, but never finds what is not.
                 let mut missed = 0;
-                while number == LEAVING || (number == LISTENER && missed < DOUBTS) {
-                    missed += u32::from(number == LISTENER);
-                    number = self.ask(&[*pair])?.pop().ok_or(KernelError::Garbled { what: "sock_diag" })?.0;
+                while seen.number == LEAVING || (seen.number == LISTENER && missed < DOUBTS) {
+                    missed += u32::from(seen.number == LISTENER);
+                    seen = self.ask_one(*pair)?;
                 }
-                found(state(number)?);
+                found(state(seen.number)?, seen.unread);
             }
         }
         Ok(())
     }
 
-    /// The numbers of the states of these sockets, as the kernel has them, that of a listener for one that is in no table.
-    fn ask(&mut self, pairs: &[Pair]) -> Result<Vec<(u8, Cookie)>, KernelError> {
+    /// What the kernel has to say of these sockets, that of a listener for one that is in no table.
+    fn ask(&mut self, pairs: &[Pair]) -> Result<Vec<Seen>, KernelError> {
         self.requests.clear();
         for pair in pairs {
             self.request(*pair, ANY, NLM_F_REQUEST, None);
@@ -82,33 +100,37 @@ impl Netstat {
         for _ in pairs {
             seen.push(match self.receive()? {
                 NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
-                    (response.header.state, response.header.socket_id.cookie)
+                    let header = response.header;
+                    Seen {
+                        number: header.state,
+                        cookie: header.socket_id.cookie,
+                        unread: header.recv_queue,
+                        room: header.send_queue,
+                        inode: header.inode,
+                    }
                 }
-                NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => (LISTENER, ANY),
+                NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => Seen::NOTHING,
                 other => return Err(refusal(&other)),
             });
         }
         Ok(seen)
     }
 
+    /// What the kernel has to say of this socket.
+    fn ask_one(&mut self, pair: Pair) -> Result<Seen, KernelError> {
+        self.ask(&[pair])?.pop().ok_or(KernelError::Garbled { what: "sock_diag" })
+    }
+
     /// The number of a connection's server-side socket (`SO_COOKIE`); `None` if there is none.
     pub(super) fn cookie(&mut self, pair: Pair) -> Result<Option<u64>, KernelError> {
-        let found = self.ask(&[pair])?.pop().filter(|(number, _)| !matches!(*number, LISTENER | LEAVING));
-        Ok(found.map(|(_, cookie)| u64::from_ne_bytes(cookie)))
+        let seen = self.ask_one(pair)?;
+        Ok((!matches!(seen.number, LISTENER | LEAVING)).then(|| u64::from_ne_bytes(seen.cookie)))
     }
 
     /// Whether a connection's server-side socket has been accepted: it then has an inode. True for one that is gone from the tables.
     pub(super) fn is_accepted(&mut self, pair: Pair) -> Result<bool, KernelError> {
-        self.requests.clear();
-        self.request(pair, ANY, NLM_F_REQUEST, None);
-        self.send()?;
-        match self.receive()? {
-            NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
-                Ok(response.header.state == LISTENER || response.header.inode != 0)
-            }
-            NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => Ok(true),
-            other => Err(refusal(&other)),
-        }
+        let seen = self.ask_one(pair)?;
+        Ok(seen.number == LISTENER || seen.inode != 0)
     }
 
     /// Whether the accept queue of the listener at this address is full: the next connection's SYN would be dropped
@@ -116,16 +138,9 @@ impl Netstat {
     pub(super) fn queue_is_full(&mut self, listener: SocketAddrV4) -> Result<Option<bool>, KernelError> {
         // No connection has this address, so what is found is the listener.
         let nobody = SocketAddrV4::new(std::net::Ipv4Addr::BROADCAST, 1);
-        self.requests.clear();
-        self.request((listener, nobody), ANY, NLM_F_REQUEST, None);
-        self.send()?;
-        match self.receive()? {
-            NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
-                Ok(Some(response.header.recv_queue > response.header.send_queue))
-            }
-            NetlinkPayload::Error(e) if e.raw_code() == -Errno::ENOENT.raw() => Ok(None),
-            other => Err(refusal(&other)),
-        }
+        let seen = self.ask_one((listener, nobody))?;
+        // Of a listener the two queues are that of accept and its limit.
+        Ok((seen.cookie != ANY).then_some(seen.unread > seen.room))
     }
 
     /// Takes these sockets out of the kernel's tables (`SOCK_DESTROY`), those that are still there. False if that needs a
@@ -138,7 +153,7 @@ impl Netstat {
         for batch in pairs.chunks(BATCH) {
             // One that is missed lives on for a minute, and that is all.
             let seen = batch.iter().zip(self.ask(batch)?);
-            there.extend(seen.filter(|(_, (state, _))| *state != LISTENER).map(|(pair, (_, cookie))| (*pair, cookie)));
+            there.extend(seen.filter(|(_, seen)| seen.number != LISTENER).map(|(pair, seen)| (*pair, seen.cookie)));
         }
         let mut allowed = true;
         for batch in there.chunks(BATCH) {

@@ -14,8 +14,8 @@ pub(super) struct Endpoint {
     pub(super) state: TcpState,
     /// Bytes received and not read: all of them, or those before an urgent byte. For a deaf end, bytes that will never be received.
     unread: u32,
-    /// Bytes behind the urgent byte, if one was received and not passed (`urg_data`, `urg_seq`).
-    beyond: Option<u32>,
+    /// Bytes from an urgent one on, itself included; 0 if none was received that was not passed over (`urg_data`, `urg_seq`).
+    urgent: u32,
     /// `sk_err`: reported once, by whichever call consults it first.
     error: Option<Errno>,
     /// Whether the peer's FIN has come (`SOCK_DONE`).
@@ -41,7 +41,7 @@ impl Endpoint {
     pub(super) const OPEN: Endpoint = Endpoint {
         state: TcpState::Established,
         unread: 0,
-        beyond: None,
+        urgent: 0,
         error: None,
         fin_seen: false,
         open: true,
@@ -64,14 +64,14 @@ impl Endpoint {
     }
 
     /// Bytes received and not read, an urgent one too.
-    pub(super) fn unread(&self) -> u32 {
-        self.unread + self.beyond.map_or(0, |beyond| 1 + beyond)
+    pub(super) const fn unread(&self) -> u32 {
+        self.unread + self.urgent
     }
 
     /// Whether `recv` would not block. An urgent byte that is next is nothing to read (`tcp_poll`).
     pub(super) fn readable(&self) -> bool {
         self.unread > 0
-            || self.beyond.is_some_and(|beyond| beyond > 0)
+            || self.urgent > u32::from(!planted(Plant::UrgentIsReadable))
             || self.fin_seen
             || self.error.is_some()
             || matches!(self.state, TcpState::Close | TcpState::TimeWait)
@@ -80,8 +80,8 @@ impl Endpoint {
     /// `recv` of one that is readable. In this order: data; a FIN was seen; the error; nothing will ever come. It stops before an
     /// urgent byte, and passes over one that is next.
     pub(super) fn recv(&mut self) -> Result<u32, Errno> {
-        if self.unread == 0 {
-            self.unread = self.beyond.take().unwrap_or(0);
+        if self.unread == 0 || planted(Plant::UrgentStopsNobody) {
+            self.unread += std::mem::take(&mut self.urgent).saturating_sub(1);
         }
         match std::mem::take(&mut self.unread) {
             0 if self.fin_seen && !planted(Plant::RecvConsumesErrorAfterFin) => Ok(0),
@@ -110,8 +110,11 @@ impl Endpoint {
     /// `close`: an RST if something was unread or if `abort`ing, else a FIN, if there is a connection to end.
     pub(super) fn close(&mut self, abort: bool) -> Segment {
         self.open = false;
-        let unread = self.unread() > 0 && !planted(Plant::UnreadDataIgnoredOnClose);
-        (self.unread, self.beyond) = (0, None);
+        let urgent_alone = self.unread() == 1 && self.urgent == 1;
+        let unread = self.unread() > 0
+            && !planted(Plant::UnreadDataIgnoredOnClose)
+            && !(urgent_alone && planted(Plant::UrgentIgnoredOnClose));
+        (self.unread, self.urgent) = (0, 0);
         match self.state {
             TcpState::Close | TcpState::TimeWait => Segment::None,
             _ if unread => self.abort(),
@@ -134,8 +137,9 @@ impl Endpoint {
     pub(super) fn receive(&mut self, segment: Segment) -> Segment {
         match segment {
             Segment::None => {}
-            Segment::Data(n) if self.open || self.deaf => *self.beyond.as_mut().unwrap_or(&mut self.unread) += n,
-            Segment::Urgent if self.open => self.urgent(),
+            Segment::Data(n) if self.urgent > 0 && self.open => self.urgent += n,
+            Segment::Data(n) if self.open || self.deaf => self.unread += n,
+            Segment::Urgent if self.open => self.mark(),
             Segment::Data(_) | Segment::Urgent if planted(Plant::OrphanSwallowsData) => {}
             Segment::Data(_) | Segment::Urgent => return self.abort(),
             Segment::Fin if self.deaf => {}
@@ -155,12 +159,10 @@ impl Endpoint {
 
     /// `tcp_check_urg`. There is one urgent byte at most, the last. The one before it is data like any other from then on; but if it
     /// would have been next to be read, it is gone for good.
-    fn urgent(&mut self) {
-        if let Some(beyond) = self.beyond {
-            let kept = self.unread > 0;
-            self.unread += u32::from(kept) + beyond;
-        }
-        self.beyond = Some(0);
+    fn mark(&mut self) {
+        let gone = self.unread == 0 && !planted(Plant::UrgentTwiceKeepsBoth);
+        self.unread += if gone { self.urgent.saturating_sub(1) } else { self.urgent };
+        self.urgent = 1;
     }
 
     /// `tcp_reset`.
@@ -175,7 +177,7 @@ impl Endpoint {
             _ => self.error = Some(Errno::ECONNRESET),
         }
         if planted(Plant::ResetDropsUnread) {
-            (self.unread, self.beyond) = (0, None);
+            (self.unread, self.urgent) = (0, 0);
         }
         self.state = TcpState::Close;
     }

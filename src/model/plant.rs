@@ -30,6 +30,12 @@ plants! {
     NoSignalRaises "nosignal" "MSG_NOSIGNAL does not keep SIGPIPE away."
     BlockedLeavesNothing "blocked-pending" "A blocked SIGPIPE does not stay pending."
     TeardownBackwards "teardown-order" "The teardown closes the last client first."
+    UrgentIgnoredOnClose "urgent-unread" "A close with an urgent byte unread, and nothing else, sends a FIN."
+    UrgentIsReadable "urgent-readable" "An urgent byte that is next keeps no recv waiting."
+    UrgentStopsNobody "urgent-inline" "A recv does not stop before an urgent byte."
+    UrgentTwiceKeepsBoth "urgent-twice" "A second urgent byte makes data of the first one wherever that is."
+    StalledReads "stalled-reads" "A client that has stalled reads all the same."
+    BlockKeepsNames "block-names" "A client that connects in a block is the one from the round before."
     AcceptSkipsReset "accept-skips-reset" "A connection that was reset leaves the accept queue."
 }
 

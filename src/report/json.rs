@@ -290,6 +290,15 @@ mod tests {
     }
 
     #[test]
+    fn rounds_that_went_the_same_come_once_with_their_place_and_number() {
+        let text = json("repeat 3 { a connect; a fin }", &Setup::default(), None);
+        let step = r#"{"event":"a fin","reply":{"ok":0},"calls":[{"call":"recv","client":"a","result":0},{"call":"close","client":"a","result":0}],"sockets":{"a":"CLOSE"},"at":"0.0.1","times":3}"#;
+        assert!(text.contains(step), "{text}");
+        let stuck = Outcome::Stuck { at: At::Round { event: 2, round: 57, inner: 1 } };
+        assert_eq!(outcome(stuck), r#"{"kind":"stuck","at":"2.57.1"}"#);
+    }
+
+    #[test]
     fn a_reset_after_some_bytes_shows_both() {
         let text =
             json("hold; a connect; a send 5; go; a recv", &setup("accept; send 26; close", Policy::Default), None);

@@ -19,7 +19,8 @@ const PAYLOAD: usize = 12;
 /// each of them, the calls that the server then made with their results, and the TCP state of each server-side socket
 /// afterwards, where it changed.
 ///
-/// The teardown is set apart, and `✗` marks the call that the server ended in. In a client's column `=` stands before a
+/// The rounds of a block are set apart, those that went the same drawn once, with their number, as are calls that
+/// come again and again. So is the teardown, and `✗` marks the call that the server ended in. In a client's column `=` stands before a
 /// result that is not plain success, and parentheses are around an event that did nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Ladder<'t> {
@@ -57,6 +58,42 @@ fn sockets(trace: &Trace) -> Vec<Client> {
     clients
 }
 
+/// What is set apart by lines across: the events outside blocks, a round of a block, the teardown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Events,
+    Round(usize, u16),
+    Teardown,
+}
+
+impl Part {
+    fn of(at: At) -> Part {
+        match at {
+            At::Event(_) => Part::Events,
+            At::Round { event, round, .. } => Part::Round(event, round),
+            At::TeardownGo | At::Teardown(_) => Part::Teardown,
+        }
+    }
+
+    /// What its line says; `times` rounds went the same.
+    fn words(self, scenario: &Scenario, times: u16) -> String {
+        match self {
+            Part::Events => String::new(),
+            Part::Teardown => "teardown".to_owned(),
+            Part::Round(event, round) => {
+                let rounds = match scenario.events().get(event) {
+                    Some(Event::Repeat(repeat)) => format!("repeat {}: ", repeat.times()),
+                    _ => String::new(),
+                };
+                match times {
+                    1 => format!("{rounds}round {round}"),
+                    _ => format!("{rounds}rounds {round} to {} ×{times}", round + times - 1),
+                }
+            }
+        }
+    }
+}
+
 /// A column for each of these clients, or one for all.
 enum Columns {
     Each(Vec<Client>),
@@ -74,8 +111,8 @@ impl Columns {
 
 enum Row {
     Cells(Vec<String>),
-    /// A line across, with a word in it.
-    Rule(&'static str),
+    /// A line across, with words in it.
+    Rule(String),
     /// Words that begin at the server's column and go on to the right.
     Server(String),
 }
@@ -96,22 +133,23 @@ impl Grid {
         headings.extend(clients.headings(Client::to_string, "clients"));
         headings.push("  server".to_owned());
         headings.extend(sockets.headings(|client| format!("{client}'s socket"), "sockets"));
-        let rows = vec![Row::Cells(headings), Row::Rule("")];
+        let rows = vec![Row::Cells(headings), Row::Rule(String::new())];
         let mut grid = Grid { rows, clients, sockets, open: Vec::new(), states: BTreeMap::new() };
 
         let trace = ladder.trace;
         let steps = trace.steps().len();
-        let mut teardown = false;
+        let mut last = Part::Events;
         for (i, step) in trace.steps().enumerate() {
-            if !teardown && step.at.event().is_none() {
-                teardown = true;
-                grid.rows.push(Row::Rule("teardown"));
+            let part = Part::of(step.at);
+            if part != last {
+                grid.rows.push(Row::Rule(part.words(ladder.scenario, step.times)));
+                last = part;
             }
             let end = Some(trace.outcome()).filter(|outcome| i + 1 == steps && outcome.at().is_some());
             grid.step(ladder.scenario, &step, end);
         }
         if matches!(trace.outcome(), Outcome::Survived(_)) {
-            grid.rows.extend([Row::Rule(""), Row::Server(format!("  {}", outcome_words(trace.outcome())))]);
+            grid.rows.extend([Row::Rule(String::new()), Row::Server(format!("  {}", outcome_words(trace.outcome())))]);
         }
         grid
     }
@@ -240,6 +278,22 @@ fn cell(first: String, second: String) -> Vec<String> {
     }
 }
 
+/// Calls, a line each; those that come again and again, one connection like the other, once and with their number.
+fn call_cells(mut calls: &[Called], cells: &mut Vec<String>) {
+    const LONGEST: usize = 8;
+    const FEWEST: usize = 3;
+    while !calls.is_empty() {
+        let times = |len: usize| calls.chunks(len).take_while(|chunk| *chunk == &calls[..len]).count();
+        let again = (1..=LONGEST.min(calls.len())).map(|len| (len, times(len))).find(|(_, times)| *times >= FEWEST);
+        let (len, times) = again.unwrap_or((1, 1));
+        cells.extend(calls[..len].iter().map(|called| format!("  {called}")));
+        if times > 1 {
+            cells.push(format!("  … ×{times}"));
+        }
+        calls = &calls[len * times..];
+    }
+}
+
 /// What is done to the gate, then the server's calls with the one that it ended in marked, then its end.
 fn server_cells(event: Option<&Event>, step: &Step<'_>, end: Option<Outcome>) -> Vec<String> {
     let mut cells = Vec::new();
@@ -248,7 +302,10 @@ fn server_cells(event: Option<&Event>, step: &Step<'_>, end: Option<Outcome>) ->
         (Some(event), Reply::Nothing(reason)) => cells.push(format!("  [{event}: {}]", reason.words())),
         (Some(event), _) => cells.push(format!("  [{event}]")),
     }
-    cells.extend(step.calls.iter().map(|called: &Called| format!("  {called}")));
+    // The one that it ended in stands by itself.
+    let apart = step.calls.len() - usize::from(end.is_some() && !step.calls.is_empty());
+    call_cells(&step.calls[..apart], &mut cells);
+    cells.extend(step.calls[apart..].iter().map(|called| format!("  {called}")));
     if let Some(outcome) = end {
         if let (Some(last), false) = (cells.last_mut(), step.calls.is_empty()) {
             last.replace_range(..1, "✗");
@@ -274,8 +331,11 @@ impl fmt::Display for Grid {
         for row in &self.rows {
             let mut line = String::new();
             match row {
-                Row::Rule("") => line = "─".repeat(width),
-                Row::Rule(word) => line = format!("── {word} {}", "─".repeat(width.saturating_sub(word.len() + 4))),
+                Row::Rule(words) if words.is_empty() => line = "─".repeat(width),
+                Row::Rule(words) => {
+                    let rest = width.saturating_sub(words.chars().count() + 4);
+                    line = format!("── {words} {}", "─".repeat(rest));
+                }
                 Row::Server(words) => {
                     let column = widths[..server].iter().map(|width| width + 2).sum::<usize>();
                     // Long words begin further to the left rather than leave the picture.
@@ -295,115 +355,4 @@ impl fmt::Display for Grid {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::{setup, trace};
-    use super::*;
-    use crate::{Policy, Setup};
-
-    fn ladder(scenario: &str, setup: &Setup) -> String {
-        let (scenario, trace) = trace(scenario, setup);
-        Ladder::new(&scenario, &trace).to_string()
-    }
-
-    fn width(ladder: &str) -> usize {
-        ladder.lines().map(|line| line.chars().count()).max().unwrap_or(0)
-    }
-
-    #[test]
-    fn the_gate_the_teardown_and_what_did_nothing_have_their_signs() {
-        let setup = setup("double-greeter", Policy::Default);
-        let scenario = "hold; hold; a connect; a send 5; a rst; fault accept EMFILE; step; a recv; d recv";
-        let expected = "
-   a               d                  server                 a's socket
-────────────────────────────────────────────────────────────────────────
-0                                     [hold]
-1                                     [hold: already held]
-2  connect                                                   ESTABLISHED
-3  send 5                                                    │
-4  rst                                                       CLOSE
-5                                     [fault accept EMFILE]
-6                                     [step]
-                                      accept EMFILE
-7  (recv: closed)
-8                  (recv:
-                    not connected)
-── teardown ────────────────────────────────────────────────────────────
-                                      [go]
-                                      accept a
-                                      send a ECONNRESET
-                                    ✗ send a EPIPE SIGPIPE
-                                    ✗ killed by SIGPIPE
-";
-        assert_eq!(format!("\n{}", ladder(scenario, &setup)), expected);
-    }
-
-    #[test]
-    fn three_clients_with_the_longest_cells_fit() {
-        let setup = setup("accept; send 26; send 16384; close", Policy::Default);
-        let scenario = "hold; a connect; a send \"GET / HTTP/1.0\\r\\n\"; b connect; b send 16384; c connect; c fin; c send 1; \
-                        b connect; c rst; go; a recv; b recv; c recv";
-        let text = ladder(scenario, &setup);
-        assert!(width(&text) <= WIDTH, "{text}");
-        for part in ["send \"GET / HTTP…", "send 16384", "= EPIPE", "(connect:", "c CLOSE_WAIT"] {
-            assert!(text.contains(part), "{part}\n{text}");
-        }
-    }
-
-    #[test]
-    fn many_clients_share_a_column() {
-        let expected = "
-   clients        server     sockets
-──────────────────────────────────────────
-0  a connect      accept a
-                  send a 26  a ESTABLISHED
-1  b connect                 b ESTABLISHED
-2  c connect                 c ESTABLISHED
-3  d connect                 d ESTABLISHED
-4  e connect                 e ESTABLISHED
-5  f connect                 f ESTABLISHED
-6  b rst                     b CLOSE
-7  a recv = 26
-8  a vanish
-── teardown ──────────────────────────────
-   c close                   c CLOSE_WAIT
-   d close                   d CLOSE_WAIT
-   e close                   e CLOSE_WAIT
-   f close                   f CLOSE_WAIT
-──────────────────────────────────────────
-                  survived waiting on a
-";
-        let scenario = "a connect; b connect; c connect; d connect; e connect; f connect; b rst; a recv; a vanish";
-        assert_eq!(format!("\n{}", ladder(scenario, &Setup::default())), expected);
-    }
-
-    #[test]
-    fn every_end_is_marked() {
-        let (scenario, survived) = trace("a connect", &Setup::default());
-        let at = At::Event(0);
-        for (outcome, mark) in [
-            (Outcome::Exited { code: 3, at }, "✗ send a 26"),
-            (Outcome::Exited { code: 3, at }, "✗ exited with 3"),
-            (Outcome::Stuck { at }, "✗ stuck"),
-        ] {
-            let mut ended = Trace::default();
-            for step in survived.steps().take(1) {
-                step.calls.iter().for_each(|called| ended.push_call(*called));
-                let sockets = |out: &mut Vec<_>| {
-                    out.extend_from_slice(step.sockets);
-                    fmt::Result::Ok(())
-                };
-                ended.push_step(step.at, step.reply, sockets).unwrap();
-            }
-            ended.finish(outcome);
-            assert!(Ladder::new(&scenario, &ended).to_string().contains(mark), "{mark}");
-        }
-    }
-
-    #[test]
-    fn nothing_at_all_is_drawn_too() {
-        assert!(ladder("", &Setup::default()).ends_with("survived\n"));
-        let (_, trace) = trace("a connect; b connect", &Setup::default());
-        // A trace that is of another scenario is no reason to panic.
-        assert!(Ladder::new(&Scenario::default(), &trace).to_string().contains("accept a"));
-    }
-}
+mod tests;

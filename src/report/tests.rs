@@ -37,10 +37,16 @@ mod properties {
         #[test]
         fn every_run_has_a_reason_a_picture_that_fits_and_a_case_that_holds(
             scenario in strategy::scenarios(0..=16, 3),
+            block in proptest::option::weighted(0.3, (0..=16usize, strategy::repeats(3))),
             program in proptest::sample::select(&PROGRAMS[..]),
             policy in proptest::sample::select(&Policy::ALL[..]),
         ) {
             let setup = setup(program, policy);
+            let mut events = scenario.events().to_vec();
+            if let Some((at, block)) = block {
+                events.insert(at.min(events.len()), block);
+            }
+            let scenario = Scenario::new(events).expect("few clients");
             let (scenario, trace) = trace(&scenario.to_string(), &setup);
             let why = why(&scenario, &setup, &trace);
             prop_assert!(!why.contains("no rule known"), "{why}");

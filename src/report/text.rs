@@ -78,13 +78,13 @@ pub fn finding(finding: &Finding, replay: &str) -> String {
 fn verdict(scenario: &Scenario, trace: &Trace) -> String {
     let outcome = trace.outcome();
     let words = outcome_words(outcome);
-    let Some(At::Event(i)) = outcome.at() else {
+    let Some(at @ (At::Event(_) | At::Round { .. })) = outcome.at() else {
         return words;
     };
-    let words = words.strip_suffix(&i.to_string()).unwrap_or(&words);
-    match scenario.events().get(i) {
-        Some(event) => format!("{words}event {i} (`{event}`)"),
-        None => format!("{words}event {i}"),
+    let words = words.strip_suffix(&at.to_string()).unwrap_or(&words);
+    match at.of(scenario) {
+        Some(event) => format!("{words}event {at} (`{event}`)"),
+        None => format!("{words}event {at}"),
     }
 }
 

@@ -4,7 +4,6 @@ use crate::scenario::{Action, Call, Client, Errno, Event, Fault, Scenario};
 use crate::server::{Policy, Setup};
 use crate::trace::{At, Called, Outcome, Reply, Signal, Step, Survivor, Trace};
 use crate::verdict::{is_broken, left_words, vanished};
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// Why the run ended as it did, in a sentence of plain words.
@@ -77,9 +76,14 @@ enum Reset {
     Drawn,
 }
 
-/// What has befallen one connection so far.
-#[derive(Clone, Copy, Default)]
+/// What has befallen one connection so far, or several that are alike: those of rounds that went the same.
+#[derive(Clone, Copy)]
 struct Account {
+    client: Client,
+    /// How many of them wait in the accept queue.
+    waiting: u32,
+    /// The block in which they connected, and the first of their rounds.
+    rounds: Option<(usize, u16)>,
     /// The server has accepted it.
     accepted: bool,
     /// The server has shut down its own side.
@@ -96,9 +100,28 @@ struct Account {
     sent: bool,
     /// Bytes that the client has not read.
     unread: u32,
+    /// The client is there no more, and never said so.
+    vanished: bool,
 }
 
 impl Account {
+    fn new(client: Client, waiting: u32, at: At) -> Account {
+        Account {
+            client,
+            waiting,
+            rounds: rounds(at),
+            accepted: false,
+            shut: false,
+            fin: false,
+            closed: false,
+            reset: None,
+            reported: None,
+            sent: false,
+            unread: 0,
+            vanished: false,
+        }
+    }
+
     fn event(&mut self, action: &Action) {
         let queued = !self.accepted;
         match action {
@@ -107,7 +130,8 @@ impl Account {
             Action::Close if self.unread > 0 => self.reset = Some((Reset::Unread, queued)),
             Action::Close => self.fin = true,
             Action::Rst => self.reset = Some((Reset::Abort, queued)),
-            Action::Connect | Action::Send(_) | Action::Vanish | Action::Urgent | Action::Stall => {}
+            Action::Vanish => self.vanished = true,
+            Action::Connect | Action::Send(_) | Action::Urgent | Action::Stall => {}
         }
         self.closed |= matches!(action, Action::Close | Action::Rst);
     }
@@ -115,7 +139,6 @@ impl Account {
     fn call(&mut self, called: &Called) {
         self.sent |= called.call == Call::Send;
         match (called.call, called.result) {
-            (Call::Accept, Ok(_)) => self.accepted = true,
             (Call::Shutdown, Ok(_)) => self.shut = true,
             (Call::Send, Ok(n)) => {
                 self.unread += n;
@@ -129,12 +152,21 @@ impl Account {
     }
 }
 
+/// The block and the round of a place in one.
+fn rounds(at: At) -> Option<(usize, u16)> {
+    match at {
+        At::Round { event, round, .. } => Some((event, round)),
+        At::Event(_) | At::TeardownGo | At::Teardown(_) => None,
+    }
+}
+
 /// A send that broke, and what had befallen its connection before. `Display` says why it broke.
-struct Broken(Client, Account);
+struct Broken(Account);
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Broken(c, account) = self;
+        let Broken(account) = self;
+        let c = account.client;
         let which = if account.sent { "next" } else { "very first" };
         match *account {
             Account { shut: true, fin: false, .. } => {
@@ -152,7 +184,7 @@ impl fmt::Display for Broken {
                 )
             }
             Account { reported: Some(call), reset, .. } => {
-                write!(f, "{}, which the server's {call} reported; an error is reported only once, ", left(*c, reset))?;
+                write!(f, "{}, which the server's {call} reported; an error is reported only once, ", left(c, reset))?;
                 write!(f, "so the server's next send to {c} is a broken pipe")
             }
             Account { reset: Some((how @ (Reset::Abort | Reset::Unread), queued)), fin: true, .. } => {
@@ -191,7 +223,10 @@ fn left(client: Client, reset: Option<(Reset, bool)>) -> String {
 /// All that befell the connections of a run.
 #[derive(Default)]
 struct History {
-    accounts: BTreeMap<Client, Account>,
+    /// In the order in which they connected.
+    accounts: Vec<Account>,
+    /// Index of the one that the server has accepted last.
+    current: Option<usize>,
     /// Errors that the harness will give in the kernel's place: what they report was never on the socket.
     faults: Vec<Fault>,
     broken: Vec<Broken>,
@@ -206,35 +241,84 @@ impl History {
 
     fn step(&mut self, scenario: &Scenario, step: &Step<'_>) {
         let happened = matches!(step.reply, Reply::Ok(_) | Reply::Received { .. });
-        let event = match step.at {
-            At::Event(_) | At::Round { .. } => step.at.of(scenario),
-            At::TeardownGo => None,
-            At::Teardown(client) => Some(&Event::Client(client, Action::Close)),
-        };
-        match event {
-            Some(Event::Client(client, action)) if happened => self.accounts.entry(*client).or_default().event(action),
-            Some(Event::Fault(fault)) => self.faults.push(*fault),
+        match (step.at, step.at.of(scenario)) {
+            (At::Teardown(client), _) => {
+                let open = |a: &&mut Account| a.client == client && !a.closed && !a.vanished;
+                self.accounts.iter_mut().filter(open).for_each(|account| account.event(&Action::Close));
+            }
+            (_, Some(Event::Client(client, Action::Connect))) if happened => {
+                self.accounts.push(Account::new(*client, step.times.into(), step.at));
+            }
+            (_, Some(Event::Client(client, action))) if happened => {
+                let i = self.newest(*client, step.at);
+                self.accounts[i].event(action);
+            }
+            (_, Some(Event::Fault(fault))) => self.faults.push(*fault),
             _ => {}
         }
         for called in step.calls {
             let fault = self.faults.iter().position(|fault| fault.call() == called.call);
             let injected = fault.map(|i| self.faults.remove(i)).is_some();
             let Some(client) = called.client else { continue };
-            let account = self.accounts.entry(client).or_default();
+            if called.call == Call::Accept {
+                self.accept(client, step.times.into(), step.at);
+            }
+            let i = self.current.filter(|i| self.accounts[*i].client == client);
+            let i = i.unwrap_or_else(|| self.newest(client, step.at));
+            let account = &mut self.accounts[i];
             if injected {
                 account.sent |= called.call == Call::Send;
                 continue;
             }
             if is_broken(called) {
-                self.broken.push(Broken(client, *account));
+                self.broken.push(Broken(*account));
             }
             account.call(called);
         }
     }
 
+    /// Index of the last of this name to have connected. One of several that are alike is apart from them from here on, unless this
+    /// is what each of them does in its own round.
+    fn newest(&mut self, client: Client, at: At) -> usize {
+        let Some(i) = self.accounts.iter().rposition(|a| a.client == client) else {
+            self.accounts.push(Account::new(client, 1, at));
+            return self.accounts.len() - 1;
+        };
+        if self.accounts[i].waiting < 2 || self.accounts[i].rounds == rounds(at) {
+            return i;
+        }
+        self.accounts[i].waiting -= 1;
+        self.accounts.insert(i + 1, Account { waiting: 1, ..self.accounts[i] });
+        self.current = self.current.map(|current| current + usize::from(current > i));
+        i + 1
+    }
+
+    /// The server accepts the first of this name that wait, so many times.
+    fn accept(&mut self, client: Client, mut times: u32, at: At) {
+        let mut last = None;
+        while times > 0
+            && let Some(i) = self.accounts.iter().position(|a| a.client == client && a.waiting > 0)
+        {
+            let account = &mut self.accounts[i];
+            let taken = account.waiting.min(times);
+            account.waiting -= taken;
+            account.accepted = account.waiting == 0;
+            times -= taken;
+            last = Some(i);
+        }
+        let i = last.unwrap_or_else(|| self.newest(client, at));
+        if self.accounts[i].waiting > 0 {
+            // The others go on waiting, and the name is that of the last of them.
+            self.accounts.insert(i, self.accounts[i]);
+        }
+        self.accounts[i].waiting = 0;
+        self.accounts[i].accepted = true;
+        self.current = Some(i);
+    }
+
     /// What a survivor met.
     fn met(&self, policy: Policy) -> String {
-        let reported = self.accounts.iter().find_map(|(client, account)| Some((*client, account, account.reported?)));
+        let reported = self.accounts.iter().find_map(|account| Some((account.client, account, account.reported?)));
         if let Some(broken) = self.broken.first() {
             let saved = match policy {
                 Policy::Default => "but no signal killed it",
@@ -256,166 +340,4 @@ impl History {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::{setup, trace};
-    use super::*;
-
-    /// Why a run ended, without the full stop.
-    fn told(program: &str, policy: Policy, scenario: &str, outcome: Option<Outcome>) -> String {
-        let setup = setup(program, policy);
-        let (scenario, mut trace) = trace(scenario, &setup);
-        trace.finish(outcome.unwrap_or(trace.outcome()));
-        why(&scenario, &setup, &trace).trim_end_matches('.').to_owned()
-    }
-
-    /// Why a send broke that killed.
-    fn broke(program: &str, scenario: &str) -> String {
-        let told = told(program, Policy::Default, scenario, None);
-        told.strip_suffix(", and SIGPIPE's default action kills the server").expect(&told).to_owned()
-    }
-
-    #[test]
-    fn a_reset_in_close_wait_leaves_epipe() {
-        assert_eq!(
-            broke("greeter", "hold; a connect; a fin; a rst; go"),
-            "a half-closed, so its connection waited in the accept queue in CLOSE_WAIT; its RST there leaves EPIPE, not \
-             ECONNRESET, so the server's very first send to a is a broken pipe"
-        );
-        assert_eq!(
-            broke("greeter-echo", "a connect; hold; a send 5; a recv; a fin; a rst"),
-            "a half-closed, so its connection was in CLOSE_WAIT; its RST there leaves EPIPE, not ECONNRESET, so the server's \
-             next send to a is a broken pipe"
-        );
-        assert_eq!(
-            broke("greeter-echo", "a connect; hold; a send 5; a fin; a close; go"),
-            "a half-closed, so its connection was in CLOSE_WAIT; its close with data unread sends an RST, which there leaves \
-             EPIPE, not ECONNRESET, so the server's next send to a is a broken pipe"
-        );
-    }
-
-    #[test]
-    fn an_error_is_reported_once_and_the_next_send_breaks() {
-        assert_eq!(
-            broke("double-greeter", "hold; a connect; a rst; go"),
-            "a's RST left ECONNRESET, which the server's send reported; an error is reported only once, so the server's next \
-             send to a is a broken pipe"
-        );
-        assert_eq!(
-            broke("farewell", "a connect; a rst"),
-            "a's RST left ECONNRESET, which the server's recv reported; an error is reported only once, so the server's next \
-             send to a is a broken pipe"
-        );
-        assert_eq!(
-            broke("accept; send 26; recv-all; send 1; close", "a connect; a close"),
-            "a closed with data unread, which sends an RST and leaves ECONNRESET, which the server's recv reported; an error \
-             is reported only once, so the server's next send to a is a broken pipe"
-        );
-    }
-
-    #[test]
-    fn an_injected_error_was_never_on_the_socket() {
-        assert_eq!(
-            broke("double-greeter", "hold; a connect; a fin; a rst; fault send ECONNRESET; go"),
-            "a half-closed, so its connection waited in the accept queue in CLOSE_WAIT; its RST there leaves EPIPE, not \
-             ECONNRESET, so the server's next send to a is a broken pipe"
-        );
-    }
-
-    #[test]
-    fn the_first_send_to_a_peer_that_closed_draws_the_reset() {
-        assert_eq!(
-            broke("double-greeter", "hold; a connect; a close; go"),
-            "a had closed: the server's first send to it was still taken but drew an RST, so the server's next send to a is a \
-             broken pipe"
-        );
-        assert!(broke("double-greeter", "hold; a connect; a fin; a close; go").starts_with("a had closed: "));
-    }
-
-    #[test]
-    fn a_server_that_shut_down_its_side_breaks_its_own_pipe() {
-        assert_eq!(
-            broke("accept; shutdown; send 1; close", "a connect"),
-            "the server had shut down its own sending side of a's connection, so its very first send to a is a broken pipe, \
-             whatever a does"
-        );
-        assert_eq!(
-            broke("accept; send 1; shutdown; recv-all; send 1; close", "a connect; a fin"),
-            "the server had shut down its own sending side of a's connection, and a had sent its FIN too: with both FINs done \
-             the state is CLOSE, so the server's next send to a is a broken pipe"
-        );
-    }
-
-    #[test]
-    fn a_survivor_is_told_what_saved_it() {
-        const DEATH: &str = "a connect; b connect; b fin; b rst; a close";
-        for (policy, saved) in [
-            (
-                Policy::Ignore,
-                "SIGPIPE is ignored, so it only fails with EPIPE; it is back at accept, with nothing left",
-            ),
-            (Policy::Handler, "SIGPIPE has a handler that returns"),
-            (Policy::NoSignal, "MSG_NOSIGNAL keeps SIGPIPE away"),
-            (Policy::Blocked, "the signal stays pending; it is back at accept, a SIGPIPE pending"),
-        ] {
-            let told = told("greeter", policy, DEATH, None);
-            assert!(told.starts_with("survived: b half-closed") && told.contains(saved), "{told}");
-        }
-        assert_eq!(
-            told("greeter", Policy::Default, "hold; a connect; a rst; go", None),
-            "survived: a's RST left ECONNRESET, which the server's send took without a signal, and no send followed; it is \
-             back at accept, with nothing left behind"
-        );
-        assert_eq!(
-            told("greeter", Policy::Default, "a connect; a recv; a close", None),
-            "survived: no send met a connection that was gone; it is back at accept, with nothing left behind"
-        );
-    }
-
-    #[test]
-    fn a_survivor_that_waits_is_told_on_whom_and_whether_it_may() {
-        assert!(
-            told("greeter", Policy::Default, "a connect; a vanish", None)
-                .ends_with("it waits on a, which vanished, so nothing will ever come")
-        );
-        let waits = Outcome::Survived(Survivor { waits_on: Some(Client::nth(0)), ..Survivor::default() });
-        assert!(
-            told("greeter", Policy::Default, "a connect", Some(waits))
-                .ends_with("but it waits on a, which never vanished")
-        );
-    }
-
-    #[test]
-    fn every_other_end_is_told_with_the_call_before_it() {
-        let at = At::Event(0);
-        let ended =
-            |outcome, scenario| told("accept; send 26; recv-all; close", Policy::Default, scenario, Some(outcome));
-        let exited = ended(Outcome::Exited { code: 3, at }, "a connect; a vanish");
-        assert!(exited.starts_with("the server ended by itself, with code 3, after `send a 26`"), "{exited}");
-        let stuck = ended(Outcome::Stuck { at }, "");
-        assert!(stuck.contains("within its bound before its first call"), "{stuck}");
-        let crashed = ended(Outcome::Killed { signal: Signal::from_raw(libc::SIGSEGV), at }, "a connect; a vanish");
-        assert!(crashed.starts_with("SIGSEGV killed the server after `send a 26`"), "{crashed}");
-        let unseen = ended(Outcome::Killed { signal: Signal::SIGPIPE, at }, "a connect; a vanish");
-        assert!(unseen.contains("none of its sends was seen to break"), "{unseen}");
-    }
-
-    #[test]
-    fn a_death_under_a_handled_policy_names_the_policy() {
-        let killed = Outcome::Killed { signal: Signal::SIGPIPE, at: At::Event(4) };
-        let told = told("greeter", Policy::Handler, "hold; a connect; a fin; a rst; go", Some(killed));
-        assert!(told.ends_with("and SIGPIPE kills the server although its policy is handler"), "{told}");
-    }
-
-    #[test]
-    fn no_death_that_the_model_knows_is_without_a_reason() {
-        let actions = crate::Enumerate::plain_actions();
-        for program in crate::Program::presets() {
-            let setup = Setup::new(program, Policy::Default);
-            for scenario in crate::enumerate(5, 2, actions.clone(), vec![Event::Hold, Event::Go]) {
-                let (scenario, trace) = trace(&scenario.to_string(), &setup);
-                let told = why(&scenario, &setup, &trace);
-                assert!(!told.contains("no rule known"), "{scenario}: {told}");
-            }
-        }
-    }
-}
+mod tests;

@@ -4,20 +4,30 @@
 //! fuzzer mean the same thing by "simpler": fewer events, an earlier row of the table, an earlier client, a smaller argument.
 
 use super::codec::Cell;
-use super::{Event, Scenario};
+use super::{Event, Repeat, Scenario};
 use proptest::prelude::*;
 use std::ops::RangeInclusive;
 
-/// One event of one of `clients` clients (at least 1): any row of the table, with sends of up to 64 bytes.
+/// One event of one of `clients` clients (at least 1): any row of the table but those that take long (`wait`, and blocks:
+/// [`repeats`]), with sends of up to 64 bytes.
 pub fn events(clients: usize) -> impl Strategy<Value = Event> {
     let clients = clients.clamp(1, super::MAX_CLIENTS) as u8;
     // Connects come more often than their share, or most other events would have nothing to act on; `select` shrinks towards
     // the front.
-    let rows = proptest::sample::select(&[0u8, 0, 0, 0, 1, 2, 3, 3, 4, 5, 5, 6, 7, 8, 8, 9, 9, 10][..]);
+    let rows = proptest::sample::select(&[0u8, 0, 0, 0, 1, 2, 3, 3, 4, 5, 5, 6, 7, 8, 8, 9, 9, 10, 11, 12][..]);
     (rows, 0..clients, 0..=64u16).prop_map(|(row, client, argument)| Cell { row, client, argument }.event())
 }
 
-/// Scenarios of so many events, over so many clients, and the whole alphabet.
+/// A block of one to four such events, and 2 to 8 rounds of it.
+pub fn repeats(clients: usize) -> impl Strategy<Value = Event> {
+    // None of these is no block; if one were, it would be its first event.
+    let block = |(times, events): (usize, Vec<Event>)| {
+        Repeat::new(times, &events).map_or_else(|| events[0].clone(), Event::Repeat)
+    };
+    (2..=8usize, proptest::collection::vec(events(clients), 1..=4)).prop_map(block)
+}
+
+/// Scenarios of so many events, over so many clients: [`events`], and no block.
 ///
 /// ```
 /// use brokenpipe::strategy;

@@ -396,7 +396,9 @@ fn action(client: Client, first: &Word<'_>, statement: &mut Statement<'_>) -> Re
         "urgent" => Action::Urgent,
         "stall" => Action::Stall,
         other => {
-            return Err(word.error(format!("`{other}` is nothing a client does"), EXPECTED).near(other, ACTION_WORDS));
+            let error = word.error(format!("`{other}` is nothing a client does"), EXPECTED).near(other, ACTION_WORDS);
+            // Or else what looks like a client is a misspelt word that takes an argument.
+            return Err(if error.nearest.is_some() { error } else { error.near(first.word, OTHER_WORDS) });
         }
     })
 }

@@ -1,14 +1,14 @@
 //! From a scenario that fails to the fewest events that do.
 //!
 //! Whether a scenario fails is asked of the caller, who plays it where it matters. First events are deleted, many at a time
-//! and then one by one. A death is then looked up in the model, which is fast enough to walk all that is shorter; what
+//! and then one by one, and after them those in blocks; blocks are dissolved, or have fewer rounds. A death is then looked up in the model, which is fast enough to walk all that is shorter; what
 //! it comes up with counts only if it fails as well. Where the model has nothing to say, events are replaced by earlier
 //! ones of the table as long as it goes on failing.
 
 use super::Death;
 use super::death::written_out;
 use super::shortest::shortest;
-use crate::scenario::{Action, Client, Event, Fault, Payload, Scenario};
+use crate::scenario::{Action, Client, Event, Fault, Payload, Repeat, Scenario, Wait};
 use crate::server::Setup;
 use crate::trace::Trace;
 use std::collections::HashMap;
@@ -20,7 +20,8 @@ const MAX_ASKED: usize = 2_000;
 /// trace.
 ///
 /// The result stands by itself: what the teardown did is written out as events, so that the last event is the one that
-/// kills. It dies of the same [`Death`] before its teardown begins, and does not with any one event removed. Where the
+/// kills, or a block in which it does. It dies of the same [`Death`] before its teardown begins, and does not with any one event
+/// removed, one of a block either. Where the
 /// model foresees that death, the result depends on the setup and the death alone: it is the shortest, one of plain clients
 /// if there is one, and the first in the order of the event table.
 ///
@@ -59,7 +60,8 @@ pub fn minimise_death<E>(
         return Ok(None);
     }
     let events = search.delete(events)?;
-    let small = match shortest(setup, death, events.len()) {
+    let limit = Scenario::from_valid(events.clone()).played();
+    let small = match shortest(setup, death, limit) {
         Some(foreseen) if search.fails(&foreseen)? => search.delete(foreseen)?,
         _ => search.simplify(events)?,
     };
@@ -68,7 +70,7 @@ pub fn minimise_death<E>(
 
 /// A small scenario that `fails` as this one does: a disagreement, say, or whatever else `fails` asks about.
 ///
-/// It no longer fails with any one event removed. Its clients are named `a`, `b`, … in the order of their connects, and its
+/// It no longer fails with any one event removed, one of a block either, nor with any block in place of its rounds played once. Its clients are named `a`, `b`, … in the order of their connects, and its
 /// events are the earliest of the event table, with the smallest payloads, as far as it then still fails.
 ///
 /// A scenario that does not fail to begin with comes back as it is, unless something smaller does.
@@ -113,25 +115,76 @@ impl<E, F: FnMut(&Scenario) -> Result<bool, E>> Search<F> {
         Ok(answer)
     }
 
-    /// Deletes events until it fails with none of the rest removed.
+    /// Deletes events until it fails with none of the rest removed; then those in blocks, and rounds.
     fn delete(&mut self, mut events: Vec<Event>) -> Result<Vec<Event>, E> {
-        let mut chunk = (events.len() / 2).max(1);
         loop {
-            let len = events.len();
+            events = self.delete_of(events, |events| Some(events.to_vec()))?;
+            let before = events.clone();
+            let mut i = 0;
+            while let Some(event) = events.get(i) {
+                if let Event::Repeat(repeat) = event.clone() {
+                    self.cut(&mut events, i, repeat)?;
+                }
+                i += 1;
+            }
+            if events == before {
+                return Ok(events);
+            }
+        }
+    }
+
+    /// Deletes of a list; `whole` makes all events of what is left of it, if it can.
+    fn delete_of(
+        &mut self,
+        mut list: Vec<Event>,
+        whole: impl Fn(&[Event]) -> Option<Vec<Event>>,
+    ) -> Result<Vec<Event>, E> {
+        let mut chunk = (list.len() / 2).max(1);
+        loop {
+            let len = list.len();
             let mut end = len;
             while end > 0 {
                 let start = end.saturating_sub(chunk);
-                let fewer = [&events[..start], &events[end..]].concat();
-                if self.fails(&fewer)? {
-                    events = fewer;
+                let fewer = [&list[..start], &list[end..]].concat();
+                if let Some(events) = whole(&fewer)
+                    && self.fails(&events)?
+                {
+                    list = fewer;
                 }
                 end = start;
             }
-            if chunk == 1 && events.len() == len {
-                return Ok(events);
+            if chunk == 1 && list.len() == len {
+                return Ok(list);
             }
             chunk = (chunk / 2).max(1);
         }
+    }
+
+    /// Makes the block that is event `i` as small as it goes: its events, then the block itself, then its rounds.
+    fn cut(&mut self, events: &mut Vec<Event>, i: usize, repeat: Repeat) -> Result<(), E> {
+        let whole = |events: &[Event], times, inner: &[Event]| {
+            let block = Event::Repeat(Repeat::new(times, inner)?);
+            Some([&events[..i], &[block], &events[i + 1..]].concat())
+        };
+        let inner = self.delete_of(repeat.events().to_vec(), |inner| whole(events, repeat.times(), inner))?;
+        let once = [&events[..i], &inner, &events[i + 1..]].concat();
+        if self.fails(&once)? {
+            *events = once;
+            return Ok(());
+        }
+        // More rounds fail rather than fewer, and it fails with so many.
+        let (mut fails, mut holds) = (repeat.times(), 1);
+        while fails - holds > 1 {
+            let times = holds.midpoint(fails);
+            match whole(events, times, &inner) {
+                Some(fewer) if self.fails(&fewer)? => fails = times,
+                _ => holds = times,
+            }
+        }
+        if let Some(cut) = whole(events, fails, &inner) {
+            *events = cut;
+        }
+        Ok(())
     }
 
     /// Deletes, renames and replaces until none of them gets any further.
@@ -171,25 +224,43 @@ impl<E, F: FnMut(&Scenario) -> Result<bool, E>> Search<F> {
 /// The events, their clients named by rank in the order of their connects; those that never connect come last.
 fn renamed(events: &[Event]) -> Vec<Event> {
     let mut order: Vec<Client> = Vec::new();
-    let connects = events.iter().filter(|e| matches!(e, Event::Client(_, Action::Connect)));
-    for client in connects.chain(events).filter_map(Event::client) {
+    let all = || events.iter().flat_map(Event::parts);
+    let connects = all().filter(|e| matches!(e, Event::Client(_, Action::Connect)));
+    for client in connects.chain(all()).filter_map(Event::client) {
         if !order.contains(&client) {
             order.push(client);
         }
     }
-    let rename = |event: &Event| match event {
+    events.iter().map(|event| rename(event, &order)).collect()
+}
+
+/// The event, its clients named by their rank in this order.
+fn rename(event: &Event, order: &[Client]) -> Event {
+    match event {
         Event::Client(client, action) => {
             let rank = order.iter().position(|c| c == client).unwrap_or(0);
             Event::Client(Client::nth(rank), action.clone())
         }
+        Event::Repeat(repeat) => {
+            let renamed: Vec<Event> = repeat.events().iter().map(|event| rename(event, order)).collect();
+            Repeat::new(repeat.times(), &renamed).map_or_else(|| event.clone(), Event::Repeat)
+        }
         other => other.clone(),
-    };
-    events.iter().map(rename).collect()
+    }
 }
 
-/// The events of these clients that come before this one, in order.
+/// The events of these clients that come before this one, in order. A block comes after the same with any event of it earlier.
 fn earlier(event: &Event, clients: &[Client]) -> Vec<Event> {
-    let mut actions = vec![Action::Connect, Action::Recv, Action::Fin, Action::Close, Action::Rst, Action::Vanish];
+    let mut actions = vec![
+        Action::Connect,
+        Action::Recv,
+        Action::Fin,
+        Action::Close,
+        Action::Rst,
+        Action::Vanish,
+        Action::Urgent,
+        Action::Stall,
+    ];
     actions.extend([0, 1, 5].into_iter().filter_map(Payload::filling).map(Action::Send));
     if let Event::Client(_, Action::Send(payload)) = event {
         actions.extend(shorter(payload).map(Action::Send));
@@ -197,9 +268,21 @@ fn earlier(event: &Event, clients: &[Client]) -> Vec<Event> {
     let mut events = vec![Event::Hold, Event::Step, Event::Go];
     events.extend(Fault::all().map(Event::Fault));
     events.extend(clients.iter().flat_map(|c| actions.iter().map(|a| Event::Client(*c, a.clone()))));
+    if let Event::Wait(wait) = event {
+        // Each time costs as long, so that to within an eighth is near enough.
+        let n = wait.as_millis();
+        events.extend([n / 2, n - n / 4, n - n / 8].into_iter().filter_map(Wait::millis).map(Event::Wait));
+    }
     events.retain(|e| e < event);
     events.sort_unstable();
     events.dedup();
+    if let Event::Repeat(repeat) = event {
+        for (i, inner) in repeat.events().iter().enumerate() {
+            let (before, after) = (&repeat.events()[..i], &repeat.events()[i + 1..]);
+            let with = |e: Event| Repeat::new(repeat.times(), &[before, &[e], after].concat());
+            events.extend(earlier(inner, clients).into_iter().filter_map(with).map(Event::Repeat));
+        }
+    }
     events
 }
 

@@ -1,6 +1,6 @@
 //! Scenarios by chance, from a seed.
 
-use crate::scenario::{Action, Client, Event, Fault, MAX_CLIENTS, MAX_SEND, Payload, Scenario};
+use crate::scenario::{Action, Client, Event, Fault, MAX_CLIENTS, MAX_SEND, Payload, Repeat, Scenario, Wait};
 use fastrand::Rng;
 
 /// What random scenarios look like.
@@ -18,12 +18,31 @@ pub struct Shape {
     pub hold: bool,
     /// Whether calls may be answered by the harness: `fault`.
     pub faults: bool,
+    /// Whether clients may send an urgent byte.
+    pub urgent: bool,
+    /// Whether clients may stall.
+    pub stall: bool,
+    /// Whether time may pass: `wait`. It passes in earnest, so that runs take longer.
+    pub waits: bool,
+    /// Whether there may be blocks: `repeat`. Runs with one are as long as all its rounds.
+    pub repeats: bool,
 }
 
-/// Three clients, 4 to 8 events of the whole alphabet.
+/// Three clients, 4 to 8 events of the whole alphabet but those that take long: no `wait` and no `repeat`.
 impl Default for Shape {
     fn default() -> Shape {
-        Shape { clients: 3, min_events: 4, max_events: 8, vanish: true, hold: true, faults: true }
+        Shape {
+            clients: 3,
+            min_events: 4,
+            max_events: 8,
+            vanish: true,
+            hold: true,
+            faults: true,
+            urgent: true,
+            stall: true,
+            waits: false,
+            repeats: false,
+        }
     }
 }
 
@@ -60,6 +79,10 @@ impl Random {
         let limit = rng.usize(1..=self.shape.clients.clamp(1, MAX_CLIENTS));
         let mut draft = Draft { rng, shape: self.shape, limit, clients: Vec::new(), held: false, events: Vec::new() };
         while draft.events.len() < len {
+            if draft.shape.repeats && draft.one_in(6) {
+                draft.repeat();
+                continue;
+            }
             let event = draft.event(len - draft.events.len());
             draft.push(event);
         }
@@ -125,6 +148,9 @@ impl Draft {
         if self.shape.faults && self.one_in(32) {
             return self.fault();
         }
+        if self.shape.waits && self.one_in(16) {
+            return self.wait();
+        }
         let live: Vec<usize> = (0..self.clients.len()).filter(|k| self.clients[*k] != Can::Nothing).collect();
         let room = self.clients.len() < self.limit;
         match self.rng.choice(live) {
@@ -139,7 +165,7 @@ impl Draft {
     fn anything(&mut self) -> Event {
         // A client that has not connected yet may only be the next to do so, or the names would not be in that order.
         let rank = self.rng.usize(0..(self.clients.len() + 1).min(self.limit));
-        let action = match self.rng.u8(..11) {
+        let action = match self.rng.u8(..14) {
             0 => Action::Connect,
             1 => self.send(),
             2 => Action::Recv,
@@ -151,6 +177,9 @@ impl Draft {
             8 if self.shape.hold => return Event::Step,
             9 if self.shape.hold => return Event::Go,
             10 if self.shape.faults => return self.fault(),
+            11 if self.shape.urgent => Action::Urgent,
+            12 if self.shape.stall => Action::Stall,
+            13 if self.shape.waits => return self.wait(),
             _ => Action::Recv,
         };
         Event::Client(Client::nth(rank), action)
@@ -167,6 +196,8 @@ impl Draft {
             (4..8, Can::Everything) => Action::Fin,
             (8..10, _) => Action::Recv,
             (10, _) if self.shape.vanish => Action::Vanish,
+            (11, Can::Everything) if self.shape.urgent => Action::Urgent,
+            (12, _) if self.shape.stall && self.one_in(2) => Action::Stall,
             (n, _) if n % 2 == 0 => Action::Close,
             _ => Action::Rst,
         };
@@ -193,11 +224,36 @@ impl Draft {
         Fault::all().nth(n).map_or(Event::Go, Event::Fault)
     }
 
+    /// A time of a few milliseconds, or of some tenths of a second: long enough for a server that wakes up now and then.
+    fn wait(&mut self) -> Event {
+        let millis = if self.one_in(4) { self.rng.u16(100..=500) } else { self.rng.u16(1..=20) };
+        Wait::millis(millis).map_or(Event::Go, Event::Wait)
+    }
+
+    /// Adds a block. Most have a client that connects in it, and so a new one in each round.
+    fn repeat(&mut self) {
+        let first = self.events.len();
+        if self.clients.len() < self.limit && !self.one_in(4) {
+            let connect = self.connect();
+            self.push(connect);
+        }
+        for _ in 0..self.rng.usize(1..=4) {
+            let event = self.event(2);
+            self.push(event);
+        }
+        let times = if self.one_in(8) { self.rng.usize(20..=100) } else { self.rng.usize(2..=8) };
+        if let Some(repeat) = Repeat::new(times, &self.events[first..]) {
+            self.events.truncate(first);
+            self.events.push(Event::Repeat(repeat));
+        }
+    }
+
     /// Adds an event, and keeps up with what it does.
     fn push(&mut self, event: Event) {
         match &event {
             Event::Hold => self.held = true,
             Event::Go => self.held = false,
+            // What is in a block was kept up with when it was drawn.
             Event::Step | Event::Fault(_) | Event::Wait(_) | Event::Repeat(_) => {}
             Event::Client(client, action) => {
                 let rank = (0..self.clients.len()).find(|k| Client::nth(*k) == *client);

@@ -7,8 +7,29 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-const PLAIN: Shape = Shape { clients: 3, min_events: 4, max_events: 8, vanish: false, hold: false, faults: false };
-const LONG: Shape = Shape { clients: 4, min_events: 2, max_events: 24, vanish: true, hold: true, faults: true };
+const PLAIN: Shape = Shape {
+    clients: 3,
+    min_events: 4,
+    max_events: 8,
+    vanish: false,
+    hold: false,
+    faults: false,
+    urgent: false,
+    stall: false,
+    waits: false,
+    repeats: false,
+};
+const LONG: Shape = Shape {
+    clients: 4,
+    max_events: 24,
+    min_events: 2,
+    vanish: true,
+    hold: true,
+    faults: true,
+    urgent: true,
+    stall: true,
+    ..PLAIN
+};
 
 fn setup(program: &str) -> Setup {
     Setup::new(program.parse().unwrap(), Policy::Default)
@@ -158,7 +179,8 @@ fn random_scenarios_have_the_shape_that_was_asked_for() {
             assert!((shape.min_events..=shape.max_events).contains(&scenario.events().len()), "{scenario}");
             assert!(scenario.clients().len() <= shape.clients, "{scenario}");
             let mut connected = 0;
-            for event in scenario.events() {
+            let blocks = scenario.events().iter().filter(|event| matches!(event, Event::Repeat(_)));
+            for event in blocks.chain(scenario.events().iter().flat_map(Event::parts)) {
                 *rows.entry(event.row()).or_default() += 1;
                 if let Event::Client(client, Action::Connect) = event {
                     assert!(*client <= Client::nth(connected), "{scenario}");
@@ -168,7 +190,8 @@ fn random_scenarios_have_the_shape_that_was_asked_for() {
         }
         rows
     };
-    assert!(rows(LONG).into_keys().eq(0..11));
+    assert!(rows(LONG).into_keys().eq(0..13));
+    assert!(rows(Shape { waits: true, repeats: true, ..LONG }).into_keys().eq(0..15));
     assert!(rows(PLAIN).into_keys().eq(0..6));
     assert!(rows(Shape { clients: 1, min_events: 1, max_events: 1, ..PLAIN }).contains_key(&0));
     assert_eq!(Random::new(0, Shape { max_events: 0, min_events: 0, ..PLAIN }).scenario(0), Scenario::default());
@@ -218,4 +241,54 @@ fn a_hunt_ends_when_its_watch_says_so_and_when_there_is_nothing_left() {
         let hunted = certain(hunt(&mut Model::default(), &Setup::default(), numbered(there), judge, watch));
         assert_eq!(hunted, Hunted { played, found: None });
     }
+}
+
+#[test]
+fn blocks_are_cut_down_from_the_inside_then_dissolved_then_played_fewer_times() {
+    // Fails if so many clients have connected, those of rounds each for itself.
+    let connects = |n: usize| {
+        move |s: &Scenario| {
+            let count = |e: &Event| {
+                let connects = e.parts().iter().filter(|e| matches!(e, Event::Client(_, Action::Connect))).count();
+                if let Event::Repeat(repeat) = e { repeat.times() * connects } else { connects }
+            };
+            Ok::<_, Infallible>(s.events().iter().map(count).sum::<usize>() >= n)
+        }
+    };
+    let long = scenario("hold; repeat 1000 { web connect; wait 300ms; web rst }; go; repeat 9 { db connect; db fin }");
+    for (n, expected) in [
+        (1, "a connect"),
+        (2, "repeat 2 { a connect }"),
+        (700, "repeat 700 { a connect }"),
+        (1_001, "repeat 992 { a connect }; repeat 9 { a connect }"),
+    ] {
+        assert_eq!(certain(minimise(&long, connects(n))).to_string(), expected, "{n}");
+    }
+    let waits = |s: &Scenario| {
+        let long = |e: &Event| matches!(e, Event::Wait(w) if w.as_millis() >= 100);
+        Ok::<_, Infallible>(s.events().iter().flat_map(Event::parts).any(long))
+    };
+    let small = certain(minimise(&long, waits)).to_string();
+    let millis: u16 = small.strip_prefix("wait ").and_then(|s| s.strip_suffix("ms")).unwrap().parse().unwrap();
+    assert!((100..=114).contains(&millis), "{small}");
+}
+
+#[test]
+fn a_death_in_a_block_comes_down_to_the_same_as_any_other() {
+    let greeter = Setup::default();
+    for text in [
+        "repeat 9 { a connect; b connect; b fin; b rst; a close }",
+        "repeat 50 { go; hold; a connect; a fin; a rst }",
+        "a connect; repeat 3 { b connect; b fin; b rst }; a close",
+    ] {
+        let small = minimal(&scenario(text), &greeter, &greeter).unwrap();
+        assert_eq!(small.to_string(), "a connect; b connect; b fin; b rst; a fin", "{text}");
+    }
+    // Where the model is no help, the block stays as far as it is needed.
+    let farewell = setup("farewell");
+    let small = minimal(&scenario("repeat 50 { go; hold; a connect; a fin; a rst }"), &farewell, &greeter).unwrap();
+    assert_eq!(small.to_string(), "repeat 2 { go; hold; a connect; a fin; a rst }");
+    // What only the teardown can do has no form without it.
+    let double = setup("double-greeter");
+    assert_eq!(minimal(&scenario("repeat 3 { a connect }"), &double, &double), None);
 }

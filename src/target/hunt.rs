@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 /// How often a finding must come true on a fresh server before it is told as one.
 pub const CONFIRMATIONS: u32 = 3;
 /// How long, and over how many scenarios, a finding is cut down.
-const MINIMISING: Duration = Duration::from_secs(8);
+const MINIMISING: Duration = Duration::from_secs(4);
 const MOST_ASKED: u32 = 400;
 /// How many scenarios a batch has that is to show whether memory grows, and how much more must be there after each, in bytes.
 const BATCH: usize = 100;
 const GROWTH: u64 = 256 * 1024;
 /// How many suspicions of one kind are followed up.
-const MOST_OF_A_KIND: u32 = 5;
+const MOST_OF_A_KIND: u32 = 3;
 
 /// How a target is hunted.
 #[derive(Clone, Debug)]
@@ -66,6 +66,19 @@ pub struct TargetFinding {
 }
 
 impl TargetFinding {
+    /// One that has not been seen yet.
+    fn of(symptom: Symptom, scenario: &Scenario) -> TargetFinding {
+        TargetFinding {
+            symptom,
+            scenario: scenario.clone(),
+            trace: Trace::default(),
+            evidence: String::new(),
+            main: true,
+            call: None,
+            confirmed: 0,
+        }
+    }
+
     /// Whether it came true each time.
     pub const fn is_confirmed(&self) -> bool {
         self.confirmed == CONFIRMATIONS
@@ -139,24 +152,20 @@ pub(super) fn on_a_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
 
 /// Plays a scenario on fresh servers, as often as it takes to say that it always shows a symptom, or does not.
 fn confirm(lab: &mut Lab<'_>, scenario: &Scenario, symptom: Symptom) -> Result<TargetFinding, TargetError> {
-    let mut finding = TargetFinding {
-        symptom,
-        scenario: scenario.clone(),
-        trace: Trace::default(),
-        evidence: String::new(),
-        main: true,
-        call: None,
-        confirmed: 0,
-    };
+    let mut finding = TargetFinding::of(symptom, scenario);
     for _ in 0..CONFIRMATIONS {
-        let outcome = if symptom == Symptom::MemoryGrowth { grown(lab, scenario)? } else { lab.examine(scenario, symptom)? };
-        let Outcome { trace, seen } = outcome;
+        let Outcome { trace, seen } = once(lab, scenario, symptom)?;
         if let Some(Seen { evidence, main, call, .. }) = seen.into_iter().next() {
             finding.confirmed += 1;
             finding = TargetFinding { trace, evidence, main, call, ..finding };
         }
     }
     Ok(finding)
+}
+
+/// Plays a scenario on a fresh server, and looks for one symptom.
+fn once(lab: &mut Lab<'_>, scenario: &Scenario, symptom: Symptom) -> Result<Outcome, TargetError> {
+    if symptom == Symptom::MemoryGrowth { grown(lab, scenario) } else { lab.examine(scenario, symptom) }
 }
 
 /// Plays batches of a scenario, and sees whether the server has more memory after each.
@@ -260,16 +269,36 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
             return Ok(());
         }
         *followed += 1;
-        let finding = confirm(&mut self.lab, scenario, seen.symptom)?;
+        let finding = self.followed_up(scenario, &seen)?;
         if finding.confirmed == 0 {
             self.report.unconfirmed += 1;
             let finding = TargetFinding { evidence: seen.evidence, ..finding };
             self.tell(HuntEvent::Unconfirmed(&finding));
             return Ok(());
         }
-        let finding = if finding.is_confirmed() { self.reduced(finding)? } else { finding };
         self.add(finding);
         Ok(())
+    }
+
+    /// What is left of a suspicion on fresh servers, in the fewest events that always show it.
+    fn followed_up(&mut self, scenario: &Scenario, seen: &Seen) -> Result<TargetFinding, TargetError> {
+        // Once is enough to look for something smaller, which is then held to more.
+        // A circle takes a second to be sure of, and is hardly ever a mistake.
+        let sure = seen.symptom == Symptom::Spin || !once(&mut self.lab, scenario, seen.symptom)?.seen.is_empty();
+        if !sure && seen.symptom.takes_time() {
+            return Ok(TargetFinding::of(seen.symptom, scenario));
+        }
+        let small = if sure { self.reduced(scenario, seen)? } else { scenario.clone() };
+        let mut finding = confirm(&mut self.lab, &small, seen.symptom)?;
+        if !finding.is_confirmed() && small != *scenario {
+            finding = confirm(&mut self.lab, scenario, seen.symptom)?;
+        }
+        // Who wants the first finding wants it soon.
+        if finding.is_confirmed() && finding.symptom == Symptom::Unresponsive && !self.how.first {
+            finding.evidence += &self.lab.recovery(&finding.scenario)?;
+        }
+        self.lab.end();
+        Ok(finding)
     }
 
     fn add(&mut self, finding: TargetFinding) {
@@ -277,26 +306,21 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         self.report.findings.push(finding);
     }
 
-    /// The same finding in fewer events, if it can be confirmed there as well.
-    fn reduced(&mut self, finding: TargetFinding) -> Result<TargetFinding, TargetError> {
+    /// A scenario of fewer events that looks as bad, as far as screening can tell.
+    fn reduced(&mut self, scenario: &Scenario, seen: &Seen) -> Result<Scenario, TargetError> {
         let deadline = Instant::now() + MINIMISING;
-        let (symptom, main) = (finding.symptom, finding.main);
         let mut asked = 0;
         let lab = &mut self.lab;
-        let small = minimise(&finding.scenario, |scenario: &Scenario| -> Result<bool, TargetError> {
+        let small = minimise(scenario, |scenario: &Scenario| -> Result<bool, TargetError> {
             asked += 1;
             if asked > MOST_ASKED || Instant::now() > deadline {
                 return Ok(false);
             }
             let outcome = lab.screen(scenario)?;
-            Ok(outcome.seen.iter().any(|seen| seen.symptom == symptom && seen.main == main))
-        })?;
+            Ok(outcome.seen.iter().any(|other| other.symptom == seen.symptom && other.main == seen.main))
+        });
         lab.end();
-        if small == finding.scenario {
-            return Ok(finding);
-        }
-        let reduced = confirm(lab, &small, symptom)?;
-        Ok(if reduced.is_confirmed() { reduced } else { finding })
+        small
     }
 
     /// Whether memory grows with what clients do: asked of a few shapes, and only if nothing else was found.

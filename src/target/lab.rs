@@ -20,10 +20,18 @@ use std::time::{Duration, Instant};
 
 /// For how long a polite client waits for its answer while scenarios are screened, and when one is examined.
 const SCREENING: Duration = Duration::from_millis(250);
-const EXAMINING: Duration = Duration::from_secs(5);
+const EXAMINING: Duration = Duration::from_secs(1);
+/// The same for the first answers, before it is known how long they take.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+/// How many times as long as the first polite client a later one may have to wait, if that is longer.
+const SLOWER: u32 = 20;
 /// For how long a server may hold on to what it will let go of by itself.
 const GRACE_SCREENING: Duration = Duration::from_millis(20);
-const GRACE_EXAMINING: Duration = Duration::from_secs(2);
+const GRACE_EXAMINING: Duration = Duration::from_secs(1);
+/// The same after several repetitions, each of which has left something already.
+const GRACE_REPEATED: Duration = Duration::from_millis(500);
+/// A server that waits with a time limit does something when it is up, and is given until then, but no longer than this.
+const LONGEST_GRACE: Duration = Duration::from_secs(10);
 /// A server that recovers is given so long to do so, to tell how long it takes.
 const RECOVERY: Duration = Duration::from_secs(20);
 /// How often a scenario is repeated to see whether something grows.
@@ -33,7 +41,7 @@ const WARM_UP: usize = 12;
 /// How many of them must change nothing.
 const STEADY: usize = 3;
 /// Calls in a second that nobody asks for: more than any timer has to make.
-const CIRCLING: u32 = 5_000;
+const CIRCLING: u32 = 1_000;
 /// Processor time in a second that nobody asks for: a server that takes this much is at work in a circle.
 const SPINNING: Duration = Duration::from_millis(300);
 
@@ -107,6 +115,19 @@ pub(super) struct Outcome {
     pub(super) seen: Vec<Seen>,
 }
 
+/// How much time a run takes for its questions.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// For a polite client's answer.
+    bound: Duration,
+    /// For a server to let go of what it has.
+    grace: Duration,
+    /// Whether a server at work in a circle is watched for a while.
+    measures: bool,
+}
+
+const SCREENING_PACE: Pace = Pace { bound: SCREENING, grace: GRACE_SCREENING, measures: false };
+
 #[derive(Debug)]
 struct Running {
     world: Foreign,
@@ -124,6 +145,8 @@ pub(super) struct Lab<'t> {
     no_gate: Option<String>,
     baseline: Option<Baseline>,
     running: Option<Running>,
+    /// How long the slowest of the first polite clients waited.
+    latency: Duration,
     /// Servers that were started.
     pub(super) started: u64,
 }
@@ -144,6 +167,7 @@ impl<'t> Lab<'t> {
             no_gate: (!target.gate).then(|| "it was not asked for".to_owned()),
             baseline: None,
             running: None,
+            latency: Duration::ZERO,
             started: 0,
         };
         lab.fresh()?;
@@ -221,7 +245,9 @@ impl<'t> Lab<'t> {
     fn warm_up(&mut self) -> Result<(), TargetError> {
         let mut steady = 0;
         for _ in 0..WARM_UP {
-            let answered = self.polite(EXAMINING)?;
+            let start = Instant::now();
+            let answered = self.polite(FIRST_ANSWER)?;
+            self.latency = self.latency.max(start.elapsed());
             if !answered.is_full() {
                 return Err(TargetError::Impolite { why: answered.to_string(), output: self.output() });
             }
@@ -326,7 +352,7 @@ impl<'t> Lab<'t> {
         if !self.is_warm() {
             self.fresh()?;
         }
-        let outcome = self.run(scenario, false)?;
+        let outcome = self.run(scenario, SCREENING_PACE)?;
         if !outcome.seen.is_empty() {
             self.end();
         }
@@ -338,23 +364,25 @@ impl<'t> Lab<'t> {
         self.fresh()?;
         let mut outcome = match symptom {
             Symptom::FdLeak | Symptom::ProcessLeak | Symptom::ThreadLeak | Symptom::Zombie => self.grows(scenario, symptom)?,
-            _ => self.run(scenario, true)?,
+            _ => self.run(scenario, self.closely())?,
         };
         outcome.seen.retain(|seen| seen.symptom == symptom);
-        if symptom == Symptom::Unresponsive && !outcome.seen.is_empty() {
-            let words = self.recovery()?;
-            outcome.seen.iter_mut().for_each(|seen| seen.evidence += &words);
-        }
-        if matches!(symptom, Symptom::Crash | Symptom::Exit | Symptom::Sigpipe) {
-            let output = self.output();
-            let report = super::sanitizer::report(&output).map(|line| format!("; it wrote: {line}"));
-            outcome.seen.iter_mut().for_each(|seen| seen.evidence += report.as_deref().unwrap_or_default());
-        }
-        self.end();
         Ok(outcome)
     }
 
-    /// Plays a scenario several times, and sees whether something is more each time.
+    /// Plays a scenario on a fresh server, and looks closely for whatever a single run can show.
+    pub(super) fn look(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
+        self.fresh()?;
+        let pace = self.closely();
+        self.run(scenario, pace)
+    }
+
+    /// How scenarios are played that are looked at closely.
+    fn closely(&self) -> Pace {
+        Pace { bound: EXAMINING.max(self.latency * SLOWER), grace: GRACE_EXAMINING, measures: true }
+    }
+
+    /// Plays a scenario several times, and sees whether something is more each time, and stays so.
     fn grows(&mut self, scenario: &Scenario, symptom: Symptom) -> Result<Outcome, TargetError> {
         let measure = |counts: Counts| match symptom {
             Symptom::ProcessLeak => counts.processes,
@@ -362,21 +390,31 @@ impl<'t> Lab<'t> {
             Symptom::Zombie => counts.zombies,
             _ => counts.descriptors,
         };
-        let mut all = vec![measure(self.running()?.counts)];
+        let first = measure(self.running()?.counts);
+        let mut all = vec![first];
         let mut outcome = Outcome::default();
         for _ in 0..REPEATS {
-            let mut run = self.run(scenario, true)?;
-            let counts = self.running()?.world.server.counts();
-            let grown = measure(counts) > *all.last().unwrap_or(&0);
-            all.push(measure(counts));
-            if outcome.seen.is_empty() {
-                outcome.trace = std::mem::take(&mut run.trace);
+            let run = self.run(scenario, SCREENING_PACE)?;
+            let Some(seen) = run.seen.into_iter().find(|seen| seen.symptom == symptom) else {
+                return Ok(Outcome { trace: run.trace, seen: Vec::new() });
+            };
+            all.push(measure(self.running()?.world.server.counts()));
+            outcome = Outcome { trace: run.trace, seen: vec![seen] };
+        }
+        let start = Instant::now();
+        loop {
+            let world = &mut self.running()?.world;
+            let deadline = grace(world, start, GRACE_REPEATED);
+            let last = measure(world.server.counts());
+            let grown = all.is_sorted_by(|x, y| x < y) && last >= first + REPEATS;
+            if !grown {
+                outcome.seen.clear();
+                break;
             }
-            let found = run.seen.into_iter().find(|seen| seen.symptom == symptom);
-            match found {
-                Some(seen) if grown => outcome.seen = vec![seen],
-                _ => return Ok(Outcome { trace: outcome.trace, seen: Vec::new() }),
+            if world.is_at_rest() || Instant::now() >= deadline {
+                break;
             }
+            world.idle(deadline)?;
         }
         let all: Vec<String> = all.iter().map(usize::to_string).collect();
         for seen in &mut outcome.seen {
@@ -385,32 +423,34 @@ impl<'t> Lab<'t> {
         Ok(outcome)
     }
 
-    /// How long it takes until a polite client is served again.
-    fn recovery(&mut self) -> Result<String, TargetError> {
+    /// How long it takes after this scenario until a polite client is served again, in words.
+    pub(super) fn recovery(&mut self, scenario: &Scenario) -> Result<String, TargetError> {
+        self.fresh()?;
+        let pace = self.closely();
+        self.run(scenario, pace)?;
         let start = Instant::now();
         while start.elapsed() < RECOVERY {
-            let running = self.running()?;
-            if running.world.main_ended().is_some() {
-                return Ok("; then it ended".to_owned());
+            let world = &mut self.running()?.world;
+            if world.is_at_rest() {
+                return Ok("; it waits without any time limit, and will not recover".to_owned());
             }
-            running.world.idle(Instant::now() + Duration::from_millis(500))?;
+            world.idle(Instant::now() + SCREENING)?;
             if self.polite(SCREENING)?.is_full() {
-                return Ok(format!("; it recovered {:.0} s later", (EXAMINING + start.elapsed()).as_secs_f64()));
+                return Ok(format!("; it recovered {:.0} s later", (pace.bound + start.elapsed()).as_secs_f64()));
             }
         }
-        Ok(format!("; nor {} s later", RECOVERY.as_secs()))
+        Ok(format!("; nor {} s later", (pace.bound + RECOVERY).as_secs()))
     }
 
     /// Plays a scenario on the server that is there.
-    pub(super) fn run(&mut self, scenario: &Scenario, closely: bool) -> Result<Outcome, TargetError> {
+    fn run(&mut self, scenario: &Scenario, Pace { bound, grace, measures }: Pace) -> Result<Outcome, TargetError> {
         let protocol = self.protocol();
-        let (bound, grace) = if closely { (EXAMINING, GRACE_EXAMINING) } else { (SCREENING, GRACE_SCREENING) };
         let keeps = self.baseline.as_ref().is_some_and(|b| b.concurrent && b.keeps_alive);
         let Running { world, counts: before, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
         let mut outcome = Outcome::default();
         world.ends();
         world.spin();
-        world.measures = closely;
+        world.measures = measures;
         let mut bystander = PoliteClient::new(Client::BYSTANDER, protocol, bound);
         let bystands = keeps && bystander.connect(world)?.is_full();
         play(world, &(), scenario, &mut outcome.trace)?;
@@ -437,6 +477,7 @@ impl<'t> Lab<'t> {
         let mut ends = world.ends();
         outcome.ends(&ends);
         if world.main_ended().is_some() {
+            outcome.reported(&self.output());
             return Ok(outcome.sorted());
         }
         if let Some(spin) = spin {
@@ -450,7 +491,7 @@ impl<'t> Lab<'t> {
             });
             let measured = measured.unwrap_or_default();
             let circles = spin.measured.is_some_and(|(calls, time)| calls > CIRCLING || time > SPINNING);
-            if !closely || circles {
+            if !measures || circles {
                 outcome.add(Symptom::Spin, what + &measured, true, spin.call.map(|call| call.0.to_owned()));
             }
             return Ok(outcome.sorted());
@@ -460,11 +501,12 @@ impl<'t> Lab<'t> {
             return Ok(outcome.sorted());
         }
         let before = *before;
-        let deadline = Instant::now() + grace;
+        let start = Instant::now();
         // What it lets go of in its own time is no leak.
         let left = loop {
+            let deadline = if measures { self::grace(world, start, grace) } else { start + grace };
             let left = Left::of(world, before)?;
-            if left.nothing() || Instant::now() >= deadline || world.main_ended().is_some() {
+            if left.nothing() || Instant::now() >= deadline || world.is_at_rest() {
                 break left;
             }
             world.idle(deadline)?;
@@ -480,12 +522,7 @@ impl<'t> Lab<'t> {
             let waits = if waits.is_empty() { String::new() } else { format!("; the server waits in {}", waits.join(", ")) };
             outcome.add(Symptom::Unresponsive, format!("a polite client afterwards: {answered}{waits}"), true, None);
         }
-        let output = self.output();
-        if outcome.seen.is_empty()
-            && let Some(line) = super::sanitizer::report(&output)
-        {
-            outcome.add(Symptom::Crash, format!("it wrote: {line}"), true, None);
-        }
+        outcome.reported(&self.output());
         Ok(outcome.sorted())
     }
 
@@ -494,6 +531,13 @@ impl<'t> Lab<'t> {
         let residue = self.running()?.world.server.residue()?;
         Ok(residue.processes.values().map(|held| held.resident).sum())
     }
+}
+
+/// Until when a server is given time that began at `start`: so much, or until the time is up that it has given itself.
+fn grace(world: &Foreign, start: Instant, least: Duration) -> Instant {
+    // A little more, for what it then has to do.
+    let own = world.server.last_deadline().map_or(start, |deadline| deadline + GRACE_SCREENING);
+    (start + least).max(own.min(start + LONGEST_GRACE))
 }
 
 /// What a server still has when all clients have gone.
@@ -546,6 +590,18 @@ impl Outcome {
             let evidence = format!("{who} was {}{after}", how(&death.status));
             let evidence = evidence.replace("was exited", "exited");
             self.add(symptom, evidence, *main, call.map(|c| c.split(' ').next().unwrap_or_default().to_owned()));
+        }
+    }
+
+    /// A sanitizer's report makes an end by itself a crash, and is one where nothing has ended.
+    fn reported(&mut self, output: &str) {
+        let Some(line) = super::sanitizer::report(output) else { return };
+        match self.seen.iter_mut().find(|seen| matches!(seen.symptom, Symptom::Exit | Symptom::Crash)) {
+            Some(seen) => {
+                seen.symptom = Symptom::Crash;
+                seen.evidence += &format!("; it wrote: {line}");
+            }
+            None => self.add(Symptom::Crash, format!("it wrote: {line}"), true, None),
         }
     }
 

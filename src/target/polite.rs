@@ -121,7 +121,7 @@ impl PoliteClient {
                 world.settle()?;
                 continue;
             }
-            if Instant::now() >= deadline || world.main_ended().is_some() {
+            if Instant::now() >= deadline || world.is_at_rest() {
                 return Ok(Answered::Silent(self.received.len()));
             }
             world.idle(deadline)?;
@@ -151,7 +151,7 @@ impl PoliteClient {
             match end {
                 End::Error(errno) => return Ok(Answered::CutOff(errno.to_string())),
                 End::Eof => return Ok(Answered::CutOff("end of file".to_owned())),
-                End::Open if Instant::now() >= deadline || world.main_ended().is_some() => return Ok(Answered::Silent(0)),
+                End::Open if Instant::now() >= deadline || world.is_at_rest() => return Ok(Answered::Silent(0)),
                 End::Open => world.idle(deadline)?,
             }
         }

@@ -95,6 +95,19 @@ impl Symptom {
         matches!(self, Symptom::MemoryGrowth)
     }
 
+    /// Whether it takes real time to be sure of: what a server lets go of late looks like what it keeps.
+    pub(super) const fn takes_time(self) -> bool {
+        matches!(
+            self,
+            Symptom::Unresponsive
+                | Symptom::CloseWaitLeak
+                | Symptom::FdLeak
+                | Symptom::ProcessLeak
+                | Symptom::ThreadLeak
+                | Symptom::Zombie
+        )
+    }
+
     /// What to do about it, in a line or two.
     pub const fn advice(self) -> &'static str {
         match self {

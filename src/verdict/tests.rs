@@ -156,3 +156,26 @@ fn every_kind_has_a_name_of_its_own_and_the_worst_comes_first() {
     names.sort_unstable();
     assert!(names.is_sorted_by(|a, b| a < b));
 }
+
+#[test]
+fn the_first_difference_is_told_with_its_round() {
+    let greeter = Setup::default();
+    let (one, other) = (trace("repeat 9 { a connect }", &greeter).1, trace("repeat 7 { a connect }", &greeter).1);
+    assert_eq!(
+        compare_runs(&one, &other).unwrap().to_string(),
+        "at event 0.7.0, the step itself: the first run has `event 0.7.0`, the second run has `teardown a`"
+    );
+}
+
+#[test]
+fn policies_are_compared_up_to_the_first_broken_send_in_a_block_too() {
+    for scenario in
+        ["repeat 9 { a connect; a fin; hold; b connect; b fin; b rst; go }", "hold; repeat 5 { a connect; a close }"]
+    {
+        let setups = Policy::ALL.map(|policy| (policy, setup("double-greeter", policy)));
+        let traces = setups.map(|(policy, setup)| (policy, trace(scenario, &setup).1));
+        let borrowed: Vec<(Policy, &Trace)> = traces.iter().map(|(policy, trace)| (*policy, trace)).collect();
+        assert!(traces[0].1.outcome().at().is_some(), "{scenario}");
+        assert_eq!(compare_policies(&borrowed), None, "{scenario}");
+    }
+}

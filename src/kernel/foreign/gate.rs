@@ -1,11 +1,11 @@
 //! A server of somebody else's, steered call by call.
 //!
 //! Every call of its that matters comes to the gate by way of the filter ([`filter`](super::filter)) and waits there. *Quiet* means
-//! that nothing of the server runs: each of its threads is parked at the gate, or sleeps elsewhere by two looks
+//! that nothing of the server runs: each of its threads is parked at the gate, or sleeps elsewhere, as far as `/proc` can tell
 //! ([`tree`](super::tree)). *Settled* is quiet with nothing parked that could go. Calls are let in one at a time, in the order in which
 //! they came, each only when all is quiet: so that one thread at a time takes what another waits for as well.
 //!
-//! Without the gate, quiet is the two looks alone, and settled the same.
+//! Without the gate, quiet is what `/proc` tells alone, and settled the same.
 
 use super::launch::{Guardian, Launched, Plan, launch};
 use super::notify::{Answer, Notify};
@@ -67,6 +67,10 @@ pub(crate) struct Server {
     pidfd: OwnedFd,
     pub(crate) pid: i32,
     order: u64,
+    /// Whether nothing has happened since it was last quiet.
+    quiet: bool,
+    /// Threads that were let make a task, and have not been seen at rest since: what they made may not be known yet.
+    makers: bool,
     io_uring: bool,
     output: std::fs::File,
     /// How often its output was emptied.
@@ -87,6 +91,8 @@ impl Server {
             pidfd,
             pid,
             order: 0,
+            quiet: false,
+            makers: false,
             io_uring: false,
             output,
             emptied: 0,
@@ -149,7 +155,7 @@ impl Server {
                 Arrival::Parked(parked) => drop(self.parked.insert(call.tid, parked)),
                 other => {
                     self.io_uring |= matches!(other, Arrival::Ring);
-                    self.tree.stale |= matches!(other, Arrival::Tasks);
+                    self.makers |= matches!(other, Arrival::Tasks);
                     passed |= notify.answer(call.id, Answer::Continue)?;
                 }
             }
@@ -157,10 +163,20 @@ impl Server {
         Ok(passed)
     }
 
+    /// Whether it is quiet, for it was and nothing has been done since.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Is told that somebody is about to do something that may wake it.
+    pub(crate) fn disturb(&mut self) {
+        self.quiet = false;
+    }
+
     /// Lets what runs run until nothing does.
     pub(crate) fn quiet(&mut self) -> Result<Quiet, KernelError> {
         let start = Instant::now();
-        let mut still = 0;
+        self.quiet = false;
         loop {
             let passed = self.receive()?;
             if let Some(notify) = &self.notify {
@@ -170,27 +186,35 @@ impl Server {
             let look = if passed { None } else { Some(self.tree.look(|tid| self.parked.contains_key(&tid))?) };
             match look {
                 // The first look only notes the counts; what came to the gate meanwhile has been passed or parked.
-                Some(Look::Still) if still > 0 => return Ok(Quiet::Yes),
-                Some(Look::Still | Look::Asleep) => {
-                    still += 1;
-                    // Nobody left to look at: all of it is at the gate, which tells exactly.
-                    if self.all_parked() && !self.at_the_gate()? {
-                        return Ok(Quiet::Yes);
-                    }
-                    continue;
+                // Whoever was let make a task has made it by now.
+                Some(Look::Still | Look::Asleep) if std::mem::take(&mut self.makers) => self.tree.stale = true,
+                Some(Look::Still) if !self.at_the_gate()? => {
+                    self.quiet = true;
+                    return Ok(Quiet::Yes);
                 }
+                Some(Look::Still | Look::Asleep) => {}
                 Some(Look::Awake(tid)) if start.elapsed() > QUIET_BOUND => return Ok(Quiet::Busy(tid)),
                 Some(Look::Awake(_)) => self.wait(LOOK_AGAIN)?,
                 None if start.elapsed() > QUIET_BOUND => return Ok(Quiet::Busy(self.pid)),
                 None => {}
             }
-            still = 0;
         }
     }
 
     /// Whether every task is parked.
     fn all_parked(&self) -> bool {
         self.notify.is_some() && self.tree.unparked(|tid| self.parked.contains_key(&tid)) == 0
+    }
+
+    /// When the last of the times is up that its parked calls have given themselves.
+    pub(crate) fn last_deadline(&self) -> Option<Instant> {
+        self.parked.values().filter_map(|parked| parked.deadline).max()
+    }
+
+    /// Whether nothing of it will ever move again unless somebody does something to it: every task is parked at a call that has no time
+    /// limit.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.all_parked() && self.parked.values().all(|parked| parked.deadline.is_none())
     }
 
     /// Whether somebody waits at the gate who has not been received.

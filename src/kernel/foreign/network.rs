@@ -26,6 +26,8 @@ pub(crate) fn enter() -> Result<bool, KernelError> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).map_err(KernelError::io(DOING, "socket"))?;
     up(&socket).map_err(KernelError::call(DOING, "ioctl SIOCSIFFLAGS"))?;
     add(&socket).map_err(KernelError::call(DOING, "ioctl SIOCSIFADDR"))?;
+    // Connections come from one address here, and each leaves a port behind in TIME_WAIT.
+    let _ = std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "1024 65535");
     // Answers at once rather than after 40 ms: what a delayed acknowledgement holds back is then no matter of the clock. A kernel without
     // it is as good, only slower now and then.
     let _ = std::fs::write("/proc/sys/net/ipv4/tcp_pingpong_thresh", "255");

@@ -1,7 +1,8 @@
 //! The server's processes and threads, as `/proc` shows them (`proc(5)`), and whether all of them sleep.
 //!
-//! A task that is about to be woken still reads as asleep for a moment. So *quiet* takes two looks: every task asleep, none switched to
-//! in between by its own count (`schedstat`).
+//! A task that was seen asleep may be woken a moment later by one that was not looked at yet. So all are at rest only if, in one look at
+//! all of them, each sleeps and none has been switched to since the look before, by its own count (`schedstat`): nobody ran, and so
+//! nobody can have woken anybody. Mostly the look before is that of the last time when all was at rest, and one is enough.
 
 use super::sys;
 use crate::kernel::error::KernelError;
@@ -71,12 +72,14 @@ pub(super) struct Tree {
     threads: BTreeMap<i32, i32>,
     /// Whether there may be tasks that are not known yet, or known ones that are gone.
     pub(super) stale: bool,
+    /// Whether something has just ended, which may have woken somebody.
+    stirred: bool,
     deaths: Vec<Death>,
 }
 
 impl Tree {
     pub(super) fn new(guardian: i32) -> Tree {
-        Tree { guardian, processes: BTreeMap::new(), threads: BTreeMap::new(), stale: true, deaths: Vec::new() }
+        Tree { guardian, processes: BTreeMap::new(), threads: BTreeMap::new(), stale: true, stirred: false, deaths: Vec::new() }
     }
 
     /// The process of a thread, if it is known or can be found.
@@ -137,7 +140,8 @@ impl Tree {
         std::mem::take(&mut self.deaths)
     }
 
-    /// Looks once at every task but those of which `parked` says that they wait at the gate.
+    /// Looks once at every task but those of which `parked` says that they wait at the gate. When a process has ended, at these too: its
+    /// parent may have been woken by SIGCHLD, and not have run yet.
     pub(super) fn look(&mut self, parked: impl Fn(i32) -> bool) -> Result<Look, KernelError> {
         if self.stale {
             self.refresh()?;
@@ -146,7 +150,8 @@ impl Tree {
         let mut ended = Vec::new();
         for (pid, process) in &mut self.processes {
             for (tid, task) in &mut process.tasks {
-                if parked(*tid) || process.zombie {
+                let parked = parked(*tid);
+                if process.zombie || (parked && !self.stirred) {
                     continue;
                 }
                 match task.state() {
@@ -163,11 +168,16 @@ impl Tree {
                     }
                     _ => return Ok(Look::Awake(*tid)),
                 }
+                if parked {
+                    continue;
+                }
                 let switches = task.switches();
                 still &= switches == task.switches;
                 task.switches = switches;
             }
         }
+        self.stirred = !ended.is_empty() || self.stale;
+        still &= !self.stirred;
         for pid in ended {
             self.zombie(pid);
         }

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// Within this time a server must listen.
 pub(crate) const LISTEN_BOUND: Duration = Duration::from_secs(10);
 /// After so many calls that nothing but the server itself has set off, it is at work in a circle.
-const MOST_CALLS: u32 = 10_000;
+const MOST_CALLS: u32 = 3_000;
 /// The same for a server that has been seen to be.
 const MOST_CALLS_OF_A_SPINNER: u32 = 200;
 /// For how long a server at work in a circle is watched.
@@ -187,6 +187,11 @@ impl Foreign {
         self.main
     }
 
+    /// Whether nothing will happen any more unless a client does something: the server has ended, or waits without any time limit.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.main_ended.is_some() || self.server.is_frozen()
+    }
+
     /// Whether anybody listens at its address.
     pub(crate) fn is_listening(&mut self) -> Result<bool, KernelError> {
         Ok(self.netstat.queue_is_full(self.address)?.is_some())
@@ -265,7 +270,7 @@ impl Foreign {
             return Ok(Reply::Nothing(Reason::Full));
         }
         let small = self.stalling.contains(&client).then_some(SMALL_BUFFER);
-        let client = match ClientSocket::connect(client, self.address, small) {
+        let client = match ClientSocket::connect(client, self.address, small, false) {
             Ok(client) => client,
             // What a server brings about by not listening is its own doing.
             Err(KernelError::Call { call: "connect", errno, .. }) => return Ok(Reply::Error(errno)),
@@ -283,7 +288,7 @@ impl Foreign {
         let live: Vec<usize> = (0..self.connections.len()).filter(|i| self.connections[*i].state != TcpState::Close).collect();
         let pairs = live.iter().map(|i| (self.address, self.connections[*i].client.address)).collect::<Vec<_>>();
         let mut states = Vec::with_capacity(live.len());
-        self.netstat.states(pairs.into_iter(), |state| states.push(state))?;
+        self.netstat.states(pairs.into_iter(), |state, _| states.push(state))?;
         for (i, state) in live.into_iter().zip(states) {
             self.connections[i].state = state;
         }
@@ -356,7 +361,9 @@ impl Foreign {
         if let Some(ending) = self.main_ended {
             return Ok(Stepped::Ended(None, ending));
         }
-        if let Quiet::Busy(task) = self.server.quiet()? {
+        if !self.server.is_quiet()
+            && let Quiet::Busy(task) = self.server.quiet()?
+        {
             self.spins(task, None)?;
             return Ok(Stepped::Blocked);
         }
@@ -449,6 +456,7 @@ impl World for Foreign {
 
     fn act(&mut self, client: Client, action: &Action) -> Result<Reply, KernelError> {
         self.calls = 0;
+        self.server.disturb();
         if *action == Action::Connect {
             return self.connect(client);
         }
@@ -485,6 +493,7 @@ impl World for Foreign {
 
     fn hold(&mut self, held: bool) -> Result<(), KernelError> {
         self.held = held;
+        self.server.disturb();
         if self.server.is_gated() {
             return Ok(());
         }
@@ -535,6 +544,7 @@ impl World for Foreign {
 
     fn close(&mut self, client: Client) -> Result<Reply, KernelError> {
         self.calls = 0;
+        self.server.disturb();
         let all = self.connections.iter_mut().filter(|c| c.client.name == client && !c.client.vanished);
         for connection in all {
             connection.client.close(false)?;
@@ -550,6 +560,7 @@ impl World for Foreign {
     /// Those that vanished come back and are reset: when everybody has gone, nobody is waited for.
     fn survivor(&mut self) -> Result<Survivor, KernelError> {
         let address = self.address;
+        self.server.disturb();
         for connection in self.connections.iter_mut().filter(|c| c.client.vanished) {
             connection.client.reappear(address)?;
             connection.client.close(true)?;
@@ -569,6 +580,7 @@ impl World for Foreign {
 impl Foreign {
     /// Ends every connection that is left and forgets them all.
     pub(crate) fn clear(&mut self) -> Result<(), KernelError> {
+        self.server.disturb();
         for mut connection in self.connections.drain(..) {
             connection.client.reappear(self.address)?;
             connection.client.close(true)?;

@@ -1,0 +1,135 @@
+//! Makes specimens: each trial compiles its own, into a folder of its own.
+
+use crate::table::{Clients, Protocol, SHAPES, SPECIMENS, Shape, Specimen, TOKIO};
+use crate::tasks::tasks;
+use crate::util::BOUND;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
+
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specimens");
+
+/// What this program is asked by, in place of a test's name, to be the tokio server.
+pub(crate) const SERVE_TOKIO: &str = "serve-tokio";
+
+/// A server that can be started in its folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Built {
+    /// The words of its command but for the port.
+    pub(crate) command: Vec<String>,
+    pub(crate) protocol: Protocol,
+    pub(crate) clients: Clients,
+}
+
+impl Specimen {
+    /// The specimen with its fault.
+    pub(crate) fn faulty(&self, folder: &Path) -> Built {
+        self.compile(Some(self.fault), folder)
+    }
+
+    /// Its honest twin.
+    pub(crate) fn twin(&self, folder: &Path) -> Built {
+        self.compile(None, folder)
+    }
+
+    fn compile(&self, fault: Option<&str>, folder: &Path) -> Built {
+        let fault = fault.map(|fault| format!("-DFAULT={fault}"));
+        let flags = fault.iter().map(String::as_str).chain(self.flags.iter().copied());
+        let command = compile(&format!("faults/{}.c", self.source), flags, folder, self.name);
+        Built { command, protocol: self.protocol, clients: self.clients }
+    }
+}
+
+impl Shape {
+    pub(crate) fn build(&self, folder: &Path) -> Built {
+        let command = if self.name == TOKIO {
+            let own = std::env::current_exe().expect("the path of this program");
+            fs::hard_link(own, folder.join(TOKIO)).expect("a link to this program");
+            vec![format!("./{TOKIO}"), SERVE_TOKIO.to_owned()]
+        } else {
+            compile(&format!("shapes/{}.c", self.name), [], folder, self.name)
+        };
+        Built { command, protocol: Protocol::Echo, clients: self.clients }
+    }
+}
+
+/// One of those that misbehave.
+pub(crate) fn misbehaving(name: &str, folder: &Path) -> Built {
+    let command = compile(&format!("misbehaving/{name}.c"), [], folder, name);
+    Built { command, protocol: Protocol::Echo, clients: Clients::One }
+}
+
+/// What is preloaded to fail an `accept`.
+pub(crate) fn fail_accept(folder: &Path) -> PathBuf {
+    compile("common/fail-accept.c", ["-shared", "-fPIC"], folder, "fail-accept.so");
+    folder.join("fail-accept.so")
+}
+
+/// Compiles one file to a program of this name in the folder, and gives its command.
+fn compile<'a>(source: &str, flags: impl IntoIterator<Item = &'a str>, folder: &Path, name: &str) -> Vec<String> {
+    let mut cc = Command::new("cc");
+    cc.current_dir(SOURCES).args(["-O1", "-g", "-Wall", "-Werror", "-Icommon", "-pthread", "-o"]);
+    cc.arg(folder.join(name)).arg(source).args(flags).stderr(Stdio::piped());
+    let said = spawn(&mut cc).wait_with_output().expect("a C compiler");
+    assert!(said.status.success(), "{source}: {}", String::from_utf8_lossy(&said.stderr));
+    vec![format!("./{name}")]
+}
+
+/// Before it has become the new program, a child holds copies of every socket of this process, so that a close of one of them
+/// sends nothing yet. Whoever starts a program has this for writing until that is over, and whoever closes for reading.
+static FORKS: RwLock<()> = RwLock::new(());
+
+/// Starts a program.
+pub(crate) fn spawn(command: &mut Command) -> Child {
+    let _forks = FORKS.write().unwrap_or_else(PoisonError::into_inner);
+    let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let start = Instant::now();
+    while !is_itself(child.id()) {
+        assert!(start.elapsed() < BOUND, "{command:?} has not begun after {BOUND:?}");
+        std::thread::yield_now();
+    }
+    child
+}
+
+/// Whether a child has come so far as to sleep in a call of its own, or has ended. `execve` lets the parent go on before the
+/// copies are closed, and they are closed for good only on the way out of it.
+fn is_itself(child: u32) -> bool {
+    let call = fs::read_to_string(format!("/proc/{child}/syscall")).unwrap_or_default();
+    let number = call.split(' ').next().and_then(|number| number.parse().ok());
+    let ended = || tasks(child).values().all(|task| task.state == 'Z');
+    number.map_or_else(ended, |number: libc::c_long| number != libc::SYS_execve)
+}
+
+/// Until this is dropped no program is started.
+pub(crate) fn unforked() -> RwLockReadGuard<'static, ()> {
+    FORKS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Every honest server, by the name of its trial.
+pub(crate) fn honest() -> impl Iterator<Item = (String, impl Fn(&Path) -> Built + Send + Copy + 'static)> {
+    let twins = SPECIMENS.into_iter().enumerate().filter(|(i, s)| {
+        // Some faults have one twin in common.
+        SPECIMENS[..*i].iter().all(|before| before.source != s.source)
+    });
+    let twins = twins.map(|(_, s)| (format!("{}-twin", s.source), Honest::Twin(s)));
+    let shapes = SHAPES.into_iter().map(|s| (s.name.to_owned(), Honest::Shape(s)));
+    twins.chain(shapes).map(|(name, honest)| (name, move |folder: &Path| honest.build(folder)))
+}
+
+/// An honest server that is not built yet.
+#[derive(Clone, Copy, Debug)]
+enum Honest {
+    Twin(Specimen),
+    Shape(Shape),
+}
+
+impl Honest {
+    fn build(self, folder: &Path) -> Built {
+        match self {
+            Honest::Twin(specimen) => specimen.twin(folder),
+            Honest::Shape(shape) => shape.build(folder),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+/* Sends back what comes, one client after another; built with AddressSanitizer.
+ * Fault: what is known of a client is counted after it was freed, if the connection failed. Without the sanitizer nobody notices.
+ * Shown by: a client that resets.
+ * The twin counts first. */
+#include "server.h"
+
+struct known {
+    int client, failed;
+};
+
+static int failures;
+
+static __attribute__((noinline)) void forget(struct known *known)
+{
+    close(known->client);
+    free(known);
+}
+
+int main(int argc, char **argv)
+{
+    int door = listener(argc, argv);
+    for (;;) {
+        struct known *known = malloc(sizeof *known);
+        if (!known)
+            err(1, "memory");
+        known->client = next_client(door);
+        known->failed = echo(known->client) < 0;
+        if (FAULTY && known->failed) {
+            forget(known);
+            failures += known->failed;
+        } else {
+            failures += known->failed;
+            forget(known);
+        }
+    }
+}

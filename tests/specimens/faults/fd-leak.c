@@ -1,0 +1,16 @@
+/* Sends back what comes, one client after another.
+ * Fault: a connection that failed is not closed. No TCP table has it.
+ * Shown by: a client that resets.
+ * The twin closes it. */
+#include "server.h"
+
+int main(int argc, char **argv)
+{
+    int door = listener(argc, argv);
+    for (;;) {
+        int client = next_client(door);
+        if (echo(client) && FAULTY)
+            continue;
+        close(client);
+    }
+}

@@ -1,0 +1,24 @@
+/* Sends back lines, to many clients at a time.
+ * Fault: once descriptors were short it never waits again: one could become free at any time.
+ * Shown by: `fault accept EMFILE`. Clients are served as before.
+ * The twin leaves the listener alone for a while. */
+#include "clients.h"
+
+int main(int argc, char **argv)
+{
+    static struct clients all;
+    int was_short = 0;
+    all.listener = listener(argc, argv);
+    for (;;) {
+        wait_for(&all, was_short ? 0 : -1);
+        for (int i = all.count; i-- > 0;)
+            if (serve(&all.at[i]) != GOES_ON)
+                leave(&all, i);
+        if (all.called)
+            welcome(&all);
+        if (all.pause && FAULTY) {
+            was_short = 1;
+            all.pause = 0;
+        }
+    }
+}

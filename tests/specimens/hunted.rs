@@ -1,0 +1,212 @@
+//! Specimens as brokenpipe sees them: what it must find, and where it must find nothing.
+
+use crate::build::{Built, misbehaving, spawn};
+use crate::left::Scene;
+use crate::table::{SHAPES, Specimen};
+use crate::util::{BOUND, Process, Running, brokenpipe};
+use libtest_mimic::Failed;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::time::{Duration, Instant};
+
+/// Within this time each fault is found.
+const FOUND: Duration = Duration::from_secs(20);
+/// So many scenarios are played where there is nothing to find.
+const SCENARIOS: u32 = 200;
+/// How often that is looked at which must hold while brokenpipe runs. Its end is seen at once.
+const LOOK: Duration = Duration::from_millis(10);
+/// A server's output is a file no larger than this, in bytes.
+const OUTPUT: u64 = 64 << 20;
+
+/// What a run of brokenpipe has said, and how it has ended.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// A failure with all that was said.
+fn wrong(what: impl std::fmt::Display, said: &Said) -> Failed {
+    format!("{what}\n--- out\n{}\n--- err\n{}", said.out, said.err).into()
+}
+
+/// Starts `brokenpipe` with these arguments.
+fn start(scene: &Scene, args: &[&str]) -> Running {
+    let output = |name| File::create(scene.path().join(name)).expect("a scratch file");
+    let mut command = scene.marked(brokenpipe());
+    command.args(args).stdout(output("out")).stderr(output("err")).process_group(0);
+    Running { child: spawn(&mut command) }
+}
+
+/// Waits for its end, and looks what is left of it. `meanwhile` is asked again and again.
+fn end(
+    scene: &Scene,
+    mut running: Running,
+    bound: Duration,
+    mut meanwhile: impl FnMut() -> Result<(), Failed>,
+) -> Result<Said, Failed> {
+    let start = Instant::now();
+    let process = Process::open(running.child.id());
+    let ends_within = |bound| process.as_ref().is_none_or(|process| process.ends_within(bound));
+    let mut ended = ends_within(Duration::ZERO);
+    while !ended && start.elapsed() < bound {
+        ended = ends_within(LOOK);
+        meanwhile()?;
+    }
+    let code = if ended { running.child.wait()?.code() } else { None };
+    drop(running);
+    let read = |name| fs::read(scene.path().join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let said = Said { code, out: read("out")?, err: read("err")? };
+    if !ended {
+        return Err(wrong(format!("it still runs after {bound:?}"), &said));
+    }
+    scene.is_empty().map_err(|left| wrong(left, &said))?;
+    Ok(said)
+}
+
+fn run(scene: &Scene, args: &[&str], bound: Duration) -> Result<Said, Failed> {
+    end(scene, start(scene, args), bound, || Ok(()))
+}
+
+/// `brokenpipe hunt`, with the same seed each time.
+fn hunt<'a>(built: &'a Built, options: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["hunt", "--seed", "1", "--format", "json", "--protocol", built.protocol.name()];
+    args.extend(options);
+    args.push("--");
+    args.extend(built.command.iter().map(String::as_str));
+    args.push("{port}");
+    args
+}
+
+/// The hunt finds what is wrong with a specimen, and nothing else, and its case replays.
+pub(crate) fn is_found(specimen: &Specimen) -> Result<(), Failed> {
+    let scene = Scene::new();
+    let built = specimen.faulty(scene.path());
+    // Memory that grows is a warning: neither an end of the hunt, nor a failure.
+    let warning = specimen.finding == "memory-growth";
+    let options: &[&str] = if warning { &["--cases", "200"] } else { &["--first"] };
+    let said = run(&scene, &hunt(&built, options), FOUND)?;
+    let code = if warning { 0 } else { 1 };
+    if said.code != Some(code) {
+        return Err(wrong(format!("the code is {:?}, not {code}", said.code), &said));
+    }
+    let found: Vec<Value> = said.out.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let mut true_ones: BTreeSet<&str> = specimen.also.iter().copied().collect();
+    true_ones.insert(specimen.finding);
+    if let Some(other) = found.iter().find(|of| !of["kind"].as_str().is_some_and(|kind| true_ones.contains(kind))) {
+        return Err(wrong(format!("{} is not what is wrong with it", other["kind"]), &said));
+    }
+    let finding = found.iter().find(|of| of["kind"] == specimen.finding && of["confirmed"] == of["of"]);
+    let finding = finding.ok_or_else(|| wrong(format!("no confirmed {}", specimen.finding), &said))?;
+    if specimen.process.is_some_and(|process| finding["process"] != process) {
+        return Err(wrong(format!("it was the {:?} process", specimen.process), &said));
+    }
+    if finding["evidence"].as_str().is_none_or(str::is_empty) {
+        return Err(wrong("no evidence", &said));
+    }
+    let case = finding["case"].as_str().ok_or_else(|| wrong("no case", &said))?;
+    let text = fs::read_to_string(scene.path().join(case))?;
+    if !text.starts_with("brokenpipe case 1\n") || !text.contains(&format!("\nexpect: {}", specimen.finding)) {
+        return Err(wrong(format!("the case says\n{text}"), &said));
+    }
+    let replay = run(&scene, &["replay", case], FOUND)?;
+    if replay.code != Some(0) { Err(wrong(format!("the replay gives {:?}", replay.code), &replay)) } else { Ok(()) }
+}
+
+/// The hunt finds nothing in an honest server.
+pub(crate) fn nothing_is_found(build: impl Fn(&std::path::Path) -> Built) -> Result<(), Failed> {
+    let scene = Scene::new();
+    let built = build(scene.path());
+    let said = run(&scene, &hunt(&built, &["--cases", &SCENARIOS.to_string()]), BOUND)?;
+    all_is_well(&said)
+}
+
+fn all_is_well(said: &Said) -> Result<(), Failed> {
+    let last = said.err.lines().last().unwrap_or_default();
+    let well = said.code == Some(0) && said.out.is_empty();
+    if well && last.starts_with(&format!("{SCENARIOS} scenarios, 0 findings in ")) {
+        return Ok(());
+    }
+    Err(wrong(format!("the code is {:?}", said.code), said))
+}
+
+/// How a hunt of a server that misbehaves ends.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    /// Nothing is found.
+    Well,
+    /// It cannot be hunted, and this is said.
+    Refused(&'static str),
+}
+
+use Outcome::{Refused, Well};
+
+const MISBEHAVING: [(&str, Outcome); 7] = [
+    ("ignores-signals", Well),
+    ("listens-late", Well),
+    ("writes-gigabytes", Well),
+    ("daemon", Refused("foreground")),
+    ("fork-bomb", Refused("never listened")),
+    ("never-listens", Refused("never listened")),
+    ("dies-at-once", Refused("there is no configuration")),
+];
+
+pub(crate) fn misbehaving_names() -> impl Iterator<Item = &'static str> {
+    MISBEHAVING.into_iter().map(|(name, _)| name)
+}
+
+/// The hunt of a server that misbehaves ends as it should, within its bound, and leaves nothing.
+pub(crate) fn copes_with(name: &str) -> Result<(), Failed> {
+    let scene = Scene::new();
+    let built = misbehaving(name, scene.path());
+    let cases = SCENARIOS.to_string();
+    let running = start(&scene, &hunt(&built, &["--cases", &cases]));
+    let said = end(&scene, running, BOUND, || output_is_bounded(&scene))?;
+    match MISBEHAVING.iter().find(|(other, _)| *other == name).expect("its row").1 {
+        Well => all_is_well(&said),
+        Refused(why) if said.code == Some(3) && said.err.contains(why) => Ok(()),
+        Refused(why) => Err(wrong(format!("the code is {:?}, and it should say {why:?}", said.code), &said)),
+    }
+}
+
+/// That no server of this scene has more in the file that is its output than it may.
+fn output_is_bounded(scene: &Scene) -> Result<(), Failed> {
+    let sizes = scene.servers().into_iter().filter_map(|pid| fs::metadata(format!("/proc/{pid}/fd/1")).ok());
+    match sizes.filter(|output| output.is_file()).map(|output| output.len()).max() {
+        Some(size) if size > OUTPUT => Err(format!("{size} bytes of output were kept, more than {OUTPUT}").into()),
+        _ => Ok(()),
+    }
+}
+
+/// Servers in the midst of whose running a hunt is ended, and how many processes each has when it is.
+pub(crate) const RUNNING: [(&str, usize); 4] =
+    [("iterative", 1), ("preforking", 4), ("ignores-signals", 1), ("fork-bomb", 21)];
+
+/// A hunt that is ended by this signal, while a server of this name runs in so many processes, leaves nothing.
+pub(crate) fn ends_by(signal: Signal, name: &str, processes: usize) -> Result<(), Failed> {
+    let scene = Scene::new();
+    let built = if misbehaving_names().any(|other| other == name) {
+        misbehaving(name, scene.path())
+    } else {
+        let shape = SHAPES.into_iter().find(|shape| shape.name == name).expect("a shape");
+        shape.build(scene.path())
+    };
+    let running = start(&scene, &hunt(&built, &["--seconds", "600"]));
+    let process = Process::open(running.child.id()).ok_or("it has ended before it was looked at")?;
+    let begin = Instant::now();
+    while scene.servers().len() < processes {
+        if process.ends_within(Duration::ZERO) || begin.elapsed() > BOUND {
+            let said = end(&scene, running, Duration::ZERO, || Ok(()))?;
+            return Err(wrong("no server of so many processes was started", &said));
+        }
+        std::thread::yield_now();
+    }
+    running.signal(signal);
+    let said = end(&scene, running, BOUND, || Ok(()))?;
+    let code = (signal == Signal::SIGINT).then_some(130);
+    if said.code == code { Ok(()) } else { Err(wrong(format!("the code is {:?}", said.code), &said)) }
+}

@@ -1,0 +1,96 @@
+//! What a run of brokenpipe has left behind: servers run in sessions of their own, and some do what they can to get away, so
+//! that no process group has them all. But each was started from the run's folder, or with the run's mark in its environment.
+
+use crate::tasks::numbers;
+use crate::util::{Folder, NOTHING_LEFT};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+const MARK: &str = "BROKENPIPE_SPECIMENS";
+
+/// A folder in which brokenpipe runs, and whatever comes of that. What is left of it is killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Scene(Folder);
+
+impl Scene {
+    pub(crate) fn new() -> Scene {
+        Scene(Folder::new())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// This command in this folder, with the mark.
+    pub(crate) fn marked(&self, mut command: Command) -> Command {
+        command.current_dir(self.path()).env(MARK, self.path());
+        command
+    }
+
+    /// The processes of a program of this folder.
+    pub(crate) fn servers(&self) -> Vec<u32> {
+        processes(|pid| self.runs_from_here(pid))
+    }
+
+    /// That no process is left, or will be very soon.
+    pub(crate) fn is_empty(&self) -> Result<(), String> {
+        let start = Instant::now();
+        loop {
+            let left = self.processes();
+            if left.is_empty() {
+                return Ok(());
+            }
+            if start.elapsed() > NOTHING_LEFT {
+                let names: Vec<_> = left.iter().map(|pid| (pid, program(*pid))).collect();
+                return Err(format!("{} processes are left after {NOTHING_LEFT:?}: {names:?}", left.len()));
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        let mark = format!("{MARK}={}", self.path().display()).into_bytes();
+        let is_marked = |pid| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|entry| entry == mark)
+        };
+        processes(|pid| self.runs_from_here(pid) || is_marked(pid))
+    }
+
+    fn runs_from_here(&self, pid: u32) -> bool {
+        program(pid).is_some_and(|path| path.starts_with(self.path()))
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        // Some fork faster than they are killed one by one: they are stopped before.
+        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+            let start = Instant::now();
+            let mut seen = Vec::new();
+            while start.elapsed() < NOTHING_LEFT {
+                let left = self.processes();
+                if left.iter().all(|pid| seen.contains(pid)) {
+                    break;
+                }
+                for pid in left.into_iter().filter(|pid| !seen.contains(pid)).collect::<Vec<_>>() {
+                    let _ = kill(Pid::from_raw(pid as i32), signal);
+                    seen.push(pid);
+                }
+            }
+        }
+    }
+}
+
+/// Zombies have neither a program nor an environment, and are not among them.
+fn processes(is_wanted: impl Fn(u32) -> bool) -> Vec<u32> {
+    numbers("/proc").into_iter().filter(|pid| is_wanted(*pid)).collect()
+}
+
+fn program(pid: u32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/exe")).ok()
+}

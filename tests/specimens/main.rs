@@ -1,0 +1,84 @@
+//! Small servers with one fault each, their honest twins, and honest servers of every usual shape. Each is there three times:
+//!
+//! - `fault` and `honest` play the orders of `table.rs` without brokenpipe: a specimen without its fault, or a twin with one, would
+//!   make every test below worthless;
+//! - `hunt` and `nothing` let brokenpipe find the fault, and nothing in who has none;
+//! - `copes` and `ends` are about those that misbehave, and about signals: a clear outcome, and no process left.
+//!
+//! `cargo test --test specimens hunt-sigpipe` is one of them.
+
+mod build;
+mod hunted;
+mod left;
+mod order;
+mod server;
+#[path = "shapes/tokio.rs"]
+mod shape_tokio;
+mod table;
+mod tasks;
+#[allow(dead_code, reason = "the tests of the command line need all of it")]
+#[path = "../cli/util.rs"]
+mod util;
+
+use build::{Built, SERVE_TOKIO, honest};
+use left::Scene;
+use libtest_mimic::{Arguments, Failed, Trial};
+use nix::sys::signal::Signal;
+use server::{Seen, Server};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::ExitCode;
+use table::{SPECIMENS, Specimen};
+
+fn main() -> ExitCode {
+    // A test of its own shape needs a server in Rust, and there is no other program in Rust that every way of testing builds.
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() == Some(SERVE_TOKIO) {
+        let served = shape_tokio::run(words.next().and_then(|port| port.parse().ok()));
+        eprintln!("tokio: {served:?}");
+        return ExitCode::FAILURE;
+    }
+    let args = Arguments::from_args();
+    let mut trials = Vec::new();
+    for specimen in SPECIMENS {
+        trials.push(Trial::test(format!("fault-{}", specimen.name), move || is_there(&specimen)));
+        trials.push(Trial::test(format!("hunt-{}", specimen.name), move || hunted::is_found(&specimen)));
+    }
+    for (name, build) in honest() {
+        trials.push(Trial::test(format!("honest-{name}"), move || is_honest(build)));
+        trials.push(Trial::test(format!("nothing-{name}"), move || hunted::nothing_is_found(build)));
+    }
+    for name in hunted::misbehaving_names() {
+        trials.push(Trial::test(format!("copes-{name}"), move || hunted::copes_with(name)));
+    }
+    for (name, processes) in hunted::RUNNING {
+        for (how, signal) in [("ctrl-c", Signal::SIGINT), ("kill-9", Signal::SIGKILL)] {
+            trials.push(Trial::test(format!("ends-{how}-{name}"), move || hunted::ends_by(signal, name, processes)));
+        }
+    }
+    libtest_mimic::run(&args, trials).exit_code()
+}
+
+/// A specimen's order shows its fault, and what is as true.
+fn is_there(specimen: &Specimen) -> Result<(), Failed> {
+    let scene = Scene::new();
+    let built = specimen.faulty(scene.path());
+    let seen = order::play(specimen.order, &mut Server::start(&built, scene.path()));
+    let mut kinds = BTreeSet::from([specimen.finding]);
+    kinds.extend(specimen.also);
+    let as_it_should = seen.kinds == kinds && specimen.process.is_none_or(|process| seen.process == Some(process));
+    if as_it_should { Ok(()) } else { Err(format!("`{}` shows {seen:?}, not {kinds:?}", specimen.order).into()) }
+}
+
+/// The orders of all specimens, one after another, show nothing in this server.
+fn is_honest(build: impl Fn(&Path) -> Built) -> Result<(), Failed> {
+    let scene = Scene::new();
+    let mut server = Server::start(&build(scene.path()), scene.path());
+    for order in SPECIMENS.map(|specimen| specimen.order).into_iter().collect::<BTreeSet<_>>() {
+        let seen = order::play(order, &mut server);
+        if seen != Seen::default() {
+            return Err(format!("`{order}` shows {seen:?}").into());
+        }
+    }
+    Ok(())
+}

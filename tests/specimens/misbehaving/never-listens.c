@@ -1,0 +1,8 @@
+/* Waits for ever, and never listens. */
+#include "server.h"
+
+int main(void)
+{
+    for (;;)
+        pause();
+}

@@ -1,0 +1,77 @@
+//! Plays an order of events against a running server, in the words of a scenario, so far as specimens need them.
+
+use crate::build::unforked;
+use crate::server::{Seen, Server};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsRawFd;
+
+/// Plays it, closes what clients are left, and looks.
+pub(crate) fn play(order: &str, server: &mut Server) -> Seen {
+    let mut clients = BTreeMap::new();
+    let mut held = false;
+    for event in events(order) {
+        match event.split_once(' ') {
+            None => {
+                held = event == "hold";
+                server.hold(held);
+            }
+            Some(("fault", which)) => server.fail_accept(error(which)),
+            Some((client, action)) => act(client, action, &mut clients, server),
+        }
+        if !held {
+            server.settle();
+        }
+    }
+    let guard = unforked();
+    drop(clients);
+    drop(guard);
+    server.look()
+}
+
+fn act<'a>(client: &'a str, action: &str, clients: &mut BTreeMap<&'a str, TcpStream>, server: &Server) {
+    let _unforked = unforked();
+    // What a client cannot do, as nobody listens any more or the server has closed, it does not do.
+    match (action.split_once(' ').unwrap_or((action, "")), clients.get_mut(client)) {
+        (("connect", _), _) => {
+            let _ = server.connect().map(|stream| clients.insert(client, stream));
+        }
+        (("close", _), _) => drop(clients.remove(client)),
+        (("rst", _), _) => {
+            if let Some(stream) = clients.remove(client) {
+                let at_once = Some(std::time::Duration::ZERO);
+                socket2::SockRef::from(&stream).set_linger(at_once).expect("SO_LINGER");
+            }
+        }
+        (("fin", _), Some(stream)) => drop(stream.shutdown(Shutdown::Write)),
+        (("send", payload), Some(stream)) => drop(stream.write_all(unquoted(payload).as_bytes())),
+        (("urgent", _), Some(stream)) => {
+            // SAFETY: one byte, of a constant.
+            unsafe { libc::send(stream.as_raw_fd(), b"!".as_ptr().cast(), 1, libc::MSG_OOB | libc::MSG_NOSIGNAL) };
+        }
+        ((other, _), stream) => assert!(stream.is_none(), "`{other}` is nothing that an order here does"),
+    }
+}
+
+/// The events of an order, with what is repeated written out.
+fn events(order: &str) -> Vec<&str> {
+    match order.strip_prefix("repeat ").and_then(|rest| rest.strip_suffix(" }")?.split_once(" { ")) {
+        Some((count, body)) => vec![body; count.parse().expect("a number")].into_iter().flat_map(events).collect(),
+        None => order.split("; ").collect(),
+    }
+}
+
+/// The errno of `accept EMFILE`.
+fn error(fault: &str) -> i32 {
+    match fault {
+        "accept ECONNABORTED" => libc::ECONNABORTED,
+        "accept EINTR" => libc::EINTR,
+        "accept EMFILE" => libc::EMFILE,
+        _ => panic!("`fault {fault}` is nothing that an order here does"),
+    }
+}
+
+fn unquoted(payload: &str) -> String {
+    payload.trim_matches('"').replace("\\r", "\r").replace("\\n", "\n")
+}

@@ -1,0 +1,17 @@
+/* Forks for each client; the child sends back what comes. */
+#include "server.h"
+
+int main(int argc, char **argv)
+{
+    int door = listener(argc, argv);
+    reap_children();
+    for (;;) {
+        int client = next_client(door);
+        if (fork() == 0) {
+            close(door);
+            echo(client);
+            _exit(0);
+        }
+        close(client);
+    }
+}

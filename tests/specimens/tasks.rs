@@ -1,0 +1,85 @@
+//! The processes of a server and their threads, from `/proc`: what they do, and when they have settled.
+
+use crate::util::BOUND;
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// Processor time after which a server spins. No honest one needs so much for a single event.
+const SPINNING: Duration = Duration::from_millis(100);
+
+/// A thread at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Task {
+    pub(crate) state: char,
+    /// How often it was given a processor.
+    turns: u64,
+    /// For how long.
+    ran: Duration,
+}
+
+/// All threads of a process and of its descendants, by process and thread.
+pub(crate) type Tasks = BTreeMap<(u32, u32), Task>;
+
+/// How a server was left to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    Asleep,
+    Spins,
+}
+
+/// The threads of this process and of its descendants. What ends while it is looked at is left out.
+pub(crate) fn tasks(process: u32) -> Tasks {
+    let mut found = Tasks::new();
+    let mut left = vec![process];
+    while let Some(pid) = left.pop() {
+        for tid in numbers(&format!("/proc/{pid}/task")) {
+            let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}")).ok();
+            let (Some(stat), Some(turns), Some(children)) = (read("stat"), read("schedstat"), read("children")) else {
+                continue;
+            };
+            left.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            let turns: Vec<u64> = turns.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+            if let (Some(state), [ran, _, turns]) = (state, &turns[..]) {
+                found.insert((pid, tid), Task { state, turns: *turns, ran: Duration::from_nanos(*ran) });
+            }
+        }
+    }
+    found
+}
+
+/// Waits until nothing of this server runs or will run by itself: all sleep in two looks, and none has run in between.
+pub(crate) fn settle(process: u32) -> Settled {
+    // Asleep, a zombie, or stopped.
+    let rests = |task: &Task| matches!(task.state, 'S' | 'Z' | 'T');
+    let ran = |tasks: &Tasks| tasks.values().map(|task| task.ran).sum::<Duration>();
+    let start = Instant::now();
+    let mut before = tasks(process);
+    let ran_before = ran(&before);
+    loop {
+        let now = tasks(process);
+        if now == before && now.values().all(rests) {
+            return Settled::Asleep;
+        }
+        if ran(&now).saturating_sub(ran_before) > SPINNING {
+            return Settled::Spins;
+        }
+        assert!(start.elapsed() < BOUND, "{process} has not settled after {BOUND:?}: {now:?}");
+        std::thread::yield_now();
+        before = now;
+    }
+}
+
+/// The numbers that are names in a folder of `/proc`.
+pub(crate) fn numbers(folder: &str) -> Vec<u32> {
+    let names = fs::read_dir(folder).into_iter().flatten();
+    names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// The resident memory of a process, in KiB.
+pub(crate) fn resident(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+}
