@@ -37,6 +37,7 @@ impl Target {
     ///
     /// As [`Target::hunt`].
     pub fn play(&self, scenario: &Scenario) -> Result<TargetRun, TargetError> {
+        super::forked::is_no_server()?;
         on_a_thread(|| {
             let mut lab = Lab::open(self)?;
             let baseline = lab.baseline().cloned().ok_or(KernelError::StillBorn)?;
