@@ -3,7 +3,7 @@
 use super::error::errno;
 use super::sys::{self, check};
 use super::table;
-use super::{Kernel, netstat::Netstat};
+use super::{Kernel, foreign, netstat::Netstat};
 use crate::scenario::Errno;
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -79,20 +79,43 @@ pub fn requirements() -> Vec<Requirement> {
         },
         Requirement {
             name: "seccomp user notification",
-            purpose: "not used yet: a gate for servers that are not programs of brokenpipe's own",
+            purpose: "steers the calls of any server; without it `hold` stops its processes, as with `--no-gate`",
             needed: false,
-            state: seccomp_notification().map_err(words),
+            state: foreign::try_gate().map(|()| "works".to_owned()).map_err(|e| e.to_string()),
             remedy: "Linux 5.0 or later, and under a strict profile: --security-opt seccomp=unconfined",
         },
         Requirement {
-            name: "user and network namespaces",
-            purpose: "not used yet: a network of one's own for any server",
+            name: "network namespace",
+            purpose: "gives any server a network of its own; without it {port} is one of this machine's, as with `--no-netns`",
             needed: false,
-            state: namespaces().map(|()| "works".to_owned()).map_err(words),
-            remedy: "sysctl kernel.unprivileged_userns_clone=1, or run as root",
+            state: foreign::try_namespace(libc::CLONE_NEWNET).map_err(words),
+            remedy: NAMESPACES,
+        },
+        Requirement {
+            name: "pid namespace",
+            purpose: "ends whatever any server forks in one go; without it what it forks is looked for and ended one by one",
+            needed: false,
+            state: foreign::try_namespace(libc::CLONE_NEWPID).map_err(words),
+            remedy: NAMESPACES,
+        },
+        Requirement {
+            name: "PIDFD_GET_INFO",
+            purpose: "tells how a child of any server ended after the server has reaped it; without it a child's signal can only be \
+                      read while it is a zombie",
+            needed: false,
+            state: match foreign::try_exit_status() {
+                Ok(true) => Ok("works".to_owned()),
+                Ok(false) => Err("this kernel does not tell".to_owned()),
+                Err(errno) => Err(words(errno)),
+            },
+            remedy: "Linux 6.15 or later",
         },
     ]
 }
+
+/// What to do where namespaces are not allowed.
+const NAMESPACES: &str = "run as root, or allow user namespaces: user.max_user_namespaces above 0, \
+                          kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0 where there are such";
 
 fn kernel_version() -> Result<String, String> {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|e| e.to_string())?;
@@ -102,14 +125,6 @@ fn kernel_version() -> Result<String, String> {
         (Some(major), Some(minor)) if (major, minor) >= (5, 9) => Ok(release),
         _ => Err(release),
     }
-}
-
-/// Whether the kernel knows the action, by its own list; an older one has no list, and none of this.
-fn seccomp_notification() -> Result<String, Errno> {
-    let action = libc::SECCOMP_RET_USER_NOTIF;
-    // SAFETY: the call reads the one u32.
-    let known = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) };
-    check(known).map(|_| "available".to_owned())
 }
 
 fn own_descriptor() -> Result<(), Errno> {
@@ -135,25 +150,4 @@ fn cut_off() -> Result<(), Errno> {
 
 fn destroy() -> Result<bool, super::KernelError> {
     Netstat::open()?.may_destroy()
-}
-
-/// Tries it in a child that does nothing else; a multithreaded process could not.
-fn namespaces() -> Result<(), Errno> {
-    // SAFETY: the child makes two system calls and is gone.
-    unsafe {
-        match check(libc::fork().into())? {
-            0 => libc::_exit(match libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET) {
-                0 => 0,
-                _ => *libc::__errno_location(),
-            }),
-            child => {
-                let mut status = 0;
-                check(libc::waitpid(child as i32, &raw mut status, 0).into())?;
-                match libc::WEXITSTATUS(status) {
-                    0 => Ok(()),
-                    errno => Err(Errno::from_raw(errno)),
-                }
-            }
-        }
-    }
 }

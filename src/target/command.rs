@@ -32,6 +32,8 @@ pub struct Target {
     pub(crate) protocol: Protocol,
     pub(crate) says: Vec<Payload>,
     pub(crate) polite: Polite,
+    /// The call that serves, of a server that is a function of this program.
+    pub(super) forked: Option<String>,
 }
 
 /// How a good client asks, and what a full answer is.
@@ -61,6 +63,7 @@ impl Target {
             protocol: Protocol::default(),
             says: Vec::new(),
             polite: Polite::Protocol,
+            forked: None,
         }
     }
 
@@ -192,7 +195,8 @@ impl Target {
             pair.push(Target::filled(value, port, dir));
             pair
         });
-        let own: Vec<OsString> = own.collect();
+        let role = self.role().map(|(name, value)| OsString::from(format!("{name}={value}")));
+        let own: Vec<OsString> = own.chain(role).collect();
         let given = |name: &OsStr| self.environment.iter().any(|(own, _)| OsStr::new(own) == name);
         // What a service manager may have told brokenpipe itself is not for the server.
         let inherited = std::env::vars_os()

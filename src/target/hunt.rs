@@ -131,6 +131,7 @@ impl Target {
         how: &TargetHunt,
         watch: impl FnMut(HuntEvent<'_>) -> ControlFlow<()> + Send,
     ) -> Result<TargetReport, TargetError> {
+        super::forked::is_no_server()?;
         on_a_thread(|| Hunting::new(self, how, watch)?.run())
     }
 
@@ -140,6 +141,7 @@ impl Target {
     ///
     /// As [`Target::hunt`].
     pub fn confirm(&self, scenario: &Scenario, symptom: Symptom) -> Result<TargetFinding, TargetError> {
+        super::forked::is_no_server()?;
         on_a_thread(|| {
             let mut lab = Lab::open(self, Arc::default())?;
             confirm(&mut lab, scenario, symptom)

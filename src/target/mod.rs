@@ -1,6 +1,7 @@
 //! Any server: a command, and the order of events that makes it die, hang, leak or spin.
 
 mod command;
+mod forked;
 mod hunt;
 mod lab;
 mod mix;

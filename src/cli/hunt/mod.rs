@@ -29,7 +29,7 @@ pub(super) struct Hunt {
     #[command(flatten)]
     target: target::TargetOptions,
     /// The server: its program and arguments
-    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["program", "policy", "jobs"])]
+    #[arg(last = true, value_name = "COMMAND", help_heading = None, conflicts_with_all = ["program", "policy", "jobs"])]
     command: Vec<String>,
 }
 

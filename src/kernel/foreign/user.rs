@@ -29,13 +29,13 @@ pub fn enter_user_namespace() -> Result<(), KernelError> {
 }
 
 /// What is to be written about the users and groups in there. Made before the child is, which may not allocate.
-pub(crate) struct Maps {
+pub(super) struct Maps {
     users: CString,
     groups: CString,
 }
 
 impl Maps {
-    pub(crate) fn here() -> Maps {
+    pub(super) fn here() -> Maps {
         let same = |id: u32| CString::new(format!("{id} {id} 1\n")).unwrap_or_default();
         // SAFETY: these two cannot fail, and touch nothing.
         let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
@@ -43,7 +43,7 @@ impl Maps {
     }
 
     /// System calls and nothing else.
-    pub(crate) fn enter(&self) -> Result<(), Errno> {
+    pub(super) fn enter(&self) -> Result<(), Errno> {
         unshare(libc::CLONE_NEWUSER)?;
         // Without it the kernel takes no map of groups from who has no privilege.
         write(c"/proc/self/setgroups", c"deny")?;
@@ -52,7 +52,7 @@ impl Maps {
     }
 }
 
-pub(crate) fn unshare(what: i32) -> Result<(), Errno> {
+pub(super) fn unshare(what: i32) -> Result<(), Errno> {
     // SAFETY: it takes no pointer.
     check(unsafe { libc::unshare(what) }.into()).map(drop)
 }
@@ -68,7 +68,7 @@ fn write(path: &CStr, text: &CStr) -> Result<(), Errno> {
 }
 
 /// Tries something out in a child that does nothing else. `attempt` makes system calls and nothing else.
-pub(crate) fn in_a_child(attempt: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
+pub(super) fn in_a_child(attempt: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
     // SAFETY: the child makes the system calls of `attempt`, and is gone.
     let child = unsafe { clone_process(0) }?;
     let Some((_, pidfd)) = child else {

@@ -1,0 +1,98 @@
+//! Servers that are functions of this file: the ways of Rust's own to send, and what a hunt makes of each.
+
+use brokenpipe::{Sigpipe, Symptom, Target, TargetError, TargetHunt};
+use std::io::{IoSlice, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::ops::ControlFlow;
+use std::os::fd::AsRawFd;
+
+const GREETING: &[u8] = b"hello, this is a greeting\n";
+
+/// A server that sends its greeting in this way, takes all that the client sends, and turns to the next.
+fn greet(listener: TcpListener, send: impl Fn(&TcpStream)) {
+    for client in listener.incoming() {
+        let Ok(mut client) = client else { continue };
+        send(&client);
+        let mut buffer = [0; 512];
+        while client.read(&mut buffer).is_ok_and(|bytes| bytes > 0) {}
+    }
+}
+
+/// Everything that a hunt finds in a server in which this is in force for SIGPIPE.
+fn found(target: &Target, sigpipe: &str) -> Vec<Symptom> {
+    let how = TargetHunt { cases: 200, first: true, ..TargetHunt::default() };
+    let report = target.hunt(&how, |_| ControlFlow::Continue(())).unwrap();
+    assert!(report.played > 0);
+    assert_eq!(report.baseline.sigpipe, sigpipe);
+    report.findings.iter().filter(|finding| finding.is_confirmed()).map(|finding| finding.symptom).collect()
+}
+
+#[test]
+fn a_function_that_writes_in_pieces_dies_of_sigpipe() {
+    let target = Target::forked(|listener| {
+        greet(listener, |mut client| drop(client.write_vectored(&[IoSlice::new(GREETING), IoSlice::new(GREETING)])));
+    });
+    assert_eq!(found(&target, "default"), [Symptom::Sigpipe]);
+}
+
+#[test]
+fn the_same_function_where_sigpipe_is_ignored_survives() {
+    let target = Target::forked(|listener| {
+        greet(listener, |mut client| drop(client.write_vectored(&[IoSlice::new(GREETING), IoSlice::new(GREETING)])));
+    });
+    assert_eq!(found(&target.sigpipe(Sigpipe::Ignore), "ignored"), []);
+}
+
+#[test]
+fn a_function_that_sends_with_msg_nosignal_survives() {
+    let target = Target::forked(|listener| {
+        greet(listener, |client| {
+            // SAFETY: the kernel reads the greeting.
+            unsafe { libc::send(client.as_raw_fd(), GREETING.as_ptr().cast(), GREETING.len(), libc::MSG_NOSIGNAL) };
+        });
+    });
+    assert_eq!(found(&target, "default"), []);
+}
+
+#[test]
+fn a_function_that_returns_is_a_server_that_exits() {
+    let target = Target::forked(|listener| {
+        // The first reset that it hears of is its last: as it would be if the error were passed up.
+        for client in listener.incoming().flatten() {
+            let mut buffer = [0; 512];
+            while match (&client).read(&mut buffer) {
+                Ok(bytes) => bytes > 0,
+                Err(_) => return,
+            } {}
+        }
+    });
+    assert_eq!(found(&target, "default"), [Symptom::Exit]);
+}
+
+// The standard library's `write` passes MSG_NOSIGNAL; its `write_vectored` cannot.
+#[test]
+fn of_two_functions_each_is_its_own() {
+    let deaf = Target::forked(|listener| {
+        loop {
+            let Ok((client, _)) = listener.accept() else { continue };
+            // It never closes one again.
+            std::mem::forget(client);
+        }
+    });
+    let careful = Target::forked(|listener| greet(listener, |mut client| drop(client.write_all(GREETING))));
+    assert_eq!(found(&deaf, "default").len(), 1);
+    assert_eq!(found(&careful, "default"), []);
+}
+
+#[test]
+fn a_hunt_before_the_call_is_refused_in_each_server() {
+    let before = Target::command(["true"]).listen_fd(true).hunt(&TargetHunt::default(), |_| ControlFlow::Break(()));
+    let error = before.unwrap_err();
+    // Here it is tried; in a server, which would fail right now and not serve, it is not.
+    match std::env::var_os("BROKENPIPE_SERVE") {
+        None => assert!(matches!(error, TargetError::NotListening { .. }), "{error}"),
+        Some(_) => assert!(matches!(error, TargetError::Command(_)), "{error}"),
+    }
+    let target = Target::forked(|listener| greet(listener, |mut client| drop(client.write_all(GREETING))));
+    assert_eq!(found(&target, "default"), []);
+}
