@@ -32,8 +32,9 @@ const GRACE_SCREENING: Duration = Duration::from_millis(150);
 const GRACE_EXAMINING: Duration = Duration::from_secs(1);
 /// The same after several repetitions, each of which has left something already.
 const GRACE_REPEATED: Duration = Duration::from_millis(500);
-/// A server that waits with a time limit does something when it is up, and is given until then, but no longer than this.
-const LONGEST_GRACE: Duration = Duration::from_secs(10);
+/// A server that waits with a time limit does something when it is up, and may let go of things then: it is given until then, but no
+/// longer than this. Timeouts of a minute and a little more are common.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// A server that recovers is given so long to do so, to tell how long it takes.
 const RECOVERY: Duration = Duration::from_secs(20);
 /// How often a scenario is repeated to see whether something grows.
@@ -123,11 +124,13 @@ struct Pace {
     bound: Duration,
     /// For a server to let go of what it has.
     grace: Duration,
+    /// Whether the server gets the time that it has given itself, too.
+    patient: bool,
     /// Whether a server at work in a circle is watched for a while.
     measures: bool,
 }
 
-const SCREENING_PACE: Pace = Pace { bound: SCREENING, grace: GRACE_SCREENING, measures: false };
+const SCREENING_PACE: Pace = Pace { bound: SCREENING, grace: GRACE_SCREENING, patient: false, measures: false };
 
 #[derive(Debug)]
 struct Running {
@@ -364,12 +367,18 @@ impl<'t> Lab<'t> {
         Ok(outcome)
     }
 
-    /// Plays a scenario on a fresh server, and looks closely for one symptom.
-    pub(super) fn examine(&mut self, scenario: &Scenario, symptom: Symptom) -> Result<Outcome, TargetError> {
+    /// Plays a scenario on a fresh server, and looks closely for one symptom. With patience, a server is given as much time to let go of
+    /// something as it has given itself.
+    pub(super) fn examine(
+        &mut self,
+        scenario: &Scenario,
+        symptom: Symptom,
+        patient: bool,
+    ) -> Result<Outcome, TargetError> {
         self.fresh()?;
         let mut outcome = match symptom {
-            Symptom::FdLeak | Symptom::ProcessLeak | Symptom::ThreadLeak | Symptom::Zombie => self.grows(scenario, symptom)?,
-            _ => self.run(scenario, self.closely())?,
+            Symptom::FdLeak | Symptom::ProcessLeak | Symptom::ThreadLeak | Symptom::Zombie => self.grows(scenario, symptom, patient)?,
+            _ => self.run(scenario, Pace { patient, ..self.closely() })?,
         };
         outcome.seen.retain(|seen| seen.symptom == symptom);
         Ok(outcome)
@@ -384,11 +393,12 @@ impl<'t> Lab<'t> {
 
     /// How scenarios are played that are looked at closely.
     fn closely(&self) -> Pace {
-        Pace { bound: EXAMINING.max(self.latency * SLOWER), grace: GRACE_EXAMINING, measures: true }
+        let bound = EXAMINING.max(self.latency * SLOWER);
+        Pace { bound, grace: GRACE_EXAMINING, patient: false, measures: true }
     }
 
     /// Plays a scenario several times, and sees whether something is more each time, and stays so.
-    fn grows(&mut self, scenario: &Scenario, symptom: Symptom) -> Result<Outcome, TargetError> {
+    fn grows(&mut self, scenario: &Scenario, symptom: Symptom, patient: bool) -> Result<Outcome, TargetError> {
         let measure = |counts: Counts| match symptom {
             Symptom::ProcessLeak => counts.processes,
             Symptom::ThreadLeak => counts.threads,
@@ -409,7 +419,7 @@ impl<'t> Lab<'t> {
         let start = Instant::now();
         loop {
             let world = &mut self.running()?.world;
-            let deadline = grace(world, start, GRACE_REPEATED);
+            let deadline = grace(world, start, GRACE_REPEATED, patient);
             let last = measure(world.server.counts());
             let grown = all.is_sorted_by(|x, y| x < y) && last >= first + REPEATS;
             if !grown {
@@ -448,7 +458,7 @@ impl<'t> Lab<'t> {
     }
 
     /// Plays a scenario on the server that is there.
-    fn run(&mut self, scenario: &Scenario, Pace { bound, grace, measures }: Pace) -> Result<Outcome, TargetError> {
+    fn run(&mut self, scenario: &Scenario, Pace { bound, grace, patient, measures }: Pace) -> Result<Outcome, TargetError> {
         let protocol = self.protocol();
         let keeps = self.baseline.as_ref().is_some_and(|b| b.concurrent && b.keeps_alive);
         let Running { world, counts: before, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
@@ -511,7 +521,7 @@ impl<'t> Lab<'t> {
         let start = Instant::now();
         // What it lets go of in its own time is no leak.
         let left = loop {
-            let deadline = if measures { self::grace(world, start, grace) } else { start + grace };
+            let deadline = self::grace(world, start, grace, patient);
             let left = Left::of(world, before)?;
             if left.nothing() || Instant::now() >= deadline || world.is_at_rest() {
                 break left;
@@ -540,11 +550,11 @@ impl<'t> Lab<'t> {
     }
 }
 
-/// Until when a server is given time that began at `start`: so much, or until the time is up that it has given itself.
-fn grace(world: &Foreign, start: Instant, least: Duration) -> Instant {
+/// Until when a server is given time that began at `start`: so much, or, with patience, until the time is up that it has given itself.
+fn grace(world: &Foreign, start: Instant, least: Duration, patient: bool) -> Instant {
     // A little more, for what it then has to do.
-    let own = world.server.last_deadline().map_or(start, |deadline| deadline + GRACE_SCREENING);
-    (start + least).max(own.min(start + LONGEST_GRACE))
+    let own = world.server.last_deadline().filter(|_| patient).map_or(start, |deadline| deadline + GRACE_SCREENING);
+    (start + least).max(own.min(start + PATIENCE))
 }
 
 /// What a server still has when all clients have gone.
