@@ -28,6 +28,8 @@ pub(crate) const QUIET_BOUND: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
 /// What a server may write to its output; past that the file is emptied.
 const MOST_OUTPUT: u64 = 32 << 20;
+/// The output is looked at once in so many waits.
+const LOOK_AT_OUTPUT: u32 = 16;
 
 /// What a server does when it is let.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,8 @@ pub(crate) struct Server {
     makers: bool,
     io_uring: bool,
     output: std::fs::File,
+    /// How often it was waited for.
+    waits: u32,
     /// How often its output was emptied.
     emptied: u32,
     guardian: Guardian,
@@ -95,6 +99,7 @@ impl Server {
             makers: false,
             io_uring: false,
             output,
+            waits: 0,
             emptied: 0,
             guardian,
         })
@@ -141,6 +146,7 @@ impl Server {
             return Ok(false);
         };
         let mut passed = false;
+        let alone = self.tree.is_one_thread();
         while let Some(call) = notify.receive()? {
             let Some(pid) = self.tree.process_of(call.tid)? else {
                 // A thread that nobody has seen yet: it is there, for it calls.
@@ -149,7 +155,7 @@ impl Server {
                 continue;
             };
             let Some(process) = self.tree.processes.get(&pid) else { continue };
-            let owner = Owner { pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd };
+            let owner = Owner { pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone };
             self.order += 1;
             match Parked::arrive(&call, owner, self.order) {
                 Arrival::Parked(parked) => drop(self.parked.insert(call.tid, parked)),
@@ -230,8 +236,8 @@ impl Server {
         let fds: [Option<BorrowedFd<'_>>; 2] =
             [self.notify.as_ref().map(Notify::as_fd), (!ended).then(|| self.pidfd.as_fd())];
         wait_for(fds, most)?;
-        let length = self.output.metadata().map_or(0, |m| m.len());
-        if length > MOST_OUTPUT {
+        self.waits += 1;
+        if self.waits.is_multiple_of(LOOK_AT_OUTPUT) && self.output.metadata().map_or(0, |m| m.len()) > MOST_OUTPUT {
             // Opened for appending by the server, it goes on at the new end.
             let _ = self.output.set_len(0);
             self.emptied += 1;
@@ -260,8 +266,11 @@ impl Server {
         };
         let Some(parked) = self.parked.remove(&tid) else { return Ok(None) };
         let passed = self.passed(&parked, answer);
+        let id = parked.id;
+        // Its duplicate of the socket goes before the call does.
+        drop(parked);
         if let Some(notify) = &self.notify {
-            notify.answer(parked.id, answer)?;
+            notify.answer(id, answer)?;
         }
         // Waited for before it is looked at: mostly it is back at the gate in no time.
         self.wait(LOOK_AGAIN)?;
@@ -276,10 +285,10 @@ impl Server {
         all.sort_unstable_by_key(|parked| parked.order);
         for parked in all {
             let Some(process) = self.tree.processes.get(&parked.pid) else { continue };
-            let owner = Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd };
+            let owner = Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone: false };
             let fault = faults.iter().position(|fault| Some(fault.call()) == parked.faultable());
             if let Some(i) = fault
-                && !parked.socket(owner).and_then(|fd| cookie(&fd)).is_some_and(|cookie| immune.contains(&cookie))
+                && !parked.with_socket(owner, |fd| fd.and_then(cookie)).is_some_and(|cookie| immune.contains(&cookie))
             {
                 let fault = faults.remove(i);
                 return Ok(Some((parked.tid, Answer::Error(fault.errno()))));
@@ -293,21 +302,26 @@ impl Server {
 
     /// What is to be said of a call that is about to be answered.
     fn passed(&self, parked: &Parked, answer: Answer) -> Passed {
-        let owner = self.tree.processes.get(&parked.pid);
-        let owner = owner.map(|p| Owner { pid: parked.pid, pidfd: p.pidfd.as_fd(), signalfd: p.signalfd });
-        let socket = owner.and_then(|owner| parked.socket(owner));
         let accepts = parked.accepts();
-        let result = match answer {
+        let told = |socket: Option<BorrowedFd<'_>>| match answer {
             Answer::Error(errno) => Some(Err(errno)),
             Answer::Value(value) => Some(Ok(value as u32)),
             // Of a connection that is taken, or data that is, it can be told beforehand whether there is any.
-            Answer::Continue => socket.as_ref().filter(|_| accepts || parked.reads()).and_then(|socket| parked.foreseen(socket.as_fd())),
+            Answer::Continue => socket.filter(|_| accepts || parked.reads()).and_then(|socket| parked.foreseen(socket)),
+        };
+        let (cookie, result) = match self.tree.processes.get(&parked.pid) {
+            None => (None, told(None)),
+            Some(process) => {
+                let (pid, pidfd) = (parked.pid, process.pidfd.as_fd());
+                let owner = Owner { pid, pidfd, signalfd: process.signalfd, alone: false };
+                parked.with_socket(owner, |socket| (socket.and_then(cookie), told(socket)))
+            }
         };
         Passed {
             name: parked.name,
             pid: parked.pid,
             fd: parked.descriptor(),
-            cookie: socket.as_ref().and_then(cookie),
+            cookie,
             accepts,
             moves: parked.faultable().is_some() && !accepts,
             result,
@@ -346,8 +360,8 @@ impl Server {
 }
 
 /// The kernel's number of a socket.
-fn cookie(fd: &OwnedFd) -> Option<u64> {
-    own::option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).ok()
+fn cookie(fd: BorrowedFd<'_>) -> Option<u64> {
+    own::option(fd, libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).ok()
 }
 
 /// Waits until one of these has something, at most so long.

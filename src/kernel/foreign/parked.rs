@@ -1,7 +1,8 @@
 //! Calls at the gate, and whether they could finish now.
 //!
-//! What a call would wait for is asked of the kernel with `poll(2)` and no timeout, on a duplicate of the descriptor in question. The
-//! duplicate is dropped before the call is let in: as long as it is there, the server's own `close` closes nothing.
+//! What a call would wait for is asked of the kernel with `poll(2)` and no timeout, on a duplicate of the descriptor in question. As long
+//! as the duplicate is there, the server's own `close` closes nothing: so it is dropped before the call is let in, and kept until then
+//! only if there is no other thread that could close the descriptor meanwhile.
 
 use super::filter::{self, Class};
 use super::notify::{Answer, Notification};
@@ -29,6 +30,8 @@ pub(super) struct Parked {
     pub(super) deadline: Option<Instant>,
     /// Where it lies in the order in which calls came.
     pub(super) order: u64,
+    /// The socket that it is made on.
+    kept: Option<OwnedFd>,
 }
 
 /// A process whose call it is.
@@ -38,6 +41,8 @@ pub(super) struct Owner<'p> {
     pub(super) pidfd: BorrowedFd<'p>,
     /// Whether it has descriptors that tell of signals.
     pub(super) signalfd: bool,
+    /// Whether the server has no other thread.
+    pub(super) alone: bool,
 }
 
 /// What becomes of a call that has come to the gate.
@@ -71,20 +76,21 @@ impl Parked {
             args: call.args,
             deadline: None,
             order,
+            kept: None,
         };
         match class {
             Class::Tasks => return Arrival::Tasks,
             Class::Ring => return Arrival::Ring,
-            Class::Accept | Class::Now(_) => {
-                if parked.socket(owner).is_none() {
-                    return Arrival::Pass;
-                }
-            }
+            Class::Accept | Class::Now(_) => match parked.socket(owner) {
+                None => return Arrival::Pass,
+                Some(socket) => parked.kept = Some(socket).filter(|_| owner.alone),
+            },
             Class::In(_) | Class::Out(_) => match parked.socket(owner) {
                 None => return Arrival::Pass,
                 Some(socket) => {
                     let option = if matches!(class, Class::In(_)) { libc::SO_RCVTIMEO } else { libc::SO_SNDTIMEO };
                     parked.deadline = socket_timeout(socket.as_fd(), option).map(|time| Instant::now() + time);
+                    parked.kept = Some(socket).filter(|_| owner.alone);
                 }
             },
             Class::Poll | Class::Select | Class::Epoll => {
@@ -149,7 +155,7 @@ impl Parked {
     }
 
     /// A duplicate of the socket that it is made on; `None` if it is made on no socket.
-    pub(super) fn socket(&self, owner: Owner<'_>) -> Option<OwnedFd> {
+    fn socket(&self, owner: Owner<'_>) -> Option<OwnedFd> {
         // Data can also be moved from a socket to something else.
         let alternative = if self.name == "splice" { Some(self.args[0] as i32) } else { None };
         let is_socket = |fd: &OwnedFd| sys::option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_TYPE, 0i32).is_ok();
@@ -157,18 +163,24 @@ impl Parked {
         all.filter_map(|fd| duplicate(owner, fd)).find(is_socket)
     }
 
+    /// Does something with the socket that it is made on.
+    pub(super) fn with_socket<T>(&self, owner: Owner<'_>, what: impl FnOnce(Option<BorrowedFd<'_>>) -> T) -> T {
+        match &self.kept {
+            Some(socket) => what(Some(socket.as_fd())),
+            None => what(self.socket(owner).as_ref().map(AsFd::as_fd)),
+        }
+    }
+
     /// Whether it could finish now, and with what it is to be answered.
     pub(super) fn ready(&self, owner: Owner<'_>, now: Instant) -> Result<Option<Answer>, KernelError> {
         let could = match self.class {
             Class::Now(_) | Class::Tasks | Class::Ring => true,
-            Class::Accept | Class::In(_) | Class::Out(_) => match self.socket(owner) {
+            Class::Accept | Class::In(_) | Class::Out(_) => self.with_socket(owner, |socket| {
                 // Closed by another thread: the call fails, which is an end too.
-                None => true,
-                Some(socket) => {
-                    let events = if matches!(self.class, Class::Out(_)) { libc::POLLOUT } else { libc::POLLIN };
-                    self.never_waits(socket.as_fd()) || poll_one(socket.as_fd(), events)? != 0
-                }
-            },
+                let Some(socket) = socket else { return Ok(true) };
+                let events = if matches!(self.class, Class::Out(_)) { libc::POLLOUT } else { libc::POLLIN };
+                Ok(self.never_waits(socket) || poll_one(socket, events)? != 0)
+            })?,
             Class::Epoll => {
                 let epoll = duplicate(owner, self.args[0] as i32);
                 match epoll {

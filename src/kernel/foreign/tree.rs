@@ -188,6 +188,12 @@ impl Tree {
         Ok(if still { Look::Still } else { Look::Asleep })
     }
 
+    /// Whether there is one thread in all, as far as is known.
+    pub(super) fn is_one_thread(&self) -> bool {
+        let mut all = self.processes.values().flat_map(|process| process.tasks.keys());
+        !self.stale && all.next().is_some() && all.next().is_none()
+    }
+
     /// How many threads each process has that has not ended.
     pub(super) fn threads_by_process(&self) -> impl Iterator<Item = (i32, usize)> {
         let alive = self.processes.iter().filter(|(_, process)| !process.zombie);
