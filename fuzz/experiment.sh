@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Does the feedback from the kernel world pay? The same seeds, the same number of inputs, from an empty corpus, with it and without.
-# Prints a table; takes an hour's twelfth.
+# Prints a table; takes a quarter of an hour.
 #
 #     fuzz/experiment.sh [RUNS] [SEEDS]
 set -euo pipefail

@@ -13,7 +13,7 @@ use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target, fuzzer_mu
 use std::cell::RefCell;
 use std::sync::LazyLock;
 
-/// Set to anything, the server's states are not fed back to libFuzzer: the other half of the experiment.
+/// Set to anything, libFuzzer goes by its own coverage alone, the model's: the other half of the experiment.
 static FEEDBACK: LazyLock<bool> = LazyLock::new(|| std::env::var_os("BROKENPIPE_NO_FEEDBACK").is_none());
 /// Set to anything, what was reached is counted, and printed at the end.
 static REACH: LazyLock<bool> = LazyLock::new(|| std::env::var_os("BROKENPIPE_REACH").is_some());
@@ -73,6 +73,10 @@ impl Worlds {
             && finding.kind != Kind::Death
         {
             self.confirm(finding);
+        }
+        if *FEEDBACK {
+            // Last of all: what comes after it is counted.
+            self.counters.once();
         }
     }
 

@@ -63,15 +63,17 @@ pub fn seen(trace: &Trace) -> impl Iterator<Item = Seen> {
     })
 }
 
-/// Counts what the server did in this trace: each call with its result and states, each two in a row, each three in a row.
+/// Counts what the server did in this trace: each call with its result and states, and each two in a row.
+///
+/// Not each three in a row. There are so many of those that a run spends its time on what is new in no other way: it reached fewer of
+/// them than without.
 pub fn count(trace: &Trace) {
-    let mut last = [0u64; 2];
+    let mut last = 0;
     for Seen(now) in seen(trace) {
         let now = u64::from(now);
         set(now);
-        set(now | last[0] << 23 | 1 << 63);
-        set((now | last[0] << 23).wrapping_mul(31) ^ last[1] << 40 | 1 << 62);
-        last = [now, last[0]];
+        set(now | last << 23 | 1 << 63);
+        last = now;
     }
 }
 
@@ -161,9 +163,9 @@ mod tests {
     }
 
     #[test]
-    fn a_run_sets_a_counter_for_each_call_and_each_two_and_three_in_a_row() {
+    fn a_run_sets_a_counter_for_each_call_and_each_two_in_a_row() {
         count(&trace("a connect; a close"));
-        // Four calls: the first has none before it, and the second one.
-        assert_eq!(TABLE.0.iter().filter(|c| c.load(Relaxed) == 1).count(), 4 + 4 + 4);
+        // Four calls, the first of which comes after none.
+        assert_eq!(TABLE.0.iter().filter(|c| c.load(Relaxed) == 1).count(), 4 + 4);
     }
 }

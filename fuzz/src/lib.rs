@@ -1,5 +1,5 @@
 //! What the fuzz targets share: the [`mutate`] room changes inputs event by event, the [`feedback`] room tells libFuzzer what the
-//! server did, and the [`counters`] room keeps from it what the harness did.
+//! server did, and the [`counters`] room leaves out what drowns that.
 //!
 //! Nothing here knows libFuzzer itself. It is linked to the targets alone, so that this library can be tested, and used by the
 //! small programs in `examples/`, without it.
