@@ -40,9 +40,7 @@ impl Input {
     /// The bytes that [`Input::decode`] turns back into this input, its clients renamed to `a`, `b`, … in the order of their
     /// names.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = self.setup.encode();
-        bytes.extend(self.scenario.encode());
-        bytes
+        [self.setup.encode(), self.scenario.encode()].concat()
     }
 
     /// The command that plays it in both worlds, as one types it into a shell.

@@ -109,15 +109,32 @@ pub struct Finding {
 pub fn judge(scenario: &Scenario, setup: &Setup, kernel: &Trace, model: &Trace) -> Option<Finding> {
     let difference = compare(kernel, model);
     let kind = match kernel.outcome() {
+        _ if ended_wrong(kernel, difference.as_ref()) => Kind::WrongEnd,
         _ if difference.is_some() => Kind::Disagreement,
         Outcome::Killed { signal: Signal::SIGPIPE, .. } if setup.policy == Policy::Default => Kind::Death,
         Outcome::Killed { signal: Signal::SIGPIPE, .. } => Kind::HandledDeath,
-        Outcome::Killed { .. } | Outcome::Exited { .. } | Outcome::Stuck { .. } => Kind::WrongEnd,
         Outcome::Survived(survivor) if is_clean(survivor, scenario, setup, kernel) => return None,
-        Outcome::Survived(_) => Kind::Hygiene,
+        _ => Kind::Hygiene,
     };
+    // A wrong end is wrong by itself, whatever the model would have come to.
+    let difference = difference.filter(|_| kind == Kind::Disagreement);
     let (scenario, setup) = (scenario.clone(), setup.clone());
     Some(Finding { kind, scenario, setup, kernel: kernel.clone(), model: model.clone(), difference })
+}
+
+/// Whether the server came to an end to which the model's never comes, and that is all there is to the difference, if there is one: what
+/// was wrong before it is a disagreement.
+fn ended_wrong(kernel: &Trace, difference: Option<&Difference>) -> bool {
+    let outcome = kernel.outcome();
+    let at_its_end = |difference: &Difference| match difference.what {
+        What::Outcome => true,
+        What::Sockets => difference.at == outcome.at(),
+        // It made no more calls, where the model's made one.
+        What::Call(i) => difference.at == outcome.at() && kernel.steps().last().is_some_and(|s| s.calls.len() <= i),
+        What::Step | What::Reply => false,
+    };
+    !matches!(outcome, Outcome::Survived(_) | Outcome::Killed { signal: Signal::SIGPIPE, .. })
+        && difference.is_none_or(at_its_end)
 }
 
 /// Whether a survivor is as it should be: back at `accept` with nothing left behind, unless it waits on one who vanished.

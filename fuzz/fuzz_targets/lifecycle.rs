@@ -7,6 +7,7 @@
 
 use brokenpipe::{Finding, Input, Kernel, KernelError, Kind, Model, Policy, Setup, Trace, compare_policies};
 use brokenpipe::{compare_runs, judge, play, report};
+use brokenpipe_fuzz::counters::Counters;
 use brokenpipe_fuzz::{feedback, is_short, lot, mutate};
 use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target, fuzzer_mutate};
 use std::cell::RefCell;
@@ -30,6 +31,7 @@ struct Worlds {
     model: Model,
     real: Trace,
     expected: Trace,
+    counters: Counters,
 }
 
 thread_local! {
@@ -65,7 +67,7 @@ impl Worlds {
             feedback::count(&self.real);
         }
         if *REACH {
-            feedback::reach(&self.real);
+            self.counters.without(|| feedback::reach(&self.real));
         }
         if let Some(finding) = judge(scenario, setup, &self.real, &self.expected)
             && finding.kind != Kind::Death
@@ -99,14 +101,14 @@ impl Worlds {
 
     /// Plays on the kernel, in a worker that lives as long as the process.
     fn play_real(&mut self, input: &Input) {
-        let mut play = || -> Result<(), KernelError> {
+        let played = self.counters.without(|| -> Result<(), KernelError> {
             let kernel = match &mut self.kernel {
                 Some(kernel) => kernel,
                 none => none.insert(Kernel::new()?),
             };
             play(kernel, &input.setup, &input.scenario, &mut self.real)
-        };
-        if let Err(error) = play() {
+        });
+        if let Err(error) = played {
             machine(&error);
         }
     }

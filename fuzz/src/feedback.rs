@@ -7,7 +7,7 @@
 //!
 //! What is counted is read off the kernel's trace and not off the model's: where the two differ, the kernel's is news.
 
-use brokenpipe::{Called, Client, TcpState, Trace};
+use brokenpipe::{Call, Called, Client, TcpState, Trace};
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -23,6 +23,8 @@ struct Table([AtomicU8; COUNTERS]);
 #[allow(unsafe_code)]
 // SAFETY: the section is one of plain bytes, which is what lies in it, and nothing else has a part in it.
 #[unsafe(link_section = "__libfuzzer_extra_counters")]
+// Nobody reads it who is known to the compiler, which would leave it out.
+#[used]
 static TABLE: Table = Table([const { AtomicU8::new(0) }; COUNTERS]);
 
 /// What a call of the server's came to: which call, its result, and the TCP state of the socket before the step and after it.
@@ -32,7 +34,7 @@ pub struct Seen(u32);
 
 impl Seen {
     fn new(called: &Called, before: Option<TcpState>, after: Option<TcpState>) -> Seen {
-        let call = called.call as u32;
+        let call = Call::ALL.iter().position(|call| *call == called.call).map_or(0, |i| i as u32);
         let result = match called.result {
             Ok(0) => 0,
             // Which count it was depends on what was sent, and says nothing that is new.

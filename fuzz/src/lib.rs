@@ -1,9 +1,10 @@
 //! What the fuzz targets share: the [`mutate`] room changes inputs event by event, the [`feedback`] room tells libFuzzer what the
-//! server did.
+//! server did, and the [`counters`] room keeps from it what the harness did.
 //!
 //! Nothing here knows libFuzzer itself. It is linked to the targets alone, so that this library can be tested, and used by the
 //! small programs in `examples/`, without it.
 
+pub mod counters;
 pub mod feedback;
 pub mod mutate;
 

@@ -15,6 +15,8 @@ const MOST_CHANGES: usize = 3;
 /// Most events that a change makes a block of, and most rounds of it.
 const MAX_BLOCK: usize = 4;
 const MAX_ROUNDS: usize = 8;
+/// Fewest bytes of an input that make an event.
+const EVENT: usize = 4;
 /// Most ops that a change adds to a program, between `accept` and `close`.
 const MAX_INNER: usize = 6;
 
@@ -31,14 +33,19 @@ pub fn mutate(
     let mut rng = Rng::with_seed(seed.into());
     if rng.bool() {
         let size = bytes(data, size, max_size);
-        let input = Input::decode(&data[..size]);
-        return if input.scenario.events().len() > MAX_EVENTS { store(input, &mut data[..max_size]) } else { size };
+        if size / EVENT <= MAX_EVENTS {
+            return size;
+        }
+        let Input { setup, scenario } = Input::decode(&data[..size]);
+        let events = scenario.events();
+        return if events.len() > MAX_EVENTS { store(&setup, events.to_vec(), &mut data[..max_size]) } else { size };
     }
-    let mut input = Input::decode(&data[..size]);
+    let Input { mut setup, scenario } = Input::decode(&data[..size]);
+    let mut events = scenario.events().to_vec();
     for _ in 0..rng.usize(1..=MOST_CHANGES) {
-        change(&mut input, &mut rng);
+        change(&mut setup, &mut events, &mut rng);
     }
-    store(input, &mut data[..max_size])
+    store(&setup, events, &mut data[..max_size])
 }
 
 /// Makes an input of two, and gives its size: the server of either, and the events of the one up to some place followed by those of
@@ -54,7 +61,7 @@ pub fn cross_over(one: &[u8], other: &[u8], out: &mut [u8], seed: u32) -> usize 
     };
     let policy = if rng.bool() { one.setup.policy } else { other.setup.policy };
     let program = if rng.bool() { one.setup.program } else { other.setup.program };
-    store(Input::new(Setup::new(program, policy), scenario(events)), out)
+    store(&Setup::new(program, policy), events, out)
 }
 
 /// Both, each in its own order.
@@ -74,16 +81,16 @@ fn scenario(events: Vec<Event>) -> Scenario {
 }
 
 /// Writes as much of the input as fits, and gives its size.
-fn store(input: Input, out: &mut [u8]) -> usize {
-    let Input { setup, scenario: whole } = input;
-    let mut events = whole.events().to_vec();
+fn store(setup: &Setup, mut events: Vec<Event>, out: &mut [u8]) -> usize {
     events.truncate(MAX_EVENTS);
     loop {
-        let bytes = Input::new(setup.clone(), scenario(events.clone())).encode();
+        let input = Input::new(setup.clone(), scenario(events));
+        let bytes = input.encode();
         if bytes.len() <= out.len() {
             out[..bytes.len()].copy_from_slice(&bytes);
             return bytes.len();
         }
+        events = input.scenario.events().to_vec();
         if events.pop().is_none() {
             // Any beginning is an input too.
             let len = out.len();
@@ -93,11 +100,10 @@ fn store(input: Input, out: &mut [u8]) -> usize {
     }
 }
 
-fn change(input: &mut Input, rng: &mut Rng) {
-    let mut events = input.scenario.events().to_vec();
+fn change(setup: &mut Setup, events: &mut Vec<Event>, rng: &mut Rng) {
     let len = events.len();
     match rng.u8(..18) {
-        0..4 => events.insert(rng.usize(..=len), event(&events, rng)),
+        0..4 => events.insert(rng.usize(..=len), event(events, rng)),
         4..6 if len > 0 => drop(events.remove(rng.usize(..len))),
         6..9 if len > 1 => {
             let i = rng.usize(1..len);
@@ -111,7 +117,7 @@ fn change(input: &mut Input, rng: &mut Rng) {
         }
         11..13 if len > 0 => {
             let i = rng.usize(..len);
-            events[i] = event(&events, rng);
+            events[i] = event(events, rng);
         }
         13 if len > 0 => {
             // Once more, a part of it: what happens twice in a row is a scenario of its own.
@@ -120,8 +126,8 @@ fn change(input: &mut Input, rng: &mut Rng) {
             let at = rng.usize(..=len);
             events.splice(at..at, part);
         }
-        14 => input.setup.policy = Policy::ALL[rng.usize(..Policy::ALL.len())],
-        15 => input.setup.program = program(&input.setup.program, rng),
+        14 => setup.policy = Policy::ALL[rng.usize(..Policy::ALL.len())],
+        15 => setup.program = program(&setup.program, rng),
         16 if len > 0 => {
             let from = rng.usize(..len);
             let to = (from + rng.usize(1..=MAX_BLOCK)).min(len);
@@ -134,9 +140,8 @@ fn change(input: &mut Input, rng: &mut Rng) {
             let parts = events[i].parts().to_vec();
             events.splice(i..=i, parts);
         }
-        _ => events.push(event(&events, rng)),
+        _ => events.push(event(events, rng)),
     }
-    input.scenario = scenario(events);
 }
 
 /// An event, mostly of a client that the scenario knows already.
@@ -225,6 +230,13 @@ mod tests {
             assert!(Input::decode(&size).scenario.events().len() <= MAX_EVENTS);
             let mut out = vec![0; max_size];
             assert!(cross_over(&long, &input("hold"), &mut out, seed) <= max_size);
+        }
+    }
+
+    #[test]
+    fn no_event_has_fewer_bytes_than_the_bound_says() {
+        for (byte, len) in (0..=255).flat_map(|byte| (0..40).map(move |len| (byte, len))) {
+            assert!(Input::decode(&vec![byte; len]).scenario.events().len() <= len / EVENT, "{byte} {len}");
         }
     }
 

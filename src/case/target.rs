@@ -254,3 +254,6 @@ impl fmt::Display for Text<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 
 use super::gate::{self, Parked};
 use super::sys::last_error;
+use super::wrong_end::WrongEnd;
 use crate::scenario::{Call, Errno};
 use crate::server::{MAX_OPS, Op, Policy, Setup};
 use crate::trace::WINDOW;
@@ -31,6 +32,8 @@ pub(super) struct Page {
     pub(super) ops: UnsafeCell<[Op; MAX_OPS]>,
     pub(super) ops_len: UnsafeCell<usize>,
     pub(super) policy: UnsafeCell<Policy>,
+    /// How it is to end, where that is planted.
+    pub(super) wrong_end: UnsafeCell<Option<WrongEnd>>,
     /// The harness's process.
     pub(super) harness: UnsafeCell<libc::pid_t>,
     /// Whose turn it is, and the rest of the handshake: see [`gate`](super::gate).
@@ -100,6 +103,7 @@ impl Arena {
                 ops: UnsafeCell::new(ops),
                 ops_len: UnsafeCell::new(given.len()),
                 policy: UnsafeCell::new(setup.policy),
+                wrong_end: UnsafeCell::new(WrongEnd::planted()),
                 harness: UnsafeCell::new(libc::getpid()),
                 turn: AtomicU32::new(gate::RUNNING),
                 parked: UnsafeCell::new(Parked { call: Call::Accept, fd: 0, len: 0 }),
@@ -148,6 +152,11 @@ impl Drop for Arena {
 /// The arena's page from any address within the arena: the server's own way to it.
 pub(super) fn page_of(address: *const u8) -> *const Page {
     address.map_addr(|a| a & !(ARENA - 1)).cast()
+}
+
+/// The lowest byte of the guard page below the server's stack, from its page: memory that nobody can read.
+pub(super) fn guard_of(page: *const Page) -> *const u8 {
+    page.cast::<u8>().wrapping_add(GUARD)
 }
 
 /// The server's buffer, from its page: room for all that can be under way.

@@ -7,7 +7,9 @@
 //! In order, and why:
 //! 1. It is to die with the harness (`PR_SET_PDEATHSIG`): nothing of brokenpipe outlives it. The harness's thread that makes a
 //!    server keeps it as long as it lives itself, so that the signal, which follows the thread, comes neither early nor late.
-//! 2. SIGPIPE's disposition is set before anything can raise it. All signals are blocked, from before the clone.
+//! 2. All signals are blocked, from before the clone, and are set to their default: the handlers of the host are inherited, and
+//!    must not run here. A fuzzer's would take the server's abort for its own, write an artifact, and turn the signal into an exit.
+//!    Then SIGPIPE's disposition is set, before anything can raise it.
 //! 3. The descriptor table, until now the harness's own, is exchanged for an empty one in a single call (`close_range(2)` with
 //!    `CLOSE_RANGE_UNSHARE`): from here on the server holds no socket of any case ([`table`](super::table)).
 //! 4. The listener is made, then the mask is opened for SIGPIPE, and the program begins, with a stop at the
@@ -31,7 +33,7 @@ const HARNESS_GONE: c_int = 102;
 
 const LISTENER: c_int = 0;
 /// The kernel's size of a signal set: 64 bits.
-const SIGSET: usize = 8;
+pub(super) const SIGSET: usize = 8;
 const SIGPIPE_BIT: u64 = 1 << (libc::SIGPIPE - 1);
 
 /// The result of a system call: the value, or the errno, negated.
@@ -42,6 +44,7 @@ macro_rules! call {
         if value < 0 { -c_long::from(*libc::__errno_location()) } else { value }
     }};
 }
+pub(super) use call;
 
 /// The entry of a server. Its argument is the page of its arena. It never returns.
 ///
@@ -58,8 +61,20 @@ pub(super) extern "C" fn main(page: *mut c_void) -> c_int {
         };
         page.errno.store(-error as i32, Relaxed);
         page.failed.store(stage, Release);
-        libc::_exit(SETUP_FAILED)
+        exit(SETUP_FAILED);
     }
+    SETUP_FAILED
+}
+
+/// Ends the server's process. By the system call itself, for a sanitizer has an `_exit` of its own; and not of type `!`, because before a
+/// call that does not return a sanitizer looks after the stack. Neither is made for this one.
+///
+/// # Safety
+///
+/// Only in the server's process.
+pub(super) unsafe fn exit(code: c_int) {
+    // SAFETY: no pointer is passed.
+    unsafe { call!(libc::SYS_exit_group, c_long::from(code)) };
 }
 
 /// What a failed step leaves: its number in `STAGES` plus one, and the negated errno.
@@ -79,8 +94,9 @@ unsafe fn set_up(page: &Page) -> Result<(), Failed> {
     unsafe {
         stage(1, call!(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_long))?;
         if call!(libc::SYS_getppid) != c_long::from(*page.harness.get()) {
-            libc::_exit(HARNESS_GONE);
+            exit(HARNESS_GONE);
         }
+        forget_handlers();
         stage(2, dispose(policy))?;
         stage(3, call!(libc::SYS_close_range, 0, u32::MAX, libc::CLOSE_RANGE_UNSHARE))?;
         listen(page)?;
@@ -89,6 +105,23 @@ unsafe fn set_up(page: &Page) -> Result<(), Failed> {
         stage(6, call!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, none, SIGSET))?;
     }
     Ok(())
+}
+
+/// Sets every signal to its default. It cannot fail, but for SIGKILL and SIGSTOP, which have no other.
+///
+/// By number, and by the system call itself: the C library keeps two of the signals to itself.
+///
+/// # Safety
+///
+/// Only in the server's process.
+unsafe fn forget_handlers() {
+    // The kernel's `struct sigaction`, which is no longer than this on any architecture; all zeros are SIG_DFL.
+    let default = [0u64; 4];
+    let none = std::ptr::null_mut::<u64>();
+    for signal in 1..=8 * SIGSET as c_int {
+        // SAFETY: the pointer is to a local that is as long as what the kernel reads.
+        unsafe { call!(libc::SYS_rt_sigaction, signal, &raw const default, none, SIGSET) };
+    }
 }
 
 /// Sets SIGPIPE's disposition.
@@ -199,6 +232,10 @@ unsafe fn serve(page: &Page) -> Failed {
         }
         page.result.store(result, Relaxed);
         page.returned.store(page.returned.load(Acquire).wrapping_add(1), Release);
+        if cfg!(brokenpipe_plant) && result == -c_long::from(libc::ECONNRESET) {
+            // SAFETY: this is the server's process, and nobody writes to this field any more.
+            unsafe { (*page.wrong_end.get()).into_iter().for_each(|end| end.come_to(page)) };
+        }
         machine.done(ops, if result < 0 { None } else { Some(result as u32) });
     }
 }

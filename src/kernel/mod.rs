@@ -22,6 +22,7 @@ mod spawn;
 mod sys;
 mod table;
 mod timewait;
+mod wrong_end;
 
 pub use doctor::{Requirement, requirements};
 pub use error::KernelError;

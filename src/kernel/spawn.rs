@@ -260,4 +260,22 @@ SigCgt:	0
         let error = status.verify(Policy::Handler).unwrap_err().to_string();
         assert_eq!(error, "failed to set the policy `handler`: SIGPIPE is blocked and ignored in the server");
     }
+    #[test]
+    fn a_server_has_none_of_the_host_s_handlers() {
+        extern "C" fn handler(_: libc::c_int) {}
+        let installed = nix::sys::signal::SigAction::new(
+            nix::sys::signal::SigHandler::Handler(handler),
+            nix::sys::signal::SaFlags::empty(),
+            nix::sys::signal::SigSet::empty(),
+        );
+        for signal in [nix::sys::signal::Signal::SIGUSR2, nix::sys::signal::Signal::SIGABRT] {
+            // SAFETY: the handler does nothing, and nothing in these tests raises either.
+            unsafe { nix::sys::signal::sigaction(signal, &installed) }.unwrap();
+        }
+        let server = Server::start(Arena::new().unwrap(), &Setup::default()).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.process.pid)).unwrap();
+        for line in ["SigIgn:\t0000000000000000", "SigCgt:\t0000000000000000"] {
+            assert!(status.lines().any(|l| l == line), "{status}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! its lists have grown.
 
 mod endpoint;
-mod plant;
+pub(crate) mod plant;
 
 use crate::play::{Ending, Probe, Stepped, World, certain, probe, raises};
 use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};

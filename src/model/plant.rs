@@ -1,4 +1,4 @@
-//! Wrong rules, one of which can be planted to see that the checks find it.
+//! Wrong rules, one of which can be planted to see that the checks find it: of the model, and of how a server's process ends.
 //!
 //! They exist only in builds with `--cfg brokenpipe_plant`; in all others [`planted`] is a constant `false` and nothing of
 //! them is left. The environment variable `BROKENPIPE_PLANT` names the one to plant.
@@ -37,6 +37,10 @@ plants! {
     StalledReads "stalled-reads" "A client that has stalled reads all the same."
     BlockKeepsNames "block-names" "A client that connects in a block is the one from the round before."
     AcceptSkipsReset "accept-skips-reset" "A connection that was reset leaves the accept queue."
+    ServerAborts "server-abort" "A server aborts on ECONNRESET."
+    ServerExits "server-exit" "A server exits on ECONNRESET."
+    ServerFaults "server-segv" "A server reads where no memory is, on ECONNRESET."
+    ServerTerminates "server-term" "A server terminates itself on ECONNRESET."
 }
 
 /// Whether this rule is wrong in this build and run.

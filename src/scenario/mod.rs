@@ -75,9 +75,13 @@ impl Scenario {
 
     /// The clients that it names, in the order of their names.
     pub fn clients(&self) -> Vec<Client> {
-        let mut clients: Vec<Client> = self.events.iter().flat_map(Event::parts).filter_map(Event::client).collect();
-        clients.sort_unstable();
-        clients.dedup();
+        let mut clients = Vec::new();
+        for client in self.events.iter().flat_map(Event::parts).filter_map(Event::client) {
+            // There are few, and most events are of one that is there already.
+            if let Err(at) = clients.binary_search(&client) {
+                clients.insert(at, client);
+            }
+        }
         clients
     }
 

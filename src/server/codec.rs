@@ -23,7 +23,8 @@ impl Setup {
     pub fn decode(bytes: &[u8]) -> (Setup, &[u8]) {
         let (policy, rest) = bytes.split_first().unwrap_or((&0, &[]));
         let (len, mut rest) = rest.split_first().unwrap_or((&0, &[]));
-        let mut ops = vec![Op::Accept];
+        let mut ops = Vec::with_capacity(MAX_OPS);
+        ops.push(Op::Accept);
         for _ in 0..usize::from(*len) % (MAX_OPS - 1) {
             let Some((cell, tail)) = rest.split_first_chunk::<CELL>() else {
                 rest = &[];

@@ -117,7 +117,7 @@ pub(super) struct Outcome {
 
 /// How much time a run takes for its questions.
 #[derive(Clone, Copy, Debug)]
-struct Pace {
+pub(super) struct Pace {
     /// For a polite client's answer.
     bound: Duration,
     /// For a server to let go of what it has.
@@ -370,15 +370,8 @@ impl<'t> Lab<'t> {
         Ok(outcome)
     }
 
-    /// Plays a scenario on a fresh server, and looks closely for whatever a single run can show.
-    pub(super) fn look(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
-        self.fresh()?;
-        let pace = self.closely();
-        self.run(scenario, pace)
-    }
-
     /// How scenarios are played that are looked at closely.
-    fn closely(&self) -> Pace {
+    pub(super) fn closely(&self) -> Pace {
         Pace { bound: EXAMINING.max(self.latency * SLOWER), grace: GRACE_EXAMINING, measures: true }
     }
 
@@ -443,7 +436,8 @@ impl<'t> Lab<'t> {
     }
 
     /// Plays a scenario on the server that is there.
-    fn run(&mut self, scenario: &Scenario, Pace { bound, grace, measures }: Pace) -> Result<Outcome, TargetError> {
+    pub(super) fn run(&mut self, scenario: &Scenario, pace: Pace) -> Result<Outcome, TargetError> {
+        let Pace { bound, grace, measures } = pace;
         let protocol = self.protocol();
         let keeps = self.baseline.as_ref().is_some_and(|b| b.concurrent && b.keeps_alive);
         let Running { world, counts: before, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;

@@ -41,7 +41,10 @@ impl Target {
         on_a_thread(|| {
             let mut lab = Lab::open(self)?;
             let baseline = lab.baseline().cloned().ok_or(KernelError::StillBorn)?;
-            let outcome = lab.look(scenario)?;
+            let outcome = {
+                let pace = lab.closely();
+                lab.run(scenario, pace)?
+            };
             lab.end();
             let told = |Seen { symptom, evidence, main, .. }| TargetSeen { symptom, evidence, main };
             Ok(TargetRun { baseline, trace: outcome.trace, seen: outcome.seen.into_iter().map(told).collect() })

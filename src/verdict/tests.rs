@@ -43,6 +43,33 @@ fn any_other_end_is_a_wrong_end() {
 }
 
 #[test]
+fn a_wrong_end_is_one_although_the_model_goes_on_but_not_if_something_was_wrong_before() {
+    let greeter = Setup::default();
+    let (scenario, model) = trace("a connect; a fin; b connect", &greeter);
+    let at = At::Event(0);
+    // As if the server of this trace had ended so in its first step, after so many calls.
+    let judged = |trace: &Trace, calls: usize, outcome| {
+        let first = trace.steps().next().unwrap();
+        let mut cut = Trace::default();
+        first.calls[..calls].iter().for_each(|called| cut.push_call(*called));
+        let closed = |out: &mut Vec<_>| Ok::<(), ()>(out.push((Client::nth(0), TcpState::Close)));
+        cut.push_step(at, first.reply, closed).unwrap();
+        cut.finish(outcome);
+        let finding = judge(&scenario, &greeter, &cut, &model).unwrap();
+        (finding.kind, finding.difference.is_some())
+    };
+    let exited = Outcome::Exited { code: 3, at };
+    for calls in 0..=2 {
+        assert_eq!(judged(&model, calls, exited), (Kind::WrongEnd, false), "{calls}");
+    }
+    let sigpipe = Outcome::Killed { signal: Signal::SIGPIPE, at };
+    assert_eq!(judged(&model, 2, sigpipe), (Kind::Disagreement, true));
+    // Its third call is none that the greeter makes there.
+    let (_, other) = trace("a connect", &setup("accept; send 26; shutdown; close", Policy::Default));
+    assert_eq!(judged(&other, 3, exited), (Kind::Disagreement, true));
+}
+
+#[test]
 fn a_clean_survivor_is_no_finding() {
     for policy in Policy::ALL {
         assert_eq!(kind("a connect; b connect; a rst", &setup("greeter", policy), None), None);

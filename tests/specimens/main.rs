@@ -1,4 +1,5 @@
-//! Small servers with one fault each, their honest twins, and honest servers of every usual shape. Each is there three times:
+//! Small servers with one fault each, their honest twins, and honest servers of every usual shape. They are tested twice, without
+//! brokenpipe and with it:
 //!
 //! - `fault` and `honest` play the orders of `table.rs` without brokenpipe: a specimen without its fault, or a twin with one, would
 //!   make every test below worthless;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 use table::{SPECIMENS, Specimen};
 
 fn main() -> ExitCode {
-    // A test of its own shape needs a server in Rust, and there is no other program in Rust that every way of testing builds.
+    // This program is the tokio server too: no other is built by every way of running the tests.
     let mut words = std::env::args().skip(1);
     if words.next().as_deref() == Some(SERVE_TOKIO) {
         let served = shape_tokio::run(words.next().and_then(|port| port.parse().ok()));
