@@ -43,6 +43,11 @@ impl Interrupt {
         self.asked.load(Ordering::SeqCst)
     }
 
+    /// The same, for whoever cannot ask.
+    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.asked)
+    }
+
     /// Waits until there is something to read from `input`, its end included. False if somebody asked before that.
     pub(super) fn wait_for(&self, input: impl AsFd) -> io::Result<bool> {
         let mut fds =

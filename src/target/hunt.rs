@@ -10,6 +10,9 @@ use crate::search::minimise;
 use crate::trace::Trace;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// How often a finding must come true on a fresh server before it is told as one.
@@ -22,6 +25,8 @@ const BATCH: usize = 100;
 const GROWTH: u64 = 256 * 1024;
 /// How many suspicions of one kind are followed up.
 const MOST_OF_A_KIND: u32 = 3;
+/// The same where it may take more than a minute.
+const MOST_THAT_TAKE_TIME: u32 = 2;
 
 /// How a target is hunted.
 #[derive(Clone, Debug)]
@@ -38,11 +43,13 @@ pub struct TargetHunt {
     pub max_events: usize,
     /// Whether to stop at the first finding.
     pub first: bool,
+    /// Set by whoever wants it to stop, while a server is still starting too.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Default for TargetHunt {
     fn default() -> TargetHunt {
-        TargetHunt { cases: 1000, time: None, seed: 0, clients: 3, max_events: 12, first: false }
+        TargetHunt { cases: 1000, time: None, seed: 0, clients: 3, max_events: 12, first: false, stop: Arc::default() }
     }
 }
 
@@ -138,7 +145,7 @@ impl Target {
     pub fn confirm(&self, scenario: &Scenario, symptom: Symptom) -> Result<TargetFinding, TargetError> {
         super::forked::is_no_server()?;
         on_a_thread(|| {
-            let mut lab = Lab::open(self)?;
+            let mut lab = Lab::open(self, Arc::default())?;
             confirm(&mut lab, scenario, symptom)
         })
     }
@@ -156,7 +163,7 @@ pub(super) fn on_a_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
 fn confirm(lab: &mut Lab<'_>, scenario: &Scenario, symptom: Symptom) -> Result<TargetFinding, TargetError> {
     let mut finding = TargetFinding::of(symptom, scenario);
     for _ in 0..CONFIRMATIONS {
-        let Outcome { trace, seen } = once(lab, scenario, symptom)?;
+        let Outcome { trace, seen } = once(lab, scenario, symptom, false)?;
         if let Some(Seen { evidence, main, call, .. }) = seen.into_iter().next() {
             finding.confirmed += 1;
             finding = TargetFinding { trace, evidence, main, call, ..finding };
@@ -166,8 +173,8 @@ fn confirm(lab: &mut Lab<'_>, scenario: &Scenario, symptom: Symptom) -> Result<T
 }
 
 /// Plays a scenario on a fresh server, and looks for one symptom.
-fn once(lab: &mut Lab<'_>, scenario: &Scenario, symptom: Symptom) -> Result<Outcome, TargetError> {
-    if symptom == Symptom::MemoryGrowth { grown(lab, scenario) } else { lab.examine(scenario, symptom) }
+fn once(lab: &mut Lab<'_>, scenario: &Scenario, symptom: Symptom, patient: bool) -> Result<Outcome, TargetError> {
+    if symptom == Symptom::MemoryGrowth { grown(lab, scenario) } else { lab.examine(scenario, symptom, patient) }
 }
 
 /// Plays batches of a scenario, and sees whether the server has more memory after each.
@@ -209,7 +216,7 @@ struct Hunting<'h, W> {
 
 impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     fn new(target: &'h Target, how: &'h TargetHunt, mut watch: W) -> Result<Hunting<'h, W>, TargetError> {
-        let lab = Lab::open(target)?;
+        let lab = Lab::open(target, Arc::clone(&how.stop))?;
         let baseline = lab.baseline().cloned().ok_or(crate::kernel::KernelError::StillBorn)?;
         let stopped = watch(HuntEvent::Ready(&baseline)).is_break();
         let report =
@@ -251,7 +258,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
 
     /// Whether it was stopped, or has found what it was to find.
     fn is_done(&self) -> bool {
-        self.report.stopped || (self.how.first && self.report.findings.iter().any(|f| f.is_confirmed() && !f.symptom.is_warning()))
+        self.report.stopped || self.how.stop.load(Relaxed) || (self.how.first && self.report.findings.iter().any(|f| f.is_confirmed() && !f.symptom.is_warning()))
     }
 
     fn tell(&mut self, event: HuntEvent<'_>) {
@@ -266,8 +273,9 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         let Some(seen) = outcome.seen.into_iter().next() else { return Ok(()) };
         let kind = (seen.symptom, seen.main, seen.call.clone());
         let found = self.report.findings.iter().any(|f| f.is_confirmed() && f.symptom == seen.symptom && f.main == seen.main);
+        let most = if seen.symptom.takes_time() { MOST_THAT_TAKE_TIME } else { MOST_OF_A_KIND };
         let followed = self.followed.entry(kind).or_insert(0);
-        if found || *followed >= MOST_OF_A_KIND {
+        if found || *followed >= most {
             return Ok(());
         }
         *followed += 1;
@@ -286,7 +294,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     fn followed_up(&mut self, scenario: &Scenario, seen: &Seen) -> Result<TargetFinding, TargetError> {
         // Once is enough to look for something smaller, which is then held to more.
         // A circle takes a second to be sure of, and is hardly ever a mistake.
-        let sure = seen.symptom == Symptom::Spin || !once(&mut self.lab, scenario, seen.symptom)?.seen.is_empty();
+        let sure = seen.symptom == Symptom::Spin || !once(&mut self.lab, scenario, seen.symptom, true)?.seen.is_empty();
         if !sure && seen.symptom.takes_time() {
             return Ok(TargetFinding::of(seen.symptom, scenario));
         }

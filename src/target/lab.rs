@@ -10,12 +10,14 @@ use super::scratch::Scratch;
 use super::symptom::Symptom;
 use crate::kernel::KernelError;
 use crate::kernel::foreign::residue::Counts;
-use crate::kernel::foreign::world::{Ended, Foreign, NotListening, how};
+use crate::kernel::foreign::world::{Circle, Ended, Foreign, NotListening, how};
 use crate::kernel::foreign::network;
 use crate::play::play;
 use crate::scenario::{Client, Scenario};
 use crate::trace::Trace;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// For how long a polite client waits for its answer while scenarios are screened, and when one is examined.
@@ -26,12 +28,13 @@ const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// How many times as long as the first polite client a later one may have to wait, if that is longer.
 const SLOWER: u32 = 20;
 /// For how long a server may hold on to what it will let go of by itself.
-const GRACE_SCREENING: Duration = Duration::from_millis(20);
+const GRACE_SCREENING: Duration = Duration::from_millis(150);
 const GRACE_EXAMINING: Duration = Duration::from_secs(1);
 /// The same after several repetitions, each of which has left something already.
 const GRACE_REPEATED: Duration = Duration::from_millis(500);
-/// A server that waits with a time limit does something when it is up, and is given until then, but no longer than this.
-const LONGEST_GRACE: Duration = Duration::from_secs(10);
+/// A server that waits with a time limit does something when it is up, and may let go of things then: it is given until then, but no
+/// longer than this. Timeouts of a minute and a little more are common.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// A server that recovers is given so long to do so, to tell how long it takes.
 const RECOVERY: Duration = Duration::from_secs(20);
 /// How often a scenario is repeated to see whether something grows.
@@ -40,10 +43,6 @@ pub(super) const REPEATS: usize = 5;
 const WARM_UP: usize = 12;
 /// How many of them must change nothing.
 const STEADY: usize = 3;
-/// Calls in a second that nobody asks for: more than any timer has to make.
-const CIRCLING: u32 = 1_000;
-/// Processor time in a second that nobody asks for: a server that takes this much is at work in a circle.
-const SPINNING: Duration = Duration::from_millis(300);
 
 /// What keeps a target from being hunted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +67,9 @@ pub enum TargetError {
         /// The end of what the server wrote.
         output: String,
     },
+    /// It was stopped before its server listened.
+    #[error("stopped")]
+    Stopped,
     /// The machine cannot.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -117,16 +119,18 @@ pub(super) struct Outcome {
 
 /// How much time a run takes for its questions.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+struct Pace {
     /// For a polite client's answer.
     bound: Duration,
     /// For a server to let go of what it has.
     grace: Duration,
+    /// Whether the server gets the time that it has given itself, too.
+    patient: bool,
     /// Whether a server at work in a circle is watched for a while.
     measures: bool,
 }
 
-const SCREENING_PACE: Pace = Pace { bound: SCREENING, grace: GRACE_SCREENING, measures: false };
+const SCREENING_PACE: Pace = Pace { bound: SCREENING, grace: GRACE_SCREENING, patient: false, measures: false };
 
 #[derive(Debug)]
 struct Running {
@@ -149,11 +153,13 @@ pub(super) struct Lab<'t> {
     latency: Duration,
     /// Servers that were started.
     pub(super) started: u64,
+    /// Set when somebody wants it to stop.
+    stop: Arc<AtomicBool>,
 }
 
 impl<'t> Lab<'t> {
     /// Moves the calling thread into a network of its own, if it may have one and is not in one already, and tries the server out.
-    pub(super) fn open(target: &'t Target) -> Result<Lab<'t>, TargetError> {
+    pub(super) fn open(target: &'t Target, stop: Arc<AtomicBool>) -> Result<Lab<'t>, TargetError> {
         let namespace = target.namespace && network::enter()?;
         if !namespace && !target.names_port() && !target.listen_fd {
             let why = "without a network of its own the server's port cannot be told from others: put {port} into the command";
@@ -169,6 +175,7 @@ impl<'t> Lab<'t> {
             running: None,
             latency: Duration::ZERO,
             started: 0,
+            stop,
         };
         lab.fresh()?;
         Ok(lab)
@@ -213,13 +220,14 @@ impl<'t> Lab<'t> {
         let mut plan = self.target.plan(self.port, scratch.path()).map_err(TargetError::Command)?;
         plan.gate &= self.no_gate.is_none();
         let port = (self.target.names_port() || self.target.listen_fd).then_some(self.port);
-        let started = Foreign::start(&plan, port, self.pid_namespace);
+        let started = Foreign::start(&plan, port, self.pid_namespace, &self.stop);
         let world = match started {
             Err(NotListening::Ring) => {
                 self.no_gate = Some("it uses io_uring, whose calls no filter sees".to_owned());
                 return self.fresh();
             }
             Err(NotListening::Kernel(error)) => return Err(error.into()),
+            Err(NotListening::Stopped) => return Err(TargetError::Stopped),
             Err(why) => {
                 let output = end_of(&scratch.path().join(OUTPUT));
                 return Err(TargetError::NotListening { why: why.to_string(), output });
@@ -359,24 +367,38 @@ impl<'t> Lab<'t> {
         Ok(outcome)
     }
 
-    /// Plays a scenario on a fresh server, and looks closely for one symptom.
-    pub(super) fn examine(&mut self, scenario: &Scenario, symptom: Symptom) -> Result<Outcome, TargetError> {
+    /// Plays a scenario on a fresh server, and looks closely for one symptom. With patience, a server is given as much time to let go of
+    /// something as it has given itself.
+    pub(super) fn examine(
+        &mut self,
+        scenario: &Scenario,
+        symptom: Symptom,
+        patient: bool,
+    ) -> Result<Outcome, TargetError> {
         self.fresh()?;
         let mut outcome = match symptom {
-            Symptom::FdLeak | Symptom::ProcessLeak | Symptom::ThreadLeak | Symptom::Zombie => self.grows(scenario, symptom)?,
-            _ => self.run(scenario, self.closely())?,
+            Symptom::FdLeak | Symptom::ProcessLeak | Symptom::ThreadLeak | Symptom::Zombie => self.grows(scenario, symptom, patient)?,
+            _ => self.run(scenario, Pace { patient, ..self.closely() })?,
         };
         outcome.seen.retain(|seen| seen.symptom == symptom);
         Ok(outcome)
     }
 
+    /// Plays a scenario on a fresh server, and looks closely for whatever a single run can show.
+    pub(super) fn look(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
+        self.fresh()?;
+        let pace = self.closely();
+        self.run(scenario, pace)
+    }
+
     /// How scenarios are played that are looked at closely.
-    pub(super) fn closely(&self) -> Pace {
-        Pace { bound: EXAMINING.max(self.latency * SLOWER), grace: GRACE_EXAMINING, measures: true }
+    fn closely(&self) -> Pace {
+        let bound = EXAMINING.max(self.latency * SLOWER);
+        Pace { bound, grace: GRACE_EXAMINING, patient: false, measures: true }
     }
 
     /// Plays a scenario several times, and sees whether something is more each time, and stays so.
-    fn grows(&mut self, scenario: &Scenario, symptom: Symptom) -> Result<Outcome, TargetError> {
+    fn grows(&mut self, scenario: &Scenario, symptom: Symptom, patient: bool) -> Result<Outcome, TargetError> {
         let measure = |counts: Counts| match symptom {
             Symptom::ProcessLeak => counts.processes,
             Symptom::ThreadLeak => counts.threads,
@@ -397,7 +419,7 @@ impl<'t> Lab<'t> {
         let start = Instant::now();
         loop {
             let world = &mut self.running()?.world;
-            let deadline = grace(world, start, GRACE_REPEATED);
+            let deadline = grace(world, start, GRACE_REPEATED, patient);
             let last = measure(world.server.counts());
             let grown = all.is_sorted_by(|x, y| x < y) && last >= first + REPEATS;
             if !grown {
@@ -436,8 +458,7 @@ impl<'t> Lab<'t> {
     }
 
     /// Plays a scenario on the server that is there.
-    pub(super) fn run(&mut self, scenario: &Scenario, pace: Pace) -> Result<Outcome, TargetError> {
-        let Pace { bound, grace, measures } = pace;
+    fn run(&mut self, scenario: &Scenario, Pace { bound, grace, patient, measures }: Pace) -> Result<Outcome, TargetError> {
         let protocol = self.protocol();
         let keeps = self.baseline.as_ref().is_some_and(|b| b.concurrent && b.keeps_alive);
         let Running { world, counts: before, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
@@ -480,11 +501,13 @@ impl<'t> Lab<'t> {
                 Some((call, None)) => format!("{call}, again and again"),
                 None => format!("task {} does not come to rest", spin.task),
             };
-            let measured = spin.measured.map(|(calls, time)| {
-                format!("; in a second in which nobody asked anything of it: {calls} calls, {} ms of processor time", time.as_millis())
+            let measured = spin.measured.map(|circle| {
+                let Circle { calls, processor, .. } = circle;
+                let time = processor.as_millis();
+                format!("; in a second in which nobody asked anything of it: {calls} calls, {time} ms of processor time, no rest")
             });
             let measured = measured.unwrap_or_default();
-            let circles = spin.measured.is_some_and(|(calls, time)| calls > CIRCLING || time > SPINNING);
+            let circles = spin.measured.is_some_and(|circle| !circle.rested);
             if !measures || circles {
                 outcome.add(Symptom::Spin, what + &measured, true, spin.call.map(|call| call.0.to_owned()));
             }
@@ -498,7 +521,7 @@ impl<'t> Lab<'t> {
         let start = Instant::now();
         // What it lets go of in its own time is no leak.
         let left = loop {
-            let deadline = if measures { self::grace(world, start, grace) } else { start + grace };
+            let deadline = self::grace(world, start, grace, patient);
             let left = Left::of(world, before)?;
             if left.nothing() || Instant::now() >= deadline || world.is_at_rest() {
                 break left;
@@ -527,11 +550,11 @@ impl<'t> Lab<'t> {
     }
 }
 
-/// Until when a server is given time that began at `start`: so much, or until the time is up that it has given itself.
-fn grace(world: &Foreign, start: Instant, least: Duration) -> Instant {
+/// Until when a server is given time that began at `start`: so much, or, with patience, until the time is up that it has given itself.
+fn grace(world: &Foreign, start: Instant, least: Duration, patient: bool) -> Instant {
     // A little more, for what it then has to do.
-    let own = world.server.last_deadline().map_or(start, |deadline| deadline + GRACE_SCREENING);
-    (start + least).max(own.min(start + LONGEST_GRACE))
+    let own = world.server.last_deadline().filter(|_| patient).map_or(start, |deadline| deadline + GRACE_SCREENING);
+    (start + least).max(own.min(start + PATIENCE))
 }
 
 /// What a server still has when all clients have gone.

@@ -7,6 +7,7 @@ use super::symptom::Symptom;
 use crate::kernel::KernelError;
 use crate::scenario::Scenario;
 use crate::trace::Trace;
+use std::sync::Arc;
 
 /// What came of one run of a scenario against a fresh server.
 #[derive(Clone, Debug)]
@@ -39,12 +40,9 @@ impl Target {
     pub fn play(&self, scenario: &Scenario) -> Result<TargetRun, TargetError> {
         super::forked::is_no_server()?;
         on_a_thread(|| {
-            let mut lab = Lab::open(self)?;
+            let mut lab = Lab::open(self, Arc::default())?;
             let baseline = lab.baseline().cloned().ok_or(KernelError::StillBorn)?;
-            let outcome = {
-                let pace = lab.closely();
-                lab.run(scenario, pace)?
-            };
+            let outcome = lab.look(scenario)?;
             lab.end();
             let told = |Seen { symptom, evidence, main, .. }| TargetSeen { symptom, evidence, main };
             Ok(TargetRun { baseline, trace: outcome.trace, seen: outcome.seen.into_iter().map(told).collect() })

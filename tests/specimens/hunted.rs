@@ -149,7 +149,7 @@ const MISBEHAVING: [(&str, Outcome); 7] = [
     ("ignores-signals", Well),
     ("listens-late", Well),
     ("writes-gigabytes", Well),
-    ("daemon", Refused("foreground")),
+    ("daemon", Well),
     ("fork-bomb", Refused("never listened")),
     ("never-listens", Refused("never listened")),
     ("dies-at-once", Refused("there is no configuration")),

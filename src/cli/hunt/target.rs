@@ -9,7 +9,7 @@ use crate::cli::options::{Name, value};
 use crate::cli::{store, user};
 use brokenpipe::report::{self, TargetJson};
 use brokenpipe::{
-    Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Sigpipe, Target, TargetCase, TargetFinding, TargetHunt,
+    Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Sigpipe, Target, TargetCase, TargetError, TargetFinding, TargetHunt,
     TargetReport, parse_payload,
 };
 use clap::{Args, ValueEnum};
@@ -112,6 +112,7 @@ impl TargetOptions {
             clients: search.clients.into(),
             max_events: search.max_events.map_or(default.max_events, usize::from),
             first: self.first,
+            stop: interrupt.flag(),
         };
         let bar = bar(search.seconds.is_none().then_some(cases));
         let start = Instant::now();
@@ -146,7 +147,13 @@ impl TargetOptions {
         });
         bar.finish_and_clear();
         shown?;
-        let report = report?;
+        let report = match report {
+            Err(TargetError::Stopped) => {
+                say("interrupted before the server listened");
+                return Ok(Exit::INTERRUPTED);
+            }
+            report => report?,
+        };
         let tally = tally(&report, start);
         match self.format {
             Format::Text => writeln!(out, "{tally}")?,

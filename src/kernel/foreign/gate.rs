@@ -27,7 +27,7 @@ pub(crate) const QUIET_BOUND: Duration = Duration::from_secs(1);
 /// nobody.
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
 /// What a server may write to its output; past that the file is emptied.
-const MOST_OUTPUT: u64 = 64 << 20;
+const MOST_OUTPUT: u64 = 32 << 20;
 
 /// What a server does when it is let.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

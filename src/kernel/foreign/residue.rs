@@ -39,7 +39,11 @@ pub(crate) struct Counts {
 
 impl Server {
     /// Counts what it has.
-    pub(crate) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&mut self) -> Counts {
+        if self.tree.zombies().next().is_some() {
+            // Nothing tells when one is reaped. A tree that cannot be looked at is counted as it was.
+            let _ = self.tree.refresh();
+        }
         let mut counts = Counts { zombies: self.tree.zombies().count(), ..Counts::default() };
         counts.processes = self.tree.processes.len() - counts.zombies;
         for (pid, threads) in self.tree.threads_by_process() {

@@ -18,6 +18,8 @@ use crate::trace::{Called, End, Reason, Reply, Signal, Survivor, TcpState};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// Within this time a server must listen.
@@ -42,10 +44,12 @@ pub(crate) enum NotListening {
     NotExecuted { errno: Errno },
     #[error("the server ended before it listened: {}", how(.0))]
     Ended(Option<i32>),
-    #[error("the server did not listen within {LISTEN_BOUND:?}{0}")]
+    #[error("the server never listened, not within {LISTEN_BOUND:?}{0}")]
     Never(String),
     #[error("the server listens on {0} only, which brokenpipe does not speak: have it listen on 127.0.0.1")]
     Address(IpAddr),
+    #[error("stopped")]
+    Stopped,
     #[error("the server uses io_uring, whose calls the gate cannot see")]
     Ring,
 }
@@ -71,11 +75,20 @@ struct Connection {
     known: bool,
 }
 
+/// What a server did while it was watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Circle {
+    pub(crate) calls: u32,
+    pub(crate) processor: Duration,
+    /// Whether there was a moment at which it waited for something that was not there.
+    pub(crate) rested: bool,
+}
+
 /// A server at work in a circle, or on something that takes no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spin {
-    /// What it did in a second in which nobody asked anything of it, if that was measured: how many calls, and the processor time.
-    pub(crate) measured: Option<(u32, Duration)>,
+    /// What it did in a second in which nobody asked anything of it, if that was measured.
+    pub(crate) measured: Option<Circle>,
     /// The process or thread.
     pub(crate) task: i32,
     /// The call that it makes again and again, and on which descriptor; `None` if it makes none that can be seen.
@@ -125,12 +138,17 @@ pub(crate) struct Foreign {
 }
 
 impl Foreign {
-    /// Starts a server and waits until it listens: on `port` if that is given, else on any.
-    pub(crate) fn start(plan: &Plan, port: Option<u16>, namespace: bool) -> Result<Foreign, NotListening> {
+    /// Starts a server and waits until it listens: on `port` if that is given, else on any. Somebody who sets `stop` wants it no more.
+    pub(crate) fn start(
+        plan: &Plan,
+        port: Option<u16>,
+        namespace: bool,
+        stop: &AtomicBool,
+    ) -> Result<Foreign, NotListening> {
         let pinned = if plan.gate { pin::Pinned::here() } else { None };
         let netstat = Netstat::open()?;
         let mut server = Server::start(plan, namespace)?;
-        let (entry, main) = wait_for_listener(&mut server, port)?;
+        let (entry, main) = wait_for_listener(&mut server, port, stop)?;
         let ip = match entry.address {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST,
             IpAddr::V4(ip) => ip,
@@ -306,18 +324,18 @@ impl Foreign {
         Ok(())
     }
 
-    /// Lets the server do what it will for a second: how many calls it makes, and the processor time that it takes.
-    fn measure(&mut self) -> Result<(u32, Duration), KernelError> {
+    /// Lets the server do what it will for a second. However slow the machine, one that is in a circle never rests.
+    fn measure(&mut self) -> Result<Circle, KernelError> {
         let before = self.server.processor_time();
         let deadline = Instant::now() + MEASURED;
-        let mut calls = 0;
-        while Instant::now() < deadline {
+        let (mut calls, mut rested) = (0, false);
+        while Instant::now() < deadline && !rested {
             match self.server.step(&mut self.faults, &self.immune)? {
                 Some(_) => calls += 1,
-                None => drop(self.server.until(deadline)?),
+                None => rested = self.server.quiet()? == Quiet::Yes,
             }
         }
-        Ok((calls, self.server.processor_time().saturating_sub(before)))
+        Ok(Circle { calls, processor: self.server.processor_time().saturating_sub(before), rested })
     }
 
     /// The trace's word for a call that was let in.
@@ -400,12 +418,19 @@ impl Foreign {
 }
 
 /// Lets a server start until it listens, and gives the listener and the process that has it.
-fn wait_for_listener(server: &mut Server, port: Option<u16>) -> Result<(tables::Entry, i32), NotListening> {
+fn wait_for_listener(
+    server: &mut Server,
+    port: Option<u16>,
+    stop: &AtomicBool,
+) -> Result<(tables::Entry, i32), NotListening> {
     let deadline = Instant::now() + LISTEN_BOUND;
     server.survey()?;
     loop {
         // Whatever it does to start, it does it freely.
         while server.step(&mut Vec::new(), &[])?.is_some() && Instant::now() < deadline {}
+        if stop.load(Relaxed) {
+            return Err(NotListening::Stopped);
+        }
         let wanted = |entry: &tables::Entry| port.is_none_or(|port| entry.port == port);
         let mut entries: Vec<_> = tables::listeners()?.into_iter().filter(wanted).collect();
         entries.sort_by_key(|entry| (entry.port, entry.address.is_ipv6(), !entry.address.is_unspecified()));
