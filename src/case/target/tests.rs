@@ -64,7 +64,7 @@ fn a_canonical_file_says_no_more_than_it_must() {
 
 #[test]
 fn a_command_may_have_lines_and_comments() {
-    let text = "brokenpipe case 1\ncommand: python3 -c '\nimport socket\n\nprint(1)\n' \\\n  {port} # it's so\nexpect: exit\n\na rst\n";
+    let text = "brokenpipe case 1\ncommand: python3 -c '\nimport socket\n\nprint(1)\n' {port} # it's so\nexpect: exit\n\na rst\n";
     let case: TargetCase = text.parse().unwrap();
     assert_eq!(case.target.words(), ["python3", "-c", "\nimport socket\n\nprint(1)\n", "{port}"]);
     assert_eq!(case.scenario.to_string(), "a rst");
