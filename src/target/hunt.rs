@@ -276,6 +276,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         let most = if seen.symptom.takes_time() { MOST_THAT_TAKE_TIME } else { MOST_OF_A_KIND };
         let followed = self.followed.entry(kind).or_insert(0);
         if found || *followed >= most {
+            self.lab.tolerate(seen.symptom);
             return Ok(());
         }
         *followed += 1;

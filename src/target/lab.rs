@@ -15,13 +15,16 @@ use crate::kernel::foreign::network;
 use crate::play::play;
 use crate::scenario::{Client, Scenario};
 use crate::trace::Trace;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// For how long a polite client waits for its answer while scenarios are screened, and when one is examined.
-const SCREENING: Duration = Duration::from_millis(250);
+const SCREENING: Duration = Duration::from_millis(100);
+/// How much more of what is tolerated a server may have before it makes way for a fresh one.
+const MOST_TOLERATED: usize = 200;
 const EXAMINING: Duration = Duration::from_secs(1);
 /// The same for the first answers, before it is known how long they take.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
@@ -136,6 +139,8 @@ const SCREENING_PACE: Pace = Pace { bound: SCREENING, grace: GRACE_SCREENING, pa
 struct Running {
     world: Foreign,
     counts: Counts,
+    /// What it had when it had just been warmed up.
+    steady: Counts,
     scratch: Scratch,
 }
 
@@ -151,6 +156,8 @@ pub(super) struct Lab<'t> {
     running: Option<Running>,
     /// How long the slowest of the first polite clients waited.
     latency: Duration,
+    /// What is known of the target, or is only let go of late.
+    tolerated: BTreeSet<Symptom>,
     /// Servers that were started.
     pub(super) started: u64,
     /// Set when somebody wants it to stop.
@@ -174,6 +181,7 @@ impl<'t> Lab<'t> {
             baseline: None,
             running: None,
             latency: Duration::ZERO,
+            tolerated: BTreeSet::new(),
             started: 0,
             stop,
         };
@@ -235,7 +243,7 @@ impl<'t> Lab<'t> {
             Ok(world) => world,
         };
         self.started += 1;
-        self.running = Some(Running { world, counts: Counts::default(), scratch });
+        self.running = Some(Running { world, counts: Counts::default(), steady: Counts::default(), scratch });
         self.warm_up()?;
         if self.baseline.is_none() {
             self.baseline = Some(self.learn()?);
@@ -263,6 +271,7 @@ impl<'t> Lab<'t> {
             let counts = running.world.server.counts();
             steady = if counts == running.counts { steady + 1 } else { 0 };
             running.counts = counts;
+            running.steady = counts;
             if steady == STEADY {
                 break;
             }
@@ -361,10 +370,18 @@ impl<'t> Lab<'t> {
             self.fresh()?;
         }
         let outcome = self.run(scenario, SCREENING_PACE)?;
-        if !outcome.seen.is_empty() {
+        let much = self.running.as_ref().is_some_and(|r| r.counts.exceed(&r.steady, MOST_TOLERATED));
+        if much || !outcome.seen.is_empty() {
             self.end();
         }
         Ok(outcome)
+    }
+
+    /// From here on, screening passes over this symptom, which is known.
+    pub(super) fn tolerate(&mut self, symptom: Symptom) {
+        if symptom.is_left_behind() {
+            self.tolerated.insert(symptom);
+        }
     }
 
     /// Plays a scenario on a fresh server, and looks closely for one symptom. With patience, a server is given as much time to let go of
@@ -519,16 +536,21 @@ impl<'t> Lab<'t> {
         }
         let before = *before;
         let start = Instant::now();
+        let tolerated = if measures { &BTreeSet::new() } else { &self.tolerated };
         // What it lets go of in its own time is no leak.
         let left = loop {
             let deadline = self::grace(world, start, grace, patient);
             let left = Left::of(world, before)?;
-            if left.nothing() || Instant::now() >= deadline || world.is_at_rest() {
+            if left.symptoms().all(|symptom| tolerated.contains(&symptom)) || Instant::now() >= deadline || world.is_at_rest() {
                 break left;
             }
             world.idle(deadline)?;
         };
         outcome.left(&left);
+        outcome.seen.retain(|seen| !tolerated.contains(&seen.symptom));
+        // What is let go of late is gone from here on, and what is tolerated is not told again.
+        self.running.as_mut().ok_or(KernelError::StillBorn)?.counts = left.now;
+        let Running { world, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
         world.clear()?;
         let waits: Vec<String> = world.server.waits_in().iter().map(|(_, call)| (*call).to_owned()).collect();
         let answered = self.polite(bound)?;
@@ -570,12 +592,17 @@ impl Left {
         Ok(Left { before, now: world.server.counts(), close_wait: world.close_waits()? })
     }
 
-    const fn nothing(&self) -> bool {
-        self.close_wait == 0
-            && self.now.processes <= self.before.processes
-            && self.now.threads <= self.before.threads
-            && self.now.zombies <= self.before.zombies
-            && self.now.descriptors <= self.before.descriptors
+    /// What it would be called.
+    fn symptoms(&self) -> impl Iterator<Item = Symptom> {
+        let Left { before, now, close_wait } = self;
+        let all = [
+            (now.zombies > before.zombies, Symptom::Zombie),
+            (now.processes > before.processes, Symptom::ProcessLeak),
+            (now.threads > before.threads, Symptom::ThreadLeak),
+            (*close_wait > 0, Symptom::CloseWaitLeak),
+            (now.descriptors > before.descriptors, Symptom::FdLeak),
+        ];
+        all.into_iter().filter(|(left, _)| *left).map(|(_, symptom)| symptom)
     }
 }
 

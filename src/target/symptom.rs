@@ -95,17 +95,17 @@ impl Symptom {
         matches!(self, Symptom::MemoryGrowth)
     }
 
-    /// Whether it takes real time to be sure of: what a server lets go of late looks like what it keeps.
-    pub(super) const fn takes_time(self) -> bool {
+    /// Whether it is something that a server has and should not have any more.
+    pub(super) const fn is_left_behind(self) -> bool {
         matches!(
             self,
-            Symptom::Unresponsive
-                | Symptom::CloseWaitLeak
-                | Symptom::FdLeak
-                | Symptom::ProcessLeak
-                | Symptom::ThreadLeak
-                | Symptom::Zombie
+            Symptom::CloseWaitLeak | Symptom::FdLeak | Symptom::ProcessLeak | Symptom::ThreadLeak | Symptom::Zombie
         )
+    }
+
+    /// Whether it takes real time to be sure of: what a server lets go of late looks like what it keeps.
+    pub(super) const fn takes_time(self) -> bool {
+        matches!(self, Symptom::Unresponsive) || self.is_left_behind()
     }
 
     /// What to do about it, in a line or two.

@@ -37,6 +37,16 @@ pub(crate) struct Counts {
     pub(crate) descriptors: usize,
 }
 
+impl Counts {
+    /// Whether there is much more of something than there was.
+    pub(crate) const fn exceed(&self, before: &Counts, much: usize) -> bool {
+        self.processes > before.processes + much
+            || self.zombies > before.zombies + much
+            || self.threads > before.threads + much
+            || self.descriptors > before.descriptors + much
+    }
+}
+
 impl Server {
     /// Counts what it has.
     pub(crate) fn counts(&mut self) -> Counts {
