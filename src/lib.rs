@@ -35,7 +35,9 @@
 //!   oracle.
 //! - *Verdicts* read traces: [`judge`] makes a [`Finding`], [`compare`] says where two traces first differ.
 //! - *Search* looks for scenarios that fail and makes them small: [`Random`], [`hunt`], [`reduce`].
-//! - *Cases* are files that a failure is kept in: [`Case`].
+//! - *Targets* are servers that nobody described, in whatever language: a [`Target`] is a command or a function of a test, and
+//!   [`Target::hunt`] finds what goes wrong with it.
+//! - *Cases* are files that a failure is kept in: [`Case`] and [`TargetCase`], and [`CaseFile`] for either.
 //! - *Inputs* are what a fuzzer plays and keeps, as bytes: [`Input`]. What it found is sorted by [`triage`] and [`Group`].
 //! - *Reports* are for people and programs: [`report`].
 #![deny(unsafe_code)]

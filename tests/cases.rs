@@ -3,7 +3,7 @@
 //!
 //! `cargo test --test cases close-wait` plays those with `close-wait` in their names, and `cargo nextest` knows each by name.
 
-use brokenpipe::{Case, Kernel, Model, Trace, compare, play, report};
+use brokenpipe::{Case, CaseFile, Kernel, Model, Trace, compare, play, report};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::fs;
 use std::io;
@@ -48,7 +48,14 @@ fn replay(file: &Path) -> Result<(), Failed> {
     if file.extension().is_none_or(|ending| ending != "case") {
         return Err(format!("{}: only `.case` files belong here", file.display()).into());
     }
-    holds(&Case::load(file)?)
+    match CaseFile::load(file)? {
+        CaseFile::Program(case) => holds(&case),
+        // Its server may not be here, and has no model to be compared with.
+        CaseFile::Target(case) => {
+            let command = case.target.command_line();
+            Err(format!("{}: a case of `{command}`, which `brokenpipe replay` plays", file.display()).into())
+        }
+    }
 }
 
 /// Whether a case comes to what it expects in both worlds, and whether they agree on all else: an `expect:` does not say
@@ -87,11 +94,25 @@ fn of_the_runner() -> Vec<Trial> {
         }),
         fails("a-folder-without-a-case", "nothing has been tested", || there_are(0)),
         fails("a-file-that-is-not-there", "cannot read none.case", || replay(Path::new("none.case"))),
+        fails(
+            "a-case-of-any-server",
+            "a case of `./server {port}`, which `brokenpipe replay` plays",
+            a_case_of_any_server,
+        ),
         fails("a-file-of-another-ending", "only `.case` files", || replay(Path::new("stray.cases"))),
         fails("a-file-that-does-not-parse", "line 3, column 19", || holds(&death("killed by SIGPIP at 4").parse()?)),
     ];
     trials.extend(wrong);
     trials
+}
+
+/// Plays a file that is a case of any server.
+fn a_case_of_any_server() -> Result<(), Failed> {
+    let file = std::env::temp_dir().join(format!("brokenpipe-cases-{}.case", std::process::id()));
+    fs::write(&file, "brokenpipe case 1\ncommand: ./server {port}\nexpect: exit\n\na connect; a rst")?;
+    let result = replay(&file);
+    fs::remove_file(&file)?;
+    result
 }
 
 /// The text of a case in which the greeter dies at 4.

@@ -53,7 +53,8 @@ impl TargetCase {
         TargetCase {
             target: target.clone(),
             expect: finding.symptom,
-            cause: finding.evidence.clone(),
+            // It may quote what the server wrote.
+            cause: finding.evidence.replace(char::is_control, " "),
             scenario: finding.scenario.clone(),
         }
     }
@@ -254,3 +255,6 @@ impl fmt::Display for Text<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,8 @@ impl Exit {
     pub(super) const FINDING: u8 = 1;
     /// Wrong usage, or input that cannot be read or is not what it should be. It is clap's own code for wrong usage.
     pub(super) const USAGE: u8 = 2;
-    /// The machine cannot: the kernel world does not work here, or the output or a case file cannot be written.
+    /// The machine cannot: the kernel world does not work here, or the output or a case file cannot be written; or a server did not come to
+    /// listen, or to answer a polite client.
     pub(super) const MACHINE: u8 = 3;
     /// Nothing ran: there was no scenario and no case to play.
     pub(super) const NOTHING_RAN: u8 = 4;
@@ -24,6 +25,7 @@ Exit codes:
   0    everything held
   1    a finding: a death or another failure found by hunt, a disagreement, a case not as expected
   2    wrong usage, or input that cannot be read or is not what it should be
-  3    the machine cannot: no kernel world (see `brokenpipe doctor`), or output not written
+  3    the machine cannot: no kernel world (see `brokenpipe doctor`), or output not written; or a
+       server did not come to listen, or to answer a polite client
   4    nothing ran: there was no scenario or case to play
   130  interrupted";

@@ -95,3 +95,109 @@ fn picture(scenario: &Scenario, trace: &Trace) -> String {
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::{Sigpipe, TargetSeen};
+    use crate::trace::{Outcome, Signal};
+    use crate::{At, Symptom};
+
+    fn target() -> Target {
+        Target::command(["./server", "--port", "{port}"]).sigpipe(Sigpipe::Ignore)
+    }
+
+    fn baseline(gate: Result<(), String>) -> Baseline {
+        Baseline {
+            concurrent: true,
+            keeps_alive: false,
+            answers: true,
+            sigpipe: "default".to_owned(),
+            gate,
+            namespace: false,
+            idle: "processes: 1, threads: 1, descriptors: 4".to_owned(),
+        }
+    }
+
+    fn finding(scenario: &str, symptom: Symptom, confirmed: u32) -> TargetFinding {
+        let scenario: Scenario = scenario.parse().unwrap();
+        let mut trace = Trace::default();
+        trace.finish(Outcome::Killed { signal: Signal::SIGPIPE, at: At::Event(0) });
+        let evidence = "the server was killed\x1b[31m".to_owned();
+        TargetFinding { symptom, scenario, trace, evidence, main: false, call: None, confirmed }
+    }
+
+    #[test]
+    fn a_server_is_told_in_as_many_lines_as_there_is_to_know() {
+        assert_eq!(
+            server(&target(), &baseline(Err("it uses io_uring, whose calls no filter sees".to_owned()))),
+            "\
+server:   ./server --port {port}
+sigpipe:  requested ignore, effective default
+gate:     none (it uses io_uring, whose calls no filter sees): `hold` stops its processes, and
+          settled is when all of them sleep
+network:  this machine's
+clients:  several at once, one question each
+idle:     processes: 1, threads: 1, descriptors: 4
+"
+        );
+    }
+
+    #[test]
+    fn a_finding_says_what_where_and_what_to_do() {
+        let told = target_finding(&finding("a connect; a rst", Symptom::Sigpipe, 3), &target(), &baseline(Ok(())));
+        let head = "\
+finding: sigpipe: a process of the server was killed by SIGPIPE, 3 times of 3
+scenario: a connect; a rst
+command:  ./server --port {port}
+process:  child
+
+the server was killed [31m.
+
+";
+        assert!(told.starts_with(head), "{told}");
+        assert!(told.contains("\nadvice: pass MSG_NOSIGNAL") && !told.contains("note:"), "{told}");
+    }
+
+    #[test]
+    fn what_needs_hold_without_the_gate_is_told_so() {
+        let without = baseline(Err("it was not asked for".to_owned()));
+        let told = |scenario, baseline| target_finding(&finding(scenario, Symptom::Exit, 3), &target(), baseline);
+        assert!(told("hold; a connect; a rst; go", &without).contains("\nnote:   the scenario needs `hold`"));
+        assert!(!told("a connect; a rst", &without).contains("note:"));
+        assert!(!told("hold; a connect; a rst; go", &baseline(Ok(()))).contains("note:"));
+    }
+
+    #[test]
+    fn what_is_flaky_or_a_warning_is_called_so() {
+        let told = |symptom, n| target_finding(&finding("a connect", symptom, n), &target(), &baseline(Ok(())));
+        assert_eq!(
+            told(Symptom::Sigpipe, 1),
+            "flaky: sigpipe: 1 of 3 fresh servers: the server was killed [31m\nscenario: a connect\n"
+        );
+        assert!(told(Symptom::MemoryGrowth, 3).starts_with("warning: memory-growth: resident memory grows"));
+    }
+
+    #[test]
+    fn one_run_shows_everything_that_was_seen() {
+        let seen = [Symptom::Exit, Symptom::FdLeak].map(|symptom| TargetSeen {
+            symptom,
+            evidence: "so".to_owned(),
+            main: true,
+        });
+        let run = |seen| TargetRun { baseline: baseline(Ok(())), trace: Trace::default(), seen };
+        let scenario = "a connect".parse().unwrap();
+        let told = target_run(&run(seen.to_vec()), &target(), &scenario);
+        assert!(told.starts_with("exit: so\nfd-leak: so\n\nscenario: a connect\n"), "{told}");
+        assert!(told.contains("process:  main\n") && told.contains("advice: look at what"), "{told}");
+        let told = target_run(&run(Vec::new()), &target(), &scenario);
+        assert!(told.starts_with("nothing was seen to be wrong\n\nscenario: ") && !told.contains("advice:"), "{told}");
+    }
+
+    #[test]
+    fn every_symptom_is_told_and_has_its_advice() {
+        for symptom in Symptom::ALL {
+            assert!(symptom.advice().ends_with('.') && !symptom.what().ends_with('.'), "{symptom}");
+        }
+    }
+}

@@ -3,6 +3,9 @@
 mod ending;
 mod fuzzing;
 mod hunting;
+mod server;
+mod target;
+mod target_ending;
 mod util;
 
 use std::fs;

@@ -9,8 +9,8 @@ use crate::cli::options::{Name, value};
 use crate::cli::{store, user};
 use brokenpipe::report::{self, TargetJson};
 use brokenpipe::{
-    Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Sigpipe, Target, TargetCase, TargetError, TargetFinding, TargetHunt,
-    TargetReport, parse_payload,
+    Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Sigpipe, Target, TargetCase, TargetError, TargetFinding,
+    TargetHunt, TargetReport, parse_payload,
 };
 use clap::{Args, ValueEnum};
 use std::fs;
@@ -154,6 +154,9 @@ impl TargetOptions {
             }
             report => report?,
         };
+        if interrupt.asked() {
+            say("interrupted");
+        }
         let tally = tally(&report, start);
         match self.format {
             Format::Text => writeln!(out, "{tally}")?,

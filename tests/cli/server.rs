@@ -1,0 +1,117 @@
+//! The servers that are hunted here: this test binary once more, with the name of the one test below and a word on what to be.
+
+use crate::util::{Folder, Said, brokenpipe};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::process::{Command, Stdio};
+
+/// The variables by which a process knows that it is a server: which, and on which port. Without a port, descriptor 3 is its listener.
+const SERVER: &str = "CLI_SERVER";
+const PORT: &str = "CLI_SERVER_PORT";
+
+const GREETING: &[u8] = b"hello, this is a greeting\n";
+
+/// A server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// It greets, and dies of SIGPIPE where nobody is there any more.
+    Greeter,
+    /// It greets, and takes care of SIGPIPE.
+    Careful,
+    /// It keeps something of every connection.
+    Hoarder,
+    /// It complains, and ends before it listens.
+    Broken,
+}
+
+impl Server {
+    const ALL: [Server; 4] = [Server::Greeter, Server::Careful, Server::Hoarder, Server::Broken];
+
+    /// The options of `hunt` by which this test binary becomes this server.
+    pub(crate) fn options(self) -> [String; 2] {
+        ["--env".to_owned(), format!("{SERVER}={self:?}")]
+    }
+
+    fn serve(self) -> ! {
+        if self == Server::Broken {
+            eprintln!("no \x1b[31mconfiguration\x1b[0m");
+            std::process::exit(7);
+        }
+        // SAFETY: the default is no handler; Rust's runtime has SIGPIPE ignored.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        let listener = match std::env::var(PORT) {
+            Ok(port) => {
+                TcpListener::bind((Ipv4Addr::LOCALHOST, port.parse().expect("a port"))).expect("a port that is free")
+            }
+            // SAFETY: whoever sets the one variable and not the other has put a listener there.
+            Err(_) => TcpListener::from(unsafe { OwnedFd::from_raw_fd(3) }),
+        };
+        let mut hoard = Vec::new();
+        for client in listener.incoming() {
+            let Ok(mut client) = client else { continue };
+            let flags = if self == Server::Careful { libc::MSG_NOSIGNAL } else { 0 };
+            // SAFETY: the kernel reads the greeting.
+            unsafe { libc::send(client.as_raw_fd(), GREETING.as_ptr().cast(), GREETING.len(), flags) };
+            if self == Server::Hoarder {
+                hoard.push(vec![1u8; 16 * 1024]);
+            }
+            while client.read(&mut [0; 512]).is_ok_and(|bytes| bytes > 0) {}
+        }
+        unreachable!("a listener has no end")
+    }
+}
+
+/// The arguments with which this test binary does nothing but the test below.
+const ALONE: [&str; 4] = ["server::this_binary_can_be_the_server", "--exact", "--nocapture", "--test-threads=1"];
+
+fn this_binary() -> String {
+    std::env::current_exe().expect("a path").into_os_string().into_string().expect("a path in UTF-8")
+}
+
+/// The command that starts a server, for after `--`.
+pub(crate) fn command() -> Vec<String> {
+    std::iter::once(this_binary()).chain(ALONE.map(str::to_owned)).collect()
+}
+
+/// `brokenpipe hunt` of a server, in a folder.
+pub(crate) fn hunt(dir: &Folder, server: Server, options: &[&str]) -> Command {
+    let mut command = brokenpipe();
+    command.arg("hunt").args(options).args(server.options());
+    if !options.contains(&"--listen-fd") {
+        command.args(["--env", &format!("{PORT}={{port}}")]);
+    }
+    command.arg("--").args(self::command()).current_dir(dir.path());
+    command
+}
+
+/// What it says.
+pub(crate) fn hunted(dir: &Folder, server: Server, options: &[&str]) -> Said {
+    Said::of(hunt(dir, server, options).output().expect("the binary runs"))
+}
+
+/// In a server this is where it serves. In a run of the tests it is seen that it does.
+#[test]
+fn this_binary_can_be_the_server() {
+    if let Ok(name) = std::env::var(SERVER) {
+        let server = Server::ALL.into_iter().find(|server| format!("{server:?}") == name);
+        server.expect("the name of a server").serve();
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
+    let address = listener.local_addr().expect("its address");
+    // It comes to be descriptor 3 by way of a shell, which can do that without more ado.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec 3<&0 0</dev/null \"$0\" \"$@\""]).arg(this_binary()).args(ALONE);
+    shell.env(SERVER, "Greeter").stdin(Stdio::from(listener.as_fd().try_clone_to_owned().expect("a copy")));
+    let mut child = shell.stdout(Stdio::null()).spawn().expect("a shell");
+    let greeted = || -> io::Result<Vec<u8>> {
+        let mut client = TcpStream::connect(address)?;
+        let mut greeting = vec![0; GREETING.len()];
+        client.read_exact(&mut greeting)?;
+        client.write_all(b"thanks")?;
+        Ok(greeting)
+    };
+    let greeting = greeted();
+    child.kill().and_then(|()| child.wait()).expect("it ends");
+    assert_eq!(greeting.expect("a greeting"), GREETING);
+}

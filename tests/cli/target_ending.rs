@@ -1,0 +1,103 @@
+//! How a hunt of any server ends before its time, and that nothing of the server is left.
+
+use crate::server::{Server, hunt};
+use crate::util::{Folder, NOTHING_LEFT, Running};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// A variable that only the servers of one hunt have, by which they are found wherever they have got to.
+struct Mark(String);
+
+impl Mark {
+    fn new(dir: &Folder) -> Mark {
+        Mark(format!("CLI_MARK={}", dir.path().display()))
+    }
+
+    fn servers(&self) -> Vec<String> {
+        let entries = fs::read_dir("/proc").expect("/proc").filter_map(|e| e.ok()?.file_name().into_string().ok());
+        let is_marked = |pid: &String| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|entry| entry == self.0.as_bytes())
+        };
+        entries.filter(|name| name.bytes().all(|b| b.is_ascii_digit())).filter(is_marked).collect()
+    }
+
+    /// That no server is left, or will be very soon.
+    #[track_caller]
+    fn is_gone(&self) {
+        let start = Instant::now();
+        while !self.servers().is_empty() {
+            assert!(start.elapsed() < NOTHING_LEFT, "{:?} are left after {NOTHING_LEFT:?}", self.servers());
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// A hunt without an end, whose scratch folders go to `scratch` and whose cases to `cases`.
+fn endless(dir: &Folder, mark: &Mark, server: Server, more: &[&str]) -> Command {
+    fs::create_dir(dir.path().join("scratch")).expect("a scratch folder");
+    let mut command =
+        hunt(dir, server, &[&["--seconds", "600", "--env", &mark.0, "--out", "cases"][..], more].concat());
+    command.env("TMPDIR", dir.path().join("scratch")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Starts it, and waits until it has said what the server is like: from then on it plays.
+fn at_play(command: &mut Command) -> (Running, BufReader<std::process::ChildStdout>) {
+    let mut running = Running::start(command);
+    let mut out = BufReader::new(running.child.stdout.take().expect("it is piped"));
+    let mut line = String::new();
+    while line != "\n" {
+        line.clear();
+        assert_ne!(out.read_line(&mut line).expect("a line"), 0, "it ended");
+    }
+    (running, out)
+}
+
+#[test]
+fn ctrl_c_stops_it_with_what_was_found_and_leaves_nothing() {
+    let dir = Folder::new();
+    let mark = Mark::new(&dir);
+    let (running, mut out) = at_play(&mut endless(&dir, &mark, Server::Careful, &[]));
+    assert!(!mark.servers().is_empty(), "a server runs");
+    running.signal(Signal::SIGINT);
+    let said = running.end().code(130).err("interrupted");
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).expect("the rest");
+    let last = rest.lines().last().unwrap_or_default();
+    assert!(last.contains(", 0 findings in "), "{rest}\n{}", said.err);
+    mark.is_gone();
+    assert_eq!(fs::read_dir(dir.path().join("scratch")).expect("a folder").count(), 0, "no scratch folder is left");
+}
+
+#[test]
+fn kill_9_leaves_no_server_and_the_next_hunt_takes_away_its_folder() {
+    let dir = Folder::new();
+    let mark = Mark::new(&dir);
+    let (running, _out) = at_play(&mut endless(&dir, &mark, Server::Careful, &[]));
+    assert!(!mark.servers().is_empty(), "a server runs");
+    running.signal(Signal::SIGKILL);
+    assert_eq!(running.end().code, None, "it was killed");
+    mark.is_gone();
+    let mut next = hunt(&dir, Server::Careful, &["--cases", "1"]);
+    next.env("TMPDIR", dir.path().join("scratch")).stdout(Stdio::null());
+    assert_eq!(next.status().expect("the binary runs").code(), Some(0));
+    assert_eq!(fs::read_dir(dir.path().join("scratch")).expect("a folder").count(), 0, "no scratch folder is left");
+}
+
+#[test]
+fn a_closed_pipe_is_a_quiet_success() {
+    // As text the first line is what the server is like; as JSON it is a finding, and the rest is said elsewhere.
+    for (server, options) in [(Server::Careful, &[][..]), (Server::Greeter, &["--format", "json"])] {
+        let dir = Folder::new();
+        let mark = Mark::new(&dir);
+        let mut running = Running::start(&mut endless(&dir, &mark, server, options));
+        drop(running.child.stdout.take());
+        let said = running.end().code(0);
+        assert!(!said.err.contains("cannot write") && options.is_empty() == said.err.is_empty(), "{}", said.err);
+        mark.is_gone();
+    }
+}
