@@ -1,7 +1,9 @@
 //! The hunt for whatever is wrong with a target.
 
 use super::command::Target;
-use super::lab::{Baseline, Lab, Outcome, REPEATS, Seen, TargetError};
+use super::baseline::{Baseline, TargetError};
+use super::lab::{Lab, REPEATS};
+use super::outcome::{Outcome, Seen};
 use super::mix::Mixer;
 use super::shapes::shapes;
 use super::symptom::Symptom;
@@ -68,6 +70,8 @@ pub struct TargetFinding {
     pub main: bool,
     /// The call after which it showed, if it did so in one.
     pub call: Option<String>,
+    /// The end of what the server wrote meanwhile.
+    pub output: String,
     /// How often it came true on a fresh server, of [`CONFIRMATIONS`] times.
     pub confirmed: u32,
 }
@@ -82,6 +86,7 @@ impl TargetFinding {
             evidence: String::new(),
             main: true,
             call: None,
+            output: String::new(),
             confirmed: 0,
         }
     }
@@ -163,10 +168,10 @@ pub(super) fn on_a_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
 fn confirm(lab: &mut Lab<'_>, scenario: &Scenario, symptom: Symptom) -> Result<TargetFinding, TargetError> {
     let mut finding = TargetFinding::of(symptom, scenario);
     for _ in 0..CONFIRMATIONS {
-        let Outcome { trace, seen } = once(lab, scenario, symptom, false)?;
+        let Outcome { trace, seen, output } = once(lab, scenario, symptom, false)?;
         if let Some(Seen { evidence, main, call, .. }) = seen.into_iter().next() {
             finding.confirmed += 1;
-            finding = TargetFinding { trace, evidence, main, call, ..finding };
+            finding = TargetFinding { trace, evidence, main, call, output, ..finding };
         }
     }
     Ok(finding)

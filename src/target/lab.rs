@@ -3,18 +3,20 @@
 //! A scenario is looked at twice. *Screening* plays it on a server that has served others before, and asks what can be asked in no time;
 //! most scenarios end there. *Examining* plays it on a fresh server and takes the time that the question needs.
 
+use super::baseline::{Baseline, TargetError};
 use super::command::{OUTPUT, Polite, Target};
+use super::outcome::{Left, Outcome};
 use super::polite::{Answered, PoliteClient};
 use super::protocol::Protocol;
 use super::scratch::Scratch;
 use super::symptom::Symptom;
 use crate::kernel::KernelError;
 use crate::kernel::foreign::residue::Counts;
-use crate::kernel::foreign::world::{Circle, Ended, Foreign, NotListening, how};
+use crate::kernel::foreign::start::NotListening;
+use crate::kernel::foreign::world::{Circle, Foreign};
 use crate::kernel::foreign::network;
 use crate::play::play;
 use crate::scenario::{Client, Scenario};
-use crate::trace::Trace;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,8 +25,6 @@ use std::time::{Duration, Instant};
 
 /// For how long a polite client waits for its answer while scenarios are screened, and when one is examined.
 const SCREENING: Duration = Duration::from_millis(100);
-/// How much more of what is tolerated a server may have before it makes way for a fresh one.
-const MOST_TOLERATED: usize = 200;
 const EXAMINING: Duration = Duration::from_secs(1);
 /// The same for the first answers, before it is known how long they take.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
@@ -38,6 +38,8 @@ const GRACE_REPEATED: Duration = Duration::from_millis(500);
 /// A server that waits with a time limit does something when it is up, and may let go of things then: it is given until then, but no
 /// longer than this. Timeouts of a minute and a little more are common.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How much more of what is tolerated a server may have before it makes way for a fresh one.
+const MOST_TOLERATED: usize = 200;
 /// A server that recovers is given so long to do so, to tell how long it takes.
 const RECOVERY: Duration = Duration::from_secs(20);
 /// How often a scenario is repeated to see whether something grows.
@@ -46,79 +48,6 @@ pub(super) const REPEATS: usize = 5;
 const WARM_UP: usize = 12;
 /// How many of them must change nothing.
 const STEADY: usize = 3;
-
-/// What keeps a target from being hunted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TargetError {
-    /// The command or its setup is not what it should be.
-    #[error("{0}")]
-    Command(String),
-    /// The server did not come to listen.
-    #[error("{why}{}", tail(output))]
-    NotListening {
-        /// Why.
-        why: String,
-        /// The end of what it wrote.
-        output: String,
-    },
-    /// A fresh server gave a polite client no full answer.
-    #[error("a polite client of the fresh server got no full answer: {why}; `--protocol` and `--polite` say how to ask{}", tail(output))]
-    Impolite {
-        /// What it got.
-        why: String,
-        /// The end of what the server wrote.
-        output: String,
-    },
-    /// It was stopped before its server listened.
-    #[error("stopped")]
-    Stopped,
-    /// The machine cannot.
-    #[error(transparent)]
-    Kernel(#[from] KernelError),
-}
-
-fn tail(output: &str) -> String {
-    if output.trim().is_empty() { "; it wrote nothing".to_owned() } else { format!("; it wrote:\n{}", output.trim_end()) }
-}
-
-/// What a server is like under polite clients: what everything else is held against.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Baseline {
-    /// Whether a client is served while another holds its connection. An iterative server does not.
-    pub concurrent: bool,
-    /// Whether a client that stays connected can be asked again.
-    pub keeps_alive: bool,
-    /// Whether a client gets something to read.
-    pub answers: bool,
-    /// What is in force for SIGPIPE in the running server.
-    pub sigpipe: String,
-    /// Whether its calls are steered; if not, why.
-    pub gate: Result<(), String>,
-    /// Whether it has a network of its own.
-    pub namespace: bool,
-    /// Its processes, threads and descriptors when it is idle.
-    pub idle: String,
-}
-
-/// Something that a scenario brought about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) symptom: Symptom,
-    /// What was seen, in words.
-    pub(super) evidence: String,
-    /// Whether it is the server itself; `false` for a child of its.
-    pub(super) main: bool,
-    /// The call after which it showed.
-    pub(super) call: Option<String>,
-}
-
-/// What a run came to.
-#[derive(Debug, Default)]
-pub(super) struct Outcome {
-    pub(super) trace: Trace,
-    pub(super) seen: Vec<Seen>,
-}
 
 /// How much time a run takes for its questions.
 #[derive(Clone, Copy, Debug)]
@@ -211,7 +140,12 @@ impl<'t> Lab<'t> {
 
     /// The end of what the server wrote.
     pub(super) fn output(&self) -> String {
-        self.running.as_ref().map(|r| end_of(&r.scratch.path().join(OUTPUT))).unwrap_or_default()
+        let Some(running) = &self.running else { return String::new() };
+        let text = end_of(&running.scratch.path().join(OUTPUT));
+        match running.world.server.emptied() {
+            0 => text,
+            n => format!("(what it wrote before was thrown away, {n} times, for it was too much)\n{text}"),
+        }
     }
 
     /// Starts a fresh server in place of the one that is there, and has it serve polite clients until it is steady.
@@ -398,6 +332,7 @@ impl<'t> Lab<'t> {
             _ => self.run(scenario, Pace { patient, ..self.closely() })?,
         };
         outcome.seen.retain(|seen| seen.symptom == symptom);
+        outcome.output = self.output();
         Ok(outcome)
     }
 
@@ -428,10 +363,10 @@ impl<'t> Lab<'t> {
         for _ in 0..REPEATS {
             let run = self.run(scenario, SCREENING_PACE)?;
             let Some(seen) = run.seen.into_iter().find(|seen| seen.symptom == symptom) else {
-                return Ok(Outcome { trace: run.trace, seen: Vec::new() });
+                return Ok(Outcome { trace: run.trace, ..Outcome::default() });
             };
             all.push(measure(self.running()?.world.server.counts()));
-            outcome = Outcome { trace: run.trace, seen: vec![seen] };
+            outcome = Outcome { trace: run.trace, seen: vec![seen], ..Outcome::default() };
         }
         let start = Instant::now();
         loop {
@@ -577,97 +512,6 @@ fn grace(world: &Foreign, start: Instant, least: Duration, patient: bool) -> Ins
     // A little more, for what it then has to do.
     let own = world.server.last_deadline().filter(|_| patient).map_or(start, |deadline| deadline + GRACE_SCREENING);
     (start + least).max(own.min(start + PATIENCE))
-}
-
-/// What a server still has when all clients have gone.
-struct Left {
-    before: Counts,
-    now: Counts,
-    close_wait: usize,
-}
-
-impl Left {
-    fn of(world: &mut Foreign, before: Counts) -> Result<Left, KernelError> {
-        world.settle()?;
-        Ok(Left { before, now: world.server.counts(), close_wait: world.close_waits()? })
-    }
-
-    /// What it would be called.
-    fn symptoms(&self) -> impl Iterator<Item = Symptom> {
-        let Left { before, now, close_wait } = self;
-        let all = [
-            (now.zombies > before.zombies, Symptom::Zombie),
-            (now.processes > before.processes, Symptom::ProcessLeak),
-            (now.threads > before.threads, Symptom::ThreadLeak),
-            (*close_wait > 0, Symptom::CloseWaitLeak),
-            (now.descriptors > before.descriptors, Symptom::FdLeak),
-        ];
-        all.into_iter().filter(|(left, _)| *left).map(|(_, symptom)| symptom)
-    }
-}
-
-impl Outcome {
-    fn add(&mut self, symptom: Symptom, evidence: String, main: bool, call: Option<String>) {
-        self.seen.push(Seen { symptom, evidence, main, call });
-    }
-
-    fn sorted(mut self) -> Outcome {
-        self.seen.sort_by_key(|seen| seen.symptom);
-        self
-    }
-
-    /// Processes that ended as none should.
-    fn ends(&mut self, ends: &[Ended]) {
-        for Ended { death, main, after } in ends {
-            let symptom = match (death.signal(), main) {
-                (Some(libc::SIGPIPE), _) => Symptom::Sigpipe,
-                (Some(_), _) => Symptom::Crash,
-                (None, true) => Symptom::Exit,
-                (None, false) => continue,
-            };
-            let who = if *main { "the server" } else { "a child of the server's" };
-            let call = after.map(|(call, client)| match client {
-                Some(client) => format!("{call} {client}"),
-                None => call.to_owned(),
-            });
-            let after = call.as_ref().map(|call| format!(", in or after {call}")).unwrap_or_default();
-            let evidence = format!("{who} was {}{after}", how(&death.status));
-            let evidence = evidence.replace("was exited", "exited");
-            self.add(symptom, evidence, *main, call.map(|c| c.split(' ').next().unwrap_or_default().to_owned()));
-        }
-    }
-
-    /// A sanitizer's report makes an end by itself a crash, and is one where nothing has ended.
-    fn reported(&mut self, output: &str) {
-        let Some(line) = super::sanitizer::report(output) else { return };
-        match self.seen.iter_mut().find(|seen| matches!(seen.symptom, Symptom::Exit | Symptom::Crash)) {
-            Some(seen) => {
-                seen.symptom = Symptom::Crash;
-                seen.evidence += &format!("; it wrote: {line}");
-            }
-            None => self.add(Symptom::Crash, format!("it wrote: {line}"), true, None),
-        }
-    }
-
-    /// What was left. One thing that is left holds others: a process its descriptors, a descriptor its socket. Only the first is told.
-    fn left(&mut self, left: &Left) {
-        let Left { before, now, close_wait } = left;
-        let grown = |what: &str, before: usize, now: usize| format!("{what}: {before} before, {now} afterwards");
-        let sockets = if *close_wait > 0 { format!("; sockets in CLOSE_WAIT: {close_wait}") } else { String::new() };
-        if now.zombies > before.zombies {
-            self.add(Symptom::Zombie, grown("processes that ended and are not reaped", before.zombies, now.zombies), true, None);
-        }
-        if now.processes > before.processes {
-            self.add(Symptom::ProcessLeak, grown("processes", before.processes, now.processes) + &sockets, true, None);
-        } else if now.threads > before.threads {
-            self.add(Symptom::ThreadLeak, grown("threads", before.threads, now.threads) + &sockets, true, None);
-        } else if *close_wait > 0 {
-            let evidence = format!("all clients have gone, and {close_wait} of the server's sockets are in CLOSE_WAIT");
-            self.add(Symptom::CloseWaitLeak, evidence, true, None);
-        } else if now.descriptors > before.descriptors {
-            self.add(Symptom::FdLeak, grown("descriptors", before.descriptors, now.descriptors), true, None);
-        }
-    }
 }
 
 fn idle(counts: &Counts) -> String {

@@ -1,11 +1,13 @@
 //! Any server: a command, and the order of events that makes it die, hang, leak or spin.
 
+mod baseline;
 mod command;
 mod forked;
 mod hunt;
 mod lab;
 mod mix;
 mod once;
+mod outcome;
 mod polite;
 mod protocol;
 mod sanitizer;
@@ -18,7 +20,7 @@ mod symptom;
 pub use crate::kernel::foreign::launch::Sigpipe;
 pub use command::{Polite, Target};
 pub use hunt::{CONFIRMATIONS, HuntEvent, TargetFinding, TargetHunt, TargetReport};
-pub use lab::{Baseline, TargetError};
+pub use baseline::{Baseline, TargetError};
 pub use once::{TargetRun, TargetSeen};
 pub use protocol::{Answer, Exchange, Progress, Protocol, parse_payload};
 pub use symptom::{Symptom, UnknownSymptom};

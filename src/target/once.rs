@@ -2,7 +2,9 @@
 
 use super::command::Target;
 use super::hunt::on_a_thread;
-use super::lab::{Baseline, Lab, Seen, TargetError};
+use super::baseline::{Baseline, TargetError};
+use super::lab::Lab;
+use super::outcome::Seen;
 use super::symptom::Symptom;
 use crate::kernel::KernelError;
 use crate::scenario::Scenario;

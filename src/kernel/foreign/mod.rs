@@ -11,6 +11,7 @@ pub(crate) mod network;
 mod notify;
 mod parked;
 pub(crate) mod residue;
+pub(crate) mod start;
 pub(crate) mod serve;
 mod sys;
 pub(crate) mod tables;

@@ -5,7 +5,7 @@
 
 use super::gate::{Passed, Quiet, Server};
 use super::launch::Plan;
-use super::tables;
+use super::start::{NotListening, wait_for_listener};
 use super::tree::Death;
 use crate::kernel::client::ClientSocket;
 use crate::kernel::error::KernelError;
@@ -19,11 +19,8 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// Within this time a server must listen.
-pub(crate) const LISTEN_BOUND: Duration = Duration::from_secs(10);
 /// After so many calls that nothing but the server itself has set off, it is at work in a circle.
 const MOST_CALLS: u32 = 3_000;
 /// The same for a server that has been seen to be.
@@ -32,37 +29,6 @@ const MOST_CALLS_OF_A_SPINNER: u32 = 200;
 const MEASURED: Duration = Duration::from_secs(1);
 /// The receive buffer of a client that is going to stall, in bytes: the kernel's smallest, twice over.
 const SMALL_BUFFER: usize = 4096;
-/// How often the tables are asked for a listener while a server starts.
-const ASK_AGAIN: Duration = Duration::from_millis(2);
-
-/// Why a server did not come to listen.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotListening {
-    #[error(transparent)]
-    Kernel(#[from] KernelError),
-    #[error("the command cannot be executed: {errno} ({})", errno.text())]
-    NotExecuted { errno: Errno },
-    #[error("the server ended before it listened: {}", how(.0))]
-    Ended(Option<i32>),
-    #[error("the server never listened, not within {LISTEN_BOUND:?}{0}")]
-    Never(String),
-    #[error("the server listens on {0} only, which brokenpipe does not speak: have it listen on 127.0.0.1")]
-    Address(IpAddr),
-    #[error("stopped")]
-    Stopped,
-    #[error("the server uses io_uring, whose calls the gate cannot see")]
-    Ring,
-}
-
-/// How a process ended, in words, from its status as `waitpid(2)` has it.
-pub(crate) fn how(status: &Option<i32>) -> String {
-    let death = Death { pid: 0, status: *status };
-    match (death.signal(), death.code()) {
-        (Some(signal), _) => format!("killed by {}", Signal::from_raw(signal)),
-        (_, Some(code)) => format!("exited with {code}"),
-        _ => "nobody knows how".to_owned(),
-    }
-}
 
 /// A client's connection, or what there was of one.
 #[derive(Debug)]
@@ -414,47 +380,6 @@ impl Foreign {
             Some(ending) => Stepped::Ended(Some(called), ending),
             None => Stepped::Called(called),
         })
-    }
-}
-
-/// Lets a server start until it listens, and gives the listener and the process that has it.
-fn wait_for_listener(
-    server: &mut Server,
-    port: Option<u16>,
-    stop: &AtomicBool,
-) -> Result<(tables::Entry, i32), NotListening> {
-    let deadline = Instant::now() + LISTEN_BOUND;
-    server.survey()?;
-    loop {
-        // Whatever it does to start, it does it freely.
-        while server.step(&mut Vec::new(), &[])?.is_some() && Instant::now() < deadline {}
-        if stop.load(Relaxed) {
-            return Err(NotListening::Stopped);
-        }
-        let wanted = |entry: &tables::Entry| port.is_none_or(|port| entry.port == port);
-        let mut entries: Vec<_> = tables::listeners()?.into_iter().filter(wanted).collect();
-        entries.sort_by_key(|entry| (entry.port, entry.address.is_ipv6(), !entry.address.is_unspecified()));
-        server.survey()?;
-        if let Some(entry) = entries.first() {
-            let main = server.owner_of(entry.inode);
-            let started = server.main_status().is_none();
-            return Ok((*entry, if started { server.pid } else { main.unwrap_or(server.pid) }));
-        }
-        if let Some(errno) = server.not_executed() {
-            return Err(NotListening::NotExecuted { errno });
-        }
-        if server.uses_io_uring() && server.is_gated() {
-            return Err(NotListening::Ring);
-        }
-        if server.main_status().is_some() && !server.is_alive() {
-            return Err(NotListening::Ended(server.main_status()));
-        }
-        if Instant::now() > deadline {
-            let waits = server.waits_in();
-            let last = waits.last().map(|(_, call)| format!("; it waits in {call}")).unwrap_or_default();
-            return Err(NotListening::Never(last));
-        }
-        server.until(deadline.min(Instant::now() + ASK_AGAIN))?;
     }
 }
 
