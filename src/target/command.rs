@@ -1,6 +1,6 @@
 //! What is hunted: a command, how to start it, and what it talks.
 
-use super::protocol::{Exchange, Protocol};
+use super::protocol::Protocol;
 use crate::kernel::foreign::launch::{Plan, Sigpipe};
 use crate::scenario::{MAX_SEND, Payload};
 use std::borrow::Cow;
@@ -139,15 +139,6 @@ impl Target {
     /// What clients send.
     pub fn payloads(&self) -> Vec<Payload> {
         if self.says.is_empty() { self.protocol.say() } else { self.says.clone() }
-    }
-
-    /// How a good client asks; `None` if a command does.
-    pub(super) fn exchanges(&self) -> Option<(&[Exchange], bool)> {
-        match &self.polite {
-            Polite::Protocol => Some((self.protocol.polite(), self.protocol.keeps_alive())),
-            Polite::As(protocol) => Some((protocol.polite(), protocol.keeps_alive())),
-            Polite::Command(_) => None,
-        }
     }
 
     /// `text` with `{port}` and `{dir}` filled in.

@@ -124,7 +124,7 @@ mod tests {
             let text = shape.replace('P', "5").replace('H', "2").replace("M", "a send 5");
             assert!(text.parse::<Scenario>().is_ok(), "{shape}");
         }
-        assert_eq!(shapes(&[payload.clone()]).len(), BARE.len() + TALKING.len());
+        assert_eq!(shapes(std::slice::from_ref(&payload)).len(), BARE.len() + TALKING.len());
         assert_eq!(shapes(&[]).len(), BARE.len());
         assert_eq!(shapes(&[payload.clone(), payload]).len(), BARE.len() + TALKING.len());
     }

@@ -52,7 +52,10 @@ fn a_wrong_end_is_one_although_the_model_goes_on_but_not_if_something_was_wrong_
         let first = trace.steps().next().unwrap();
         let mut cut = Trace::default();
         first.calls[..calls].iter().for_each(|called| cut.push_call(*called));
-        let closed = |out: &mut Vec<_>| Ok::<(), ()>(out.push((Client::nth(0), TcpState::Close)));
+        let closed = |out: &mut Vec<_>| {
+            out.push((Client::nth(0), TcpState::Close));
+            Ok::<(), ()>(())
+        };
         cut.push_step(at, first.reply, closed).unwrap();
         cut.finish(outcome);
         let finding = judge(&scenario, &greeter, &cut, &model).unwrap();

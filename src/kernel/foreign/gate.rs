@@ -73,8 +73,6 @@ pub(crate) struct Server {
     makers: bool,
     io_uring: bool,
     output: std::fs::File,
-    /// How often its output was emptied.
-    emptied: u32,
     guardian: Guardian,
 }
 
@@ -95,7 +93,6 @@ impl Server {
             makers: false,
             io_uring: false,
             output,
-            emptied: 0,
             guardian,
         })
     }
@@ -234,7 +231,6 @@ impl Server {
         if length > MOST_OUTPUT {
             // Opened for appending by the server, it goes on at the new end.
             let _ = self.output.set_len(0);
-            self.emptied += 1;
         }
         Ok(())
     }
@@ -337,11 +333,6 @@ impl Server {
         self.tree.refresh()?;
         self.tree.signal(signal);
         Ok(())
-    }
-
-    /// How often its output grew too long and was thrown away.
-    pub(crate) fn emptied(&self) -> u32 {
-        self.emptied
     }
 }
 
