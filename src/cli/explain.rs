@@ -32,8 +32,10 @@ impl Explain {
     pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
         let (scenario, otherwise) = match read(&self.what)? {
             What::Scenario(scenario) => (scenario, Setup::default()),
-            What::Case(CaseFile::Program(case)) => (case.scenario.clone(), case.setup()),
-            What::Case(CaseFile::Target(case)) => return self.target(&case, out),
+            What::Case(case) => match *case {
+                CaseFile::Program(case) => (case.scenario.clone(), case.setup()),
+                CaseFile::Target(case) => return self.target(&case, out),
+            },
         };
         let setup = self.server.setup(otherwise)?;
         let mut worlds = Worlds::new(self.world)?;
@@ -61,13 +63,13 @@ impl Explain {
 /// What is to be explained.
 enum What {
     Scenario(Scenario),
-    Case(CaseFile),
+    Case(Box<CaseFile>),
 }
 
 /// A case file if there is one of that name, else a scenario.
 fn read(what: &str) -> Result<What, Failure> {
     if Path::new(what).exists() {
-        return CaseFile::load(what).map(What::Case).map_err(Failure::case);
+        return CaseFile::load(what).map(|case| What::Case(Box::new(case))).map_err(Failure::case);
     }
     what.parse()
         .map(What::Scenario)

@@ -57,7 +57,7 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Hunt(hunt::Hunt),
+    Hunt(Box<hunt::Hunt>),
     Run(run::Run),
     Replay(replay::Replay),
     Explain(explain::Explain),

@@ -1,7 +1,7 @@
 //! Where the case of a finding goes, and the command that plays it again.
 
 use super::failure::Failure;
-use brokenpipe::{Case, CaseError, CaseFile, Death, Finding, Kind, TargetCase, report};
+use brokenpipe::{Case, CaseError, CaseFile, Death, Finding, Kind, TargetCase, TargetFinding, report};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,21 @@ pub(super) fn save_target(case: &TargetCase, dir: &Path) -> Result<PathBuf, Fail
     let program = case.target.words().first().and_then(|word| Path::new(word).file_name()).unwrap_or_default();
     let stem = plain(&format!("{}-{}", program.to_string_lossy(), case.expect));
     keep(&CaseFile::Target(case.clone()), &stem, dir)
+}
+
+/// Writes what the server wrote in a finding beside its case, and gives the path; `None` if it wrote nothing.
+///
+/// # Errors
+///
+/// [`Failure::Write`].
+pub(super) fn save_output(finding: &TargetFinding, case: &Path) -> Result<Option<PathBuf>, Failure> {
+    if finding.output.is_empty() {
+        return Ok(None);
+    }
+    let path = case.with_extension("output");
+    let dir = case.parent().unwrap_or(case).to_owned();
+    fs::write(&path, &finding.output).map_err(|source| Failure::Write { dir, source })?;
+    Ok(Some(path))
 }
 
 /// Writes a case into `dir`. A file that is there and says the same is kept; one that says something else is left alone, and the new one

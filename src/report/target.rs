@@ -124,7 +124,7 @@ mod tests {
         let mut trace = Trace::default();
         trace.finish(Outcome::Killed { signal: Signal::SIGPIPE, at: At::Event(0) });
         let evidence = "the server was killed\x1b[31m".to_owned();
-        TargetFinding { symptom, scenario, trace, evidence, main: false, call: None, confirmed }
+        TargetFinding { symptom, scenario, trace, evidence, main: false, call: None, output: String::new(), confirmed }
     }
 
     #[test]

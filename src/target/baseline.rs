@@ -18,7 +18,10 @@ pub enum TargetError {
         output: String,
     },
     /// A fresh server gave a polite client no full answer.
-    #[error("a polite client of the fresh server got no full answer: {why}; `--protocol` and `--polite` say how to ask{}", tail(output))]
+    #[error(
+        "a polite client of the fresh server got no full answer: {why}; `--protocol` and `--polite` say how to ask{}",
+        tail(output)
+    )]
     Impolite {
         /// What it got.
         why: String,
@@ -34,7 +37,11 @@ pub enum TargetError {
 }
 
 fn tail(output: &str) -> String {
-    if output.trim().is_empty() { "; it wrote nothing".to_owned() } else { format!("; it wrote:\n{}", output.trim_end()) }
+    if output.trim().is_empty() {
+        "; it wrote nothing".to_owned()
+    } else {
+        format!("; it wrote:\n{}", output.trim_end())
+    }
 }
 
 /// What a server is like under polite clients: what everything else is held against.

@@ -1,6 +1,6 @@
 //! What is hunted: a command, how to start it, and what it talks.
 
-use super::protocol::{Exchange, Protocol};
+use super::protocol::Protocol;
 use crate::kernel::foreign::launch::{Plan, Sigpipe};
 use crate::scenario::{MAX_SEND, Payload};
 use std::borrow::Cow;
@@ -141,15 +141,6 @@ impl Target {
         if self.says.is_empty() { self.protocol.say() } else { self.says.clone() }
     }
 
-    /// How a good client asks; `None` if a command does.
-    pub(super) fn exchanges(&self) -> Option<(&[Exchange], bool)> {
-        match &self.polite {
-            Polite::Protocol => Some((self.protocol.polite(), self.protocol.keeps_alive())),
-            Polite::As(protocol) => Some((protocol.polite(), protocol.keeps_alive())),
-            Polite::Command(_) => None,
-        }
-    }
-
     /// `text` with `{port}` and `{dir}` filled in.
     pub(super) fn filled(text: &str, port: u16, dir: &Path) -> OsString {
         let mut filled = Vec::new();
@@ -199,8 +190,9 @@ impl Target {
         let own: Vec<OsString> = own.chain(role).collect();
         let given = |name: &OsStr| self.environment.iter().any(|(own, _)| OsStr::new(own) == name);
         // What a service manager may have told brokenpipe itself is not for the server.
-        let inherited = std::env::vars_os()
-            .filter(|(name, _)| !given(name) && !["LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET"].iter().any(|n| name == n));
+        let inherited = std::env::vars_os().filter(|(name, _)| {
+            !given(name) && !["LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET"].iter().any(|n| name == n)
+        });
         let inherited = inherited.map(|(mut name, value)| {
             name.push("=");
             name.push(value);
@@ -253,7 +245,8 @@ fn found(name: &OsStr) -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
     // Administrators' programs are servers more often than not, and not everybody has their folder in PATH.
     let folders = std::env::split_paths(&path).chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from));
-    let executable = |path: &PathBuf| nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok() && path.is_file();
+    let executable =
+        |path: &PathBuf| nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok() && path.is_file();
     let mut candidates = folders.map(|folder| folder.join(name));
     candidates.find(executable).ok_or_else(|| format!("`{}` is not in PATH", Path::new(name).display()))
 }

@@ -1,10 +1,10 @@
 //! The hunt for whatever is wrong with a target.
 
-use super::command::Target;
 use super::baseline::{Baseline, TargetError};
+use super::command::Target;
 use super::lab::{Lab, REPEATS};
-use super::outcome::{Outcome, Seen};
 use super::mix::Mixer;
+use super::outcome::{Outcome, Seen};
 use super::shapes::shapes;
 use super::symptom::Symptom;
 use crate::scenario::Scenario;
@@ -224,8 +224,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         let lab = Lab::open(target, Arc::clone(&how.stop))?;
         let baseline = lab.baseline().cloned().ok_or(crate::kernel::KernelError::StillBorn)?;
         let stopped = watch(HuntEvent::Ready(&baseline)).is_break();
-        let report =
-            TargetReport { baseline, played: 0, started: 0, findings: Vec::new(), unconfirmed: 0, stopped };
+        let report = TargetReport { baseline, played: 0, started: 0, findings: Vec::new(), unconfirmed: 0, stopped };
         Ok(Hunting { lab, how, watch, report, start: Instant::now(), followed: BTreeMap::new() })
     }
 
@@ -263,7 +262,9 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
 
     /// Whether it was stopped, or has found what it was to find.
     fn is_done(&self) -> bool {
-        self.report.stopped || self.how.stop.load(Relaxed) || (self.how.first && self.report.findings.iter().any(|f| f.is_confirmed() && !f.symptom.is_warning()))
+        self.report.stopped
+            || self.how.stop.load(Relaxed)
+            || (self.how.first && self.report.findings.iter().any(|f| f.is_confirmed() && !f.symptom.is_warning()))
     }
 
     fn tell(&mut self, event: HuntEvent<'_>) {
@@ -277,7 +278,8 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         self.tell(HuntEvent::Played(self.report.played));
         let Some(seen) = outcome.seen.into_iter().next() else { return Ok(()) };
         let kind = (seen.symptom, seen.main, seen.call.clone());
-        let found = self.report.findings.iter().any(|f| f.is_confirmed() && f.symptom == seen.symptom && f.main == seen.main);
+        let found =
+            self.report.findings.iter().any(|f| f.is_confirmed() && f.symptom == seen.symptom && f.main == seen.main);
         let most = if seen.symptom.takes_time() { MOST_THAT_TAKE_TIME } else { MOST_OF_A_KIND };
         let followed = self.followed.entry(kind).or_insert(0);
         if found || *followed >= most {

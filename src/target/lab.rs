@@ -11,10 +11,10 @@ use super::protocol::Protocol;
 use super::scratch::Scratch;
 use super::symptom::Symptom;
 use crate::kernel::KernelError;
+use crate::kernel::foreign::network;
 use crate::kernel::foreign::residue::Counts;
 use crate::kernel::foreign::start::NotListening;
 use crate::kernel::foreign::world::{Circle, Foreign};
-use crate::kernel::foreign::network;
 use crate::play::play;
 use crate::scenario::{Client, Scenario};
 use std::collections::BTreeSet;
@@ -328,7 +328,9 @@ impl<'t> Lab<'t> {
     ) -> Result<Outcome, TargetError> {
         self.fresh()?;
         let mut outcome = match symptom {
-            Symptom::FdLeak | Symptom::ProcessLeak | Symptom::ThreadLeak | Symptom::Zombie => self.grows(scenario, symptom, patient)?,
+            Symptom::FdLeak | Symptom::ProcessLeak | Symptom::ThreadLeak | Symptom::Zombie => {
+                self.grows(scenario, symptom, patient)?
+            }
             _ => self.run(scenario, Pace { patient, ..self.closely() })?,
         };
         outcome.seen.retain(|seen| seen.symptom == symptom);
@@ -410,7 +412,11 @@ impl<'t> Lab<'t> {
     }
 
     /// Plays a scenario on the server that is there.
-    fn run(&mut self, scenario: &Scenario, Pace { bound, grace, patient, measures }: Pace) -> Result<Outcome, TargetError> {
+    fn run(
+        &mut self,
+        scenario: &Scenario,
+        Pace { bound, grace, patient, measures }: Pace,
+    ) -> Result<Outcome, TargetError> {
         let protocol = self.protocol();
         let keeps = self.baseline.as_ref().is_some_and(|b| b.concurrent && b.keeps_alive);
         let Running { world, counts: before, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
@@ -434,7 +440,12 @@ impl<'t> Lab<'t> {
             if let Err(how) = still
                 && world.main_ended().is_none()
             {
-                outcome.add(Symptom::Collateral, format!("a polite client that was connected throughout: {how}"), true, None);
+                outcome.add(
+                    Symptom::Collateral,
+                    format!("a polite client that was connected throughout: {how}"),
+                    true,
+                    None,
+                );
             }
             if world.main_ended().is_none() {
                 bystander.leave(world)?;
@@ -476,7 +487,10 @@ impl<'t> Lab<'t> {
         let left = loop {
             let deadline = self::grace(world, start, grace, patient);
             let left = Left::of(world, before)?;
-            if left.symptoms().all(|symptom| tolerated.contains(&symptom)) || Instant::now() >= deadline || world.is_at_rest() {
+            if left.symptoms().all(|symptom| tolerated.contains(&symptom))
+                || Instant::now() >= deadline
+                || world.is_at_rest()
+            {
                 break left;
             }
             world.idle(deadline)?;
@@ -493,7 +507,8 @@ impl<'t> Lab<'t> {
         ends = world.ends();
         outcome.ends(&ends);
         if !answered.is_full() && world.main_ended().is_none() {
-            let waits = if waits.is_empty() { String::new() } else { format!("; the server waits in {}", waits.join(", ")) };
+            let waits =
+                if waits.is_empty() { String::new() } else { format!("; the server waits in {}", waits.join(", ")) };
             outcome.add(Symptom::Unresponsive, format!("a polite client afterwards: {answered}{waits}"), true, None);
         }
         outcome.reported(&self.output());

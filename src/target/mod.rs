@@ -18,9 +18,9 @@ mod sigpipe;
 mod symptom;
 
 pub use crate::kernel::foreign::launch::Sigpipe;
+pub use baseline::{Baseline, TargetError};
 pub use command::{Polite, Target};
 pub use hunt::{CONFIRMATIONS, HuntEvent, TargetFinding, TargetHunt, TargetReport};
-pub use baseline::{Baseline, TargetError};
 pub use once::{TargetRun, TargetSeen};
 pub use protocol::{Answer, Exchange, Progress, Protocol, parse_payload};
 pub use symptom::{Symptom, UnknownSymptom};

@@ -1,8 +1,8 @@
 //! One run of a scenario against a fresh server.
 
+use super::baseline::{Baseline, TargetError};
 use super::command::Target;
 use super::hunt::on_a_thread;
-use super::baseline::{Baseline, TargetError};
 use super::lab::Lab;
 use super::outcome::Seen;
 use super::symptom::Symptom;

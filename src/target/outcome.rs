@@ -104,7 +104,12 @@ impl Outcome {
         let grown = |what: &str, before: usize, now: usize| format!("{what}: {before} before, {now} afterwards");
         let sockets = if *close_wait > 0 { format!("; sockets in CLOSE_WAIT: {close_wait}") } else { String::new() };
         if now.zombies > before.zombies {
-            self.add(Symptom::Zombie, grown("processes that ended and are not reaped", before.zombies, now.zombies), true, None);
+            self.add(
+                Symptom::Zombie,
+                grown("processes that ended and are not reaped", before.zombies, now.zombies),
+                true,
+                None,
+            );
         }
         if now.processes > before.processes {
             self.add(Symptom::ProcessLeak, grown("processes", before.processes, now.processes) + &sockets, true, None);

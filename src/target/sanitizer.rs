@@ -17,7 +17,10 @@ mod tests {
     fn a_report_is_known_by_its_first_line() {
         let text = "listening\n==17==ERROR: AddressSanitizer: heap-use-after-free on address 0x602\n    #0 0x4f\n";
         assert_eq!(report(text), Some("==17==ERROR: AddressSanitizer: heap-use-after-free on address 0x602"));
-        assert_eq!(report("a.c:3:5: runtime error: signed integer overflow"), Some("a.c:3:5: runtime error: signed integer overflow"));
+        assert_eq!(
+            report("a.c:3:5: runtime error: signed integer overflow"),
+            Some("a.c:3:5: runtime error: signed integer overflow")
+        );
         assert_eq!(report("all is well"), None);
     }
 }

@@ -108,7 +108,8 @@ pub(super) fn shapes(payloads: &[Payload]) -> Vec<Scenario> {
         }));
     }
     let mut known = HashSet::new();
-    let mut all: Vec<Scenario> = texts.iter().filter_map(|text| text.parse().ok()).filter(|s| known.insert(Scenario::clone(s))).collect();
+    let mut all: Vec<Scenario> =
+        texts.iter().filter_map(|text| text.parse().ok()).filter(|s| known.insert(Scenario::clone(s))).collect();
     all.sort_by_key(|scenario| scenario.to_string().contains("wait "));
     all
 }
@@ -124,7 +125,7 @@ mod tests {
             let text = shape.replace('P', "5").replace('H', "2").replace("M", "a send 5");
             assert!(text.parse::<Scenario>().is_ok(), "{shape}");
         }
-        assert_eq!(shapes(&[payload.clone()]).len(), BARE.len() + TALKING.len());
+        assert_eq!(shapes(std::slice::from_ref(&payload)).len(), BARE.len() + TALKING.len());
         assert_eq!(shapes(&[]).len(), BARE.len());
         assert_eq!(shapes(&[payload.clone(), payload]).len(), BARE.len() + TALKING.len());
     }

@@ -79,7 +79,9 @@ impl Symptom {
             Symptom::Exit => "the server ended by itself",
             Symptom::NotListening => "the server lives, and its listener is gone",
             Symptom::Unresponsive => "a polite client gets no full answer any more",
-            Symptom::Collateral => "a polite client that was connected throughout lost its connection, or is served no more",
+            Symptom::Collateral => {
+                "a polite client that was connected throughout lost its connection, or is served no more"
+            }
             Symptom::CloseWaitLeak => "sockets in CLOSE_WAIT are left when all clients have gone",
             Symptom::FdLeak => "descriptors are left, more with each repetition",
             Symptom::ProcessLeak => "processes are left, more with each repetition",
@@ -124,24 +126,38 @@ impl Symptom {
                 "look at what the server does with the error of its last call: ECONNRESET, EPIPE, ECONNABORTED, EMFILE and EINTR are \
                  everyday results, and end a connection at most."
             }
-            Symptom::NotListening => "go back to the accept loop from every error path, and close the listener only when shutting down.",
+            Symptom::NotListening => {
+                "go back to the accept loop from every error path, and close the listener only when shutting down."
+            }
             Symptom::Unresponsive => {
                 "find what the server waits for (above, its last calls): a connection that is gone must not be waited for, nor one client \
                  for another."
             }
-            Symptom::Collateral => "keep an error to the connection that had it: check which descriptor or entry is closed on that path.",
+            Symptom::Collateral => {
+                "keep an error to the connection that had it: check which descriptor or entry is closed on that path."
+            }
             Symptom::CloseWaitLeak => {
                 "close a connection whose peer has sent a FIN as soon as there is nothing left to answer: recv that gives 0, or EPOLLRDHUP."
             }
-            Symptom::FdLeak => "close the accepted descriptor on every path, those of errors too: after a reset no TCP table shows it any more.",
-            Symptom::ProcessLeak => "have a connection's process end with its connection, whatever it is waiting for at the time.",
-            Symptom::ThreadLeak => "have a connection's thread end with its connection, whatever it is waiting for at the time.",
-            Symptom::Zombie => "reap in a loop until waitpid has nothing more (one SIGCHLD may stand for several), or set SIGCHLD to SIG_IGN.",
+            Symptom::FdLeak => {
+                "close the accepted descriptor on every path, those of errors too: after a reset no TCP table shows it any more."
+            }
+            Symptom::ProcessLeak => {
+                "have a connection's process end with its connection, whatever it is waiting for at the time."
+            }
+            Symptom::ThreadLeak => {
+                "have a connection's thread end with its connection, whatever it is waiting for at the time."
+            }
+            Symptom::Zombie => {
+                "reap in a loop until waitpid has nothing more (one SIGCHLD may stand for several), or set SIGCHLD to SIG_IGN."
+            }
             Symptom::Spin => {
                 "take in, or no longer ask for, the event that keeps coming: EPOLLHUP and EPOLLERR cannot be masked, a level-triggered \
                  EPOLLRDHUP or EPOLLPRI comes again until it is dealt with, and accept that fails with EMFILE leaves the connection queued."
             }
-            Symptom::MemoryGrowth => "look for what is kept of a connection after its end; a heap profiler with the same scenario shows it.",
+            Symptom::MemoryGrowth => {
+                "look for what is kept of a connection after its end; a heap profiler with the same scenario shows it."
+            }
         }
     }
 }

@@ -253,12 +253,17 @@ impl Shower<'_> {
         let path = saved.as_ref().ok().and_then(Option::as_ref);
         let shown = path.map(|path| path.display().to_string());
         if self.format == Format::Json {
+            path.map(|path| store::save_output(finding, path)).transpose()?;
             TargetJson { finding, target: self.target, baseline, case: shown.as_deref() }.write_line(&mut *out)?;
         } else {
             out.write_all(report::target_finding(finding, self.target, baseline).as_bytes())?;
             match (path, &case) {
                 (Some(path), _) => {
-                    writeln!(out, "case:   {}\nreplay: {}\n", path.display(), store::replay_command(path))?
+                    writeln!(out, "case:   {}", path.display())?;
+                    if let Some(output) = store::save_output(finding, path)? {
+                        writeln!(out, "output: {}", output.display())?;
+                    }
+                    writeln!(out, "replay: {}\n", store::replay_command(path))?
                 }
                 // It is shown, so that it is not lost.
                 (None, Some(case)) => writeln!(out, "{case}")?,

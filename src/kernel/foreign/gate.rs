@@ -87,7 +87,8 @@ impl Server {
     pub(crate) fn start(plan: &Plan, namespace: bool) -> Result<Server, KernelError> {
         let Launched { guardian, pid, pidfd, notify } = launch(plan, namespace)?;
         let path = std::ffi::OsStr::new(plan.output.to_str().unwrap_or_default());
-        let output = std::fs::File::options().write(true).open(path).map_err(KernelError::io("start the server", "open"))?;
+        let output =
+            std::fs::File::options().write(true).open(path).map_err(KernelError::io("start the server", "open"))?;
         Ok(Server {
             notify,
             parked: BTreeMap::new(),
@@ -260,7 +261,11 @@ impl Server {
 
     /// Lets the first parked call in that could finish now, or answers it as a fault says, and lets it run until all is quiet. No fault
     /// is for the sockets in `immune`. `None` if none can.
-    pub(crate) fn step(&mut self, faults: &mut Vec<Fault>, immune: &[u64]) -> Result<Option<(Passed, Quiet)>, KernelError> {
+    pub(crate) fn step(
+        &mut self,
+        faults: &mut Vec<Fault>,
+        immune: &[u64],
+    ) -> Result<Option<(Passed, Quiet)>, KernelError> {
         let Some((tid, answer)) = self.next(faults, immune)? else {
             return Ok(None);
         };
@@ -285,7 +290,8 @@ impl Server {
         all.sort_unstable_by_key(|parked| parked.order);
         for parked in all {
             let Some(process) = self.tree.processes.get(&parked.pid) else { continue };
-            let owner = Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone: false };
+            let owner =
+                Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone: false };
             let fault = faults.iter().position(|fault| Some(fault.call()) == parked.faultable());
             if let Some(i) = fault
                 && !parked.with_socket(owner, |fd| fd.and_then(cookie)).is_some_and(|cookie| immune.contains(&cookie))
@@ -335,6 +341,11 @@ impl Server {
         all.iter().map(|parked| (parked.pid, parked.name)).collect()
     }
 
+    /// How often its output grew too long and was thrown away.
+    pub(crate) const fn emptied(&self) -> u32 {
+        self.emptied
+    }
+
     /// The descriptor of the call that waits longest at the gate.
     pub(crate) fn first_descriptor(&self) -> Option<i32> {
         self.parked.values().min_by_key(|parked| parked.order).and_then(Parked::descriptor)
@@ -352,11 +363,6 @@ impl Server {
         self.tree.signal(signal);
         Ok(())
     }
-
-    /// How often its output grew too long and was thrown away.
-    pub(crate) fn emptied(&self) -> u32 {
-        self.emptied
-    }
 }
 
 /// The kernel's number of a socket.
@@ -368,11 +374,8 @@ fn cookie(fd: BorrowedFd<'_>) -> Option<u64> {
 fn wait_for(fds: [Option<BorrowedFd<'_>>; 2], most: Duration) -> Result<(), KernelError> {
     use std::os::fd::AsRawFd;
     let none = -1;
-    let mut polled = fds.map(|fd| libc::pollfd {
-        fd: fd.map_or(none, |fd| fd.as_raw_fd()),
-        events: libc::POLLIN,
-        revents: 0,
-    });
+    let mut polled =
+        fds.map(|fd| libc::pollfd { fd: fd.map_or(none, |fd| fd.as_raw_fd()), events: libc::POLLIN, revents: 0 });
     let time = libc::timespec { tv_sec: most.as_secs() as libc::time_t, tv_nsec: most.subsec_nanos().into() };
     // SAFETY: two pollfds, one timespec, and no mask.
     let result = unsafe { libc::ppoll(polled.as_mut_ptr(), 2, &raw const time, std::ptr::null()) };

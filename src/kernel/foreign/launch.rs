@@ -345,16 +345,16 @@ unsafe fn server(prepared: &Prepared<'_>) -> ! {
             failed(page, CHDIR);
         }
         if plan.gate {
-            let program = libc::sock_fprog {
-                len: prepared.filter.len() as u16,
-                filter: prepared.filter.as_ptr().cast_mut(),
-            };
+            let program =
+                libc::sock_fprog { len: prepared.filter.len() as u16, filter: prepared.filter.as_ptr().cast_mut() };
             let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
-            let install = || call!(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER as c_long, flags, &raw const program);
+            let install =
+                || call!(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER as c_long, flags, &raw const program);
             let mut fd = install();
             if fd < 0 && *libc::__errno_location() == libc::EACCES {
                 // Without CAP_SYS_ADMIN a filter takes the promise that no privilege is ever gained.
-                if call!(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS as c_long, 1 as c_long, 0usize, 0usize, 0usize) < 0 {
+                if call!(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS as c_long, 1 as c_long, 0usize, 0usize, 0usize) < 0
+                {
                     failed(page, PRCTL);
                 }
                 fd = install();

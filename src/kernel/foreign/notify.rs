@@ -71,7 +71,8 @@ impl Notify {
     /// The next call at the door that has not been received yet. `None` if there is none now.
     pub(super) fn receive(&self) -> Result<Option<Notification>, KernelError> {
         loop {
-            let [ready] = sys::poll([self.0.as_fd()], std::time::Duration::ZERO).map_err(KernelError::call(DOING, "poll"))?;
+            let [ready] =
+                sys::poll([self.0.as_fd()], std::time::Duration::ZERO).map_err(KernelError::call(DOING, "poll"))?;
             if ready & libc::POLLIN == 0 {
                 return Ok(None);
             }

@@ -257,7 +257,8 @@ impl Parked {
 
     /// The list of a `poll`.
     fn poll_list(&self) -> Vec<libc::pollfd> {
-        let mut list = vec![libc::pollfd { fd: -1, events: 0, revents: 0 }; self.args[1].min(MOST_DESCRIPTORS) as usize];
+        let mut list =
+            vec![libc::pollfd { fd: -1, events: 0, revents: 0 }; self.args[1].min(MOST_DESCRIPTORS) as usize];
         if sys::read_memory(self.pid, self.args[0], &mut list).is_err() {
             list.clear();
         }
@@ -273,17 +274,14 @@ impl Parked {
     fn select_list(&self) -> Vec<(i32, i16)> {
         let mut list: Vec<(i32, i16)> = Vec::new();
         // What `select` means by its three sets (`fs/select.c`).
-        let meanings = [
-            libc::POLLIN | libc::POLLHUP | libc::POLLERR,
-            libc::POLLOUT | libc::POLLERR,
-            libc::POLLPRI,
-        ];
+        let meanings = [libc::POLLIN | libc::POLLHUP | libc::POLLERR, libc::POLLOUT | libc::POLLERR, libc::POLLPRI];
         for (set, events) in self.args[1..4].iter().zip(meanings) {
             let mut words = vec![0u64; self.set_words()];
             if *set == 0 || sys::read_memory(self.pid, *set, &mut words).is_err() {
                 continue;
             }
-            let fds = (0..self.args[0].min(MOST_DESCRIPTORS) as usize).filter(|fd| words[fd / 64] >> (fd % 64) & 1 == 1);
+            let fds =
+                (0..self.args[0].min(MOST_DESCRIPTORS) as usize).filter(|fd| words[fd / 64] >> (fd % 64) & 1 == 1);
             list.extend(fds.map(|fd| (fd as i32, events)));
         }
         list

@@ -47,8 +47,7 @@ struct PidfdInfo {
 pub(super) fn exit_status(pidfd: BorrowedFd<'_>) -> Option<i32> {
     const PIDFD_INFO_EXIT: u64 = 1 << 3;
     // _IOWR(0xff, 11, struct pidfd_info)
-    const PIDFD_GET_INFO: libc::c_ulong =
-        3 << 30 | (size_of::<PidfdInfo>() as libc::c_ulong) << 16 | 0xff << 8 | 11;
+    const PIDFD_GET_INFO: libc::c_ulong = 3 << 30 | (size_of::<PidfdInfo>() as libc::c_ulong) << 16 | 0xff << 8 | 11;
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
     // SAFETY: the kernel writes no more than the size that is part of the request's number.
     let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
@@ -61,7 +60,8 @@ pub(super) fn read_memory<T: Copy>(pid: i32, address: u64, out: &mut [T]) -> Res
     let local = libc::iovec { iov_base: out.as_mut_ptr().cast(), iov_len: len };
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: len };
     // SAFETY: the local piece is `out`, of whose type the callers see to it that any bytes are a value; the kernel checks the remote one.
-    let read = check(unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) } as libc::c_long)?;
+    let read =
+        check(unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) } as libc::c_long)?;
     if read as usize == len { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
@@ -71,7 +71,8 @@ pub(super) fn write_memory<T: Copy>(pid: i32, address: u64, data: &[T]) -> Resul
     let local = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: len };
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: len };
     // SAFETY: the local piece is only read; the kernel checks the remote one.
-    check(unsafe { libc::process_vm_writev(pid, &raw const local, 1, &raw const remote, 1, 0) } as libc::c_long).map(drop)
+    check(unsafe { libc::process_vm_writev(pid, &raw const local, 1, &raw const remote, 1, 0) } as libc::c_long)
+        .map(drop)
 }
 
 /// An option of a socket whose value is a plain struct.

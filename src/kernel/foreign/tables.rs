@@ -26,11 +26,6 @@ pub(crate) fn listeners() -> Result<Vec<Entry>, KernelError> {
     dump(StateFlags::LISTEN)
 }
 
-/// Sockets whose other end has sent a FIN and whose own end has not been closed.
-pub(crate) fn close_waits() -> Result<Vec<Entry>, KernelError> {
-    dump(StateFlags::CLOSE_WAIT)
-}
-
 fn dump(states: StateFlags) -> Result<Vec<Entry>, KernelError> {
     let socket = Socket::new(NETLINK_SOCK_DIAG).map_err(KernelError::io(DOING, "socket"))?;
     socket.connect(&SocketAddr::new(0, 0)).map_err(KernelError::io(DOING, "connect"))?;

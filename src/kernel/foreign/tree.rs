@@ -79,7 +79,14 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn new(guardian: i32) -> Tree {
-        Tree { guardian, processes: BTreeMap::new(), threads: BTreeMap::new(), stale: true, stirred: false, deaths: Vec::new() }
+        Tree {
+            guardian,
+            processes: BTreeMap::new(),
+            threads: BTreeMap::new(),
+            stale: true,
+            stirred: false,
+            deaths: Vec::new(),
+        }
     }
 
     /// The process of a thread, if it is known or can be found.

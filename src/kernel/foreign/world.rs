@@ -269,7 +269,8 @@ impl Foreign {
 
     /// Looks at the state of each server-side socket that was still there.
     fn look(&mut self) -> Result<(), KernelError> {
-        let live: Vec<usize> = (0..self.connections.len()).filter(|i| self.connections[*i].state != TcpState::Close).collect();
+        let live: Vec<usize> =
+            (0..self.connections.len()).filter(|i| self.connections[*i].state != TcpState::Close).collect();
         let pairs = live.iter().map(|i| (self.address, self.connections[*i].client.address)).collect::<Vec<_>>();
         let mut states = Vec::with_capacity(live.len());
         self.netstat.states(pairs.into_iter(), |state, _| states.push(state))?;
@@ -374,7 +375,8 @@ impl Foreign {
             self.spins(task, None)?;
         }
         self.note_ends();
-        let broken = self.ended[before.min(self.ended.len())..].iter().any(|ended| ended.death.signal() == Some(libc::SIGPIPE));
+        let broken =
+            self.ended[before.min(self.ended.len())..].iter().any(|ended| ended.death.signal() == Some(libc::SIGPIPE));
         let called = self.told(&passed, broken);
         Ok(match self.main_ended {
             Some(ending) => Stepped::Ended(Some(called), ending),
