@@ -119,8 +119,8 @@ pub struct TargetReport {
 pub enum HuntEvent<'e> {
     /// The server has been tried out.
     Ready(&'e Baseline),
-    /// So many scenarios have been played.
-    Played(u64),
+    /// So many scenarios have been played, of which this was the last.
+    Played(u64, &'e Scenario),
     /// Something looked bad on a server that had served others before, and did not on fresh ones.
     Unconfirmed(&'e TargetFinding),
     /// Something was found.
@@ -275,7 +275,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     fn play(&mut self, scenario: &Scenario) -> Result<(), TargetError> {
         let outcome = self.lab.screen(scenario)?;
         self.report.played += 1;
-        self.tell(HuntEvent::Played(self.report.played));
+        self.tell(HuntEvent::Played(self.report.played, scenario));
         let Some(seen) = outcome.seen.into_iter().next() else { return Ok(()) };
         let kind = (seen.symptom, seen.main, seen.call.clone());
         let found =

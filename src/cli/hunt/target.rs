@@ -127,7 +127,7 @@ impl TargetOptions {
                     let heard = match event {
                         HuntEvent::Ready(baseline) => tell.send(Word::Ready(baseline.clone())),
                         HuntEvent::Found(finding) => tell.send(Word::Found(finding.clone())),
-                        HuntEvent::Played(played) => {
+                        HuntEvent::Played(played, _) => {
                             bar.set_position(played);
                             Ok(())
                         }

@@ -147,7 +147,6 @@ impl Server {
             return Ok(false);
         };
         let mut passed = false;
-        let alone = self.tree.is_one_thread();
         while let Some(call) = notify.receive()? {
             let Some(pid) = self.tree.process_of(call.tid)? else {
                 // A thread that nobody has seen yet: it is there, for it calls.
@@ -156,6 +155,8 @@ impl Server {
                 continue;
             };
             let Some(process) = self.tree.processes.get(&pid) else { continue };
+            // What is made is not known before its maker has come back: the thread that calls may have made another.
+            let alone = process.has_one_thread() && !self.tree.stale && !self.makers;
             let owner = Owner { pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone };
             self.order += 1;
             match Parked::arrive(&call, owner, self.order) {

@@ -41,7 +41,7 @@ pub(super) struct Owner<'p> {
     pub(super) pidfd: BorrowedFd<'p>,
     /// Whether it has descriptors that tell of signals.
     pub(super) signalfd: bool,
-    /// Whether the server has no other thread.
+    /// Whether it has no other thread: none that could close a descriptor while a call waits.
     pub(super) alone: bool,
 }
 

@@ -32,6 +32,13 @@ pub(super) struct Process {
     pub(super) signalfd: bool,
 }
 
+impl Process {
+    /// Whether it has one thread, as far as is known.
+    pub(super) fn has_one_thread(&self) -> bool {
+        self.tasks.len() == 1
+    }
+}
+
 /// How a process of the tree has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Death {
@@ -193,12 +200,6 @@ impl Tree {
             still = false;
         }
         Ok(if still { Look::Still } else { Look::Asleep })
-    }
-
-    /// Whether there is one thread in all, as far as is known.
-    pub(super) fn is_one_thread(&self) -> bool {
-        let mut all = self.processes.values().flat_map(|process| process.tasks.keys());
-        !self.stale && all.next().is_some() && all.next().is_none()
     }
 
     /// How many threads each process has that has not ended.
