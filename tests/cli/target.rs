@@ -5,11 +5,12 @@ use crate::util::{Folder, Said, brokenpipe, run};
 use std::fs;
 use std::process::Command;
 
-/// The one case in a folder.
+/// The one case in a folder. Beside it is what the server wrote, and nothing else.
 fn case(dir: &Folder) -> String {
     let names = dir.names();
-    let [name] = &names[..] else { panic!("one case, not {names:?}") };
-    name.clone()
+    let [case, output] = &names[..] else { panic!("one case and its output, not {names:?}") };
+    assert_eq!(case.strip_suffix(".case").expect("a case"), output.strip_suffix(".output").expect("an output"));
+    case.clone()
 }
 
 fn in_folder(dir: &Folder, args: &[&str]) -> Said {
@@ -46,6 +47,7 @@ fn it_says_what_the_server_is_like_and_what_is_wrong_with_it_and_the_printed_com
         "✗ killed by SIGPIPE\n",
         "\nadvice: pass MSG_NOSIGNAL",
         &format!("\ncase:   ./{case}\n"),
+        ".output\n",
         "replay: ",
         " scenarios, 1 finding",
     ] {
@@ -88,7 +90,8 @@ fn the_case_holds_all_that_the_server_was_started_and_talked_to_with() {
     ];
     hunted(&dir, Server::Greeter, &options).code(1).out("requested ignore, effective default");
     let cases = fs::read_dir(dir.path().join("cases/of mine")).expect("a folder");
-    let path = cases.map(|entry| entry.expect("an entry").path()).next().expect("a case");
+    let mut paths = cases.map(|entry| entry.expect("an entry").path());
+    let path = paths.find(|path| path.extension().is_some_and(|ending| ending == "case")).expect("a case");
     let text = fs::read_to_string(&path).expect("a case");
     let (headers, events) = text.split_once("\n\n").expect("headers and events");
     assert!(headers.starts_with("brokenpipe case 1\ncommand: /"), "{text}");
