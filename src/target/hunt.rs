@@ -205,6 +205,7 @@ fn grown(lab: &mut Lab<'_>, scenario: &Scenario) -> Result<Outcome, TargetError>
     let all: Vec<String> = all.iter().map(|bytes| format!("{} KiB", bytes / 1024)).collect();
     let evidence = format!("resident memory after each {BATCH} repetitions: {}", all.join(", "));
     outcome.seen.push(Seen { symptom: Symptom::MemoryGrowth, evidence, main: true, call: None });
+    outcome.output = lab.output();
     lab.end();
     Ok(outcome)
 }
