@@ -24,7 +24,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// For how long a polite client waits for its answer while scenarios are screened, and when one is examined.
-const SCREENING: Duration = Duration::from_millis(100);
+const SCREENING: Duration = Duration::from_millis(250);
 const EXAMINING: Duration = Duration::from_secs(1);
 /// The same for the first answers, before it is known how long they take.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
@@ -33,7 +33,8 @@ const SLOWER: u32 = 20;
 /// For how long a server may hold on to what it will let go of by itself.
 const GRACE_SCREENING: Duration = Duration::from_millis(150);
 const GRACE_EXAMINING: Duration = Duration::from_secs(1);
-/// The same after several repetitions, each of which has left something already.
+/// The same between repetitions, and after several of them, each of which has left something already.
+const GRACE_REPEATING: Duration = Duration::from_millis(20);
 const GRACE_REPEATED: Duration = Duration::from_millis(500);
 /// A server that waits with a time limit does something when it is up, and may let go of things then: it is given until then, but no
 /// longer than this. Timeouts of a minute and a little more are common.
@@ -62,6 +63,8 @@ struct Pace {
     measures: bool,
 }
 
+/// Of several repetitions, it is the last after which a server is given time.
+const REPEATING: Pace = Pace { grace: GRACE_REPEATING, ..SCREENING_PACE };
 const SCREENING_PACE: Pace = Pace { bound: SCREENING, grace: GRACE_SCREENING, patient: false, measures: false };
 
 #[derive(Debug)]
@@ -363,7 +366,7 @@ impl<'t> Lab<'t> {
         let mut all = vec![first];
         let mut outcome = Outcome::default();
         for _ in 0..REPEATS {
-            let run = self.run(scenario, SCREENING_PACE)?;
+            let run = self.run(scenario, REPEATING)?;
             let Some(seen) = run.seen.into_iter().find(|seen| seen.symptom == symptom) else {
                 return Ok(Outcome { trace: run.trace, ..Outcome::default() });
             };

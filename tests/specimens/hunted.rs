@@ -128,7 +128,9 @@ pub(crate) fn nothing_is_found(build: impl Fn(&std::path::Path) -> Built) -> Res
 fn all_is_well(said: &Said) -> Result<(), Failed> {
     let last = said.err.lines().last().unwrap_or_default();
     let well = said.code == Some(0) && said.out.is_empty();
-    if well && last.starts_with(&format!("{SCENARIOS} scenarios, 0 findings in ")) {
+    // What looked bad on a server that had served others, and held on fresh ones, is no finding: a busy machine makes answers late.
+    let found = ["flaky", "warning"].iter().any(|word| last.contains(word));
+    if well && !found && last.starts_with(&format!("{SCENARIOS} scenarios, 0 findings")) {
         return Ok(());
     }
     Err(wrong(format!("the code is {:?}", said.code), said))

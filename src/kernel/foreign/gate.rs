@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const DOING: &str = "steer the server's calls";
 
 /// For how long a server may be at work on what one let-in call has set off before it counts as busy.
-pub(crate) const QUIET_BOUND: Duration = Duration::from_secs(1);
+pub(crate) const QUIET_BOUND: Duration = Duration::from_secs(3);
 /// Where nothing comes to the gate, the server's tasks are looked at again after this time: one that goes to sleep elsewhere tells
 /// nobody.
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
