@@ -21,8 +21,13 @@ use std::time::{Duration, Instant};
 
 const DOING: &str = "steer the server's calls";
 
-/// For how long a server may be at work on what one let-in call has set off before it counts as busy.
-pub(crate) const QUIET_BOUND: Duration = Duration::from_secs(3);
+/// How much processor time a server may spend on what one let-in call has set off before it counts as busy. Not time on the clock: how
+/// much it gets of that is the machine's affair.
+const QUIET_BOUND: Duration = Duration::from_secs(1);
+/// The same on the clock, for a server that is awake and gets nowhere.
+const AWAKE_BOUND: Duration = Duration::from_secs(30);
+/// From this time on the clock on, processor time is looked at.
+const SUSPICIOUS: Duration = Duration::from_millis(500);
 /// Where nothing comes to the gate, the server's tasks are looked at again after this time: one that goes to sleep elsewhere tells
 /// nobody.
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
@@ -36,7 +41,7 @@ const LOOK_AT_OUTPUT: u32 = 16;
 pub(crate) enum Quiet {
     /// Nothing of it runs.
     Yes,
-    /// Something of it still ran after [`QUIET_BOUND`]: this thread.
+    /// Something of it still ran after [`QUIET_BOUND`] or [`AWAKE_BOUND`]: this thread.
     Busy(i32),
 }
 
@@ -184,6 +189,7 @@ impl Server {
     /// Lets what runs run until nothing does.
     pub(crate) fn quiet(&mut self) -> Result<Quiet, KernelError> {
         let start = Instant::now();
+        let mut used = None;
         self.quiet = false;
         loop {
             let passed = self.receive()?;
@@ -201,12 +207,23 @@ impl Server {
                     return Ok(Quiet::Yes);
                 }
                 Some(Look::Still | Look::Asleep) => {}
-                Some(Look::Awake(tid)) if start.elapsed() > QUIET_BOUND => return Ok(Quiet::Busy(tid)),
+                Some(Look::Awake(tid)) if self.is_busy(start, &mut used) => return Ok(Quiet::Busy(tid)),
                 Some(Look::Awake(_)) => self.wait(LOOK_AGAIN)?,
-                None if start.elapsed() > QUIET_BOUND => return Ok(Quiet::Busy(self.pid)),
+                None if self.is_busy(start, &mut used) => return Ok(Quiet::Busy(self.pid)),
                 None => {}
             }
         }
+    }
+
+    /// Whether a server that has been awake since `start` has had enough. `used` is the processor time that it had used when that was first
+    /// asked.
+    fn is_busy(&self, start: Instant, used: &mut Option<Duration>) -> bool {
+        let awake = start.elapsed();
+        if awake < SUSPICIOUS {
+            return false;
+        }
+        let now = self.processor_time();
+        now.saturating_sub(*used.get_or_insert(now)) > QUIET_BOUND || awake > AWAKE_BOUND
     }
 
     /// Whether every task is parked.
