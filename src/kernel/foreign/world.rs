@@ -449,7 +449,12 @@ impl World for Foreign {
         if self.server.is_gated() {
             return Ok(());
         }
-        self.server.signal(if held { libc::SIGSTOP } else { libc::SIGCONT })
+        self.server.signal(if held { libc::SIGSTOP } else { libc::SIGCONT })?;
+        // A signal wakes whom it is to stop: what happens before that has run would still be noticed.
+        if held && let Quiet::Busy(task) = self.server.quiet()? {
+            self.spins(task, None)?;
+        }
+        Ok(())
     }
 
     fn wait(&mut self, time: Duration) -> Result<(), KernelError> {
