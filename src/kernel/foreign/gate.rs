@@ -25,16 +25,16 @@ const DOING: &str = "steer the server's calls";
 /// much it gets of that is the machine's affair.
 const QUIET_BOUND: Duration = Duration::from_secs(1);
 /// The same on the clock, for a server that is awake and gets nowhere.
-const AWAKE_BOUND: Duration = Duration::from_secs(30);
+const AWAKE_BOUND: Duration = Duration::from_secs(5);
 /// From this time on the clock on, processor time is looked at.
 const SUSPICIOUS: Duration = Duration::from_millis(500);
 /// Where nothing comes to the gate, the server's tasks are looked at again after this time: one that goes to sleep elsewhere tells
 /// nobody.
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
 /// What a server may write to its output; past that the file is emptied.
-const MOST_OUTPUT: u64 = 32 << 20;
+const MOST_OUTPUT: u64 = 16 << 20;
 /// The output is looked at once in so many waits.
-const LOOK_AT_OUTPUT: u32 = 16;
+const LOOK_AT_OUTPUT: u32 = 4;
 
 /// What a server does when it is let.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
