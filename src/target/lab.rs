@@ -61,11 +61,14 @@ struct Pace {
     patient: bool,
     /// Whether a server at work in a circle is watched for a while.
     measures: bool,
+    /// Whether the polite client afterwards stays, to be the bystander of the next run.
+    stays: bool,
 }
 
 /// Of several repetitions, it is the last after which a server is given time.
-const REPEATING: Pace = Pace { grace: GRACE_REPEATING, ..SCREENING_PACE };
-const SCREENING_PACE: Pace = Pace { bound: SCREENING, grace: GRACE_SCREENING, patient: false, measures: false };
+const REPEATING: Pace = Pace { grace: GRACE_REPEATING, stays: false, ..SCREENING_PACE };
+const SCREENING_PACE: Pace =
+    Pace { bound: SCREENING, grace: GRACE_SCREENING, patient: false, measures: false, stays: true };
 
 #[derive(Debug)]
 struct Running {
@@ -73,6 +76,8 @@ struct Running {
     counts: Counts,
     /// What it had when it had just been warmed up.
     steady: Counts,
+    /// A polite client that is connected and has been served.
+    bystander: Option<PoliteClient>,
     scratch: Scratch,
 }
 
@@ -180,7 +185,8 @@ impl<'t> Lab<'t> {
             Ok(world) => world,
         };
         self.started += 1;
-        self.running = Some(Running { world, counts: Counts::default(), steady: Counts::default(), scratch });
+        let none = Counts::default();
+        self.running = Some(Running { world, counts: none, steady: none, bystander: None, scratch });
         self.warm_up()?;
         if self.baseline.is_none() {
             self.baseline = Some(self.learn()?);
@@ -199,7 +205,7 @@ impl<'t> Lab<'t> {
         let mut steady = 0;
         for _ in 0..WARM_UP {
             let start = Instant::now();
-            let answered = self.polite(FIRST_ANSWER)?;
+            let answered = self.polite(FIRST_ANSWER, false)?;
             self.latency = self.latency.max(start.elapsed());
             if !answered.is_full() {
                 return Err(TargetError::Impolite { why: answered.to_string(), output: self.output() });
@@ -216,8 +222,8 @@ impl<'t> Lab<'t> {
         Ok(())
     }
 
-    /// Has one polite client served.
-    fn polite(&mut self, bound: Duration) -> Result<Answered, KernelError> {
+    /// Has one polite client served, which may then stay as a bystander.
+    fn polite(&mut self, bound: Duration, stays: bool) -> Result<Answered, KernelError> {
         let (answers, protocol) = (self.baseline.as_ref().is_some_and(|b| b.answers), self.protocol());
         if let Polite::Command(command) = &self.target.polite {
             let command = Target::filled(command, self.port, Path::new("."));
@@ -234,8 +240,12 @@ impl<'t> Lab<'t> {
             answered = client.let_in(&mut running.world, answers)?;
         }
         let running = self.running()?;
-        client.leave(&mut running.world)?;
-        running.world.clear()?;
+        if stays && answered == (Answered::Full { open: true }) {
+            running.bystander = Some(client.stay(Client::BYSTANDER, &mut running.world));
+        } else {
+            client.leave(&mut running.world)?;
+        }
+        running.world.clear(Some(Client::BYSTANDER))?;
         Ok(answered)
     }
 
@@ -351,7 +361,7 @@ impl<'t> Lab<'t> {
     /// How scenarios are played that are looked at closely.
     fn closely(&self) -> Pace {
         let bound = EXAMINING.max(self.latency * SLOWER);
-        Pace { bound, grace: GRACE_EXAMINING, patient: false, measures: true }
+        Pace { bound, grace: GRACE_EXAMINING, patient: false, measures: true, stays: false }
     }
 
     /// Plays a scenario several times, and sees whether something is more each time, and stays so.
@@ -407,7 +417,7 @@ impl<'t> Lab<'t> {
                 return Ok("; it waits without any time limit, and will not recover".to_owned());
             }
             world.idle(Instant::now() + SCREENING)?;
-            if self.polite(SCREENING)?.is_full() {
+            if self.polite(SCREENING, false)?.is_full() {
                 return Ok(format!("; it recovered {:.0} s later", (pace.bound + start.elapsed()).as_secs_f64()));
             }
         }
@@ -418,17 +428,28 @@ impl<'t> Lab<'t> {
     fn run(
         &mut self,
         scenario: &Scenario,
-        Pace { bound, grace, patient, measures }: Pace,
+        Pace { bound, grace, patient, measures, stays }: Pace,
     ) -> Result<Outcome, TargetError> {
         let protocol = self.protocol();
         let keeps = self.baseline.as_ref().is_some_and(|b| b.concurrent && b.keeps_alive);
-        let Running { world, counts: before, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
+        let Running { world, counts: before, bystander, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
         let mut outcome = Outcome::default();
         world.ends();
         world.spin();
         world.measures = measures;
-        let mut bystander = PoliteClient::new(Client::BYSTANDER, protocol, bound);
-        let bystands = keeps && bystander.connect(world)?.is_full();
+        let mut stayed = bystander.take();
+        if let Some(client) = &mut stayed
+            && client.is_connected(world).is_err()
+        {
+            // A server may end a connection that has been idle for long.
+            stayed = None;
+            world.clear(None)?;
+        }
+        let mut bystands = stayed.is_some();
+        let mut bystander = stayed.unwrap_or_else(|| PoliteClient::new(Client::BYSTANDER, protocol, bound));
+        if !bystands {
+            bystands = keeps && bystander.connect(world)?.is_full();
+        }
         play(world, &(), scenario, &mut outcome.trace)?;
         let spin = world.spin();
         if spin.is_none() && bystands && world.main_ended().is_none() {
@@ -503,9 +524,9 @@ impl<'t> Lab<'t> {
         // What is let go of late is gone from here on, and what is tolerated is not told again.
         self.running.as_mut().ok_or(KernelError::StillBorn)?.counts = left.now;
         let Running { world, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
-        world.clear()?;
+        world.clear(None)?;
         let waits: Vec<String> = world.server.waits_in().iter().map(|(_, call)| (*call).to_owned()).collect();
-        let answered = self.polite(bound)?;
+        let answered = self.polite(bound, stays && keeps)?;
         let Running { world, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
         ends = world.ends();
         outcome.ends(&ends);

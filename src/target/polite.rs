@@ -164,6 +164,13 @@ impl PoliteClient {
         !self.received.is_empty()
     }
 
+    /// Stays connected, by another name.
+    pub(super) fn stay(mut self, name: Client, world: &mut Foreign) -> PoliteClient {
+        world.rename(self.name, name);
+        self.name = name;
+        self
+    }
+
     /// Takes its leave.
     pub(super) fn leave(&mut self, world: &mut Foreign) -> Result<(), KernelError> {
         // A close with something unread would be a reset.

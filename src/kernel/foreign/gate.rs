@@ -10,7 +10,6 @@
 use super::launch::{Guardian, Launched, Plan, launch};
 use super::notify::{Answer, Notify};
 use super::parked::{Arrival, Owner, Parked};
-use super::sys as own;
 use super::tree::{Death, Look, Tree};
 use crate::kernel::error::KernelError;
 use crate::kernel::sys;
@@ -45,6 +44,17 @@ pub(crate) enum Quiet {
     Busy(i32),
 }
 
+/// Of which tasks it is asked whether they are at rest.
+///
+/// Some processes never make a call that matters here, such as one that only starts others and waits for their end. They have nothing
+/// to say on whose call goes next, so that between two calls they are not looked at: it is the dearest part of a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Those that come to the gate, or may.
+    Callers,
+    All,
+}
+
 /// A call that was let in, or answered by the harness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Passed {
@@ -74,8 +84,10 @@ pub(crate) struct Server {
     pidfd: OwnedFd,
     pub(crate) pid: i32,
     order: u64,
-    /// Whether nothing has happened since it was last quiet.
-    quiet: bool,
+    /// Of whom it is known that they are at rest, for nothing has happened since.
+    rests: Option<Whose>,
+    /// Whether somebody was seen to wait at the gate who has not been received.
+    knocks: bool,
     /// Threads that were let make a task, and have not been seen at rest since: what they made may not be known yet.
     makers: bool,
     io_uring: bool,
@@ -101,7 +113,8 @@ impl Server {
             pidfd,
             pid,
             order: 0,
-            quiet: false,
+            rests: None,
+            knocks: false,
             makers: false,
             io_uring: false,
             output,
@@ -151,15 +164,17 @@ impl Server {
         let Some(notify) = &self.notify else {
             return Ok(false);
         };
+        let before = self.order;
         let mut passed = false;
-        while let Some(call) = notify.receive()? {
+        while let Some(call) = notify.receive(std::mem::take(&mut self.knocks))? {
             let Some(pid) = self.tree.process_of(call.tid)? else {
                 // A thread that nobody has seen yet: it is there, for it calls.
                 self.tree.stale = true;
                 passed |= notify.answer(call.id, Answer::Continue)?;
                 continue;
             };
-            let Some(process) = self.tree.processes.get(&pid) else { continue };
+            let Some(process) = self.tree.processes.get_mut(&pid) else { continue };
+            process.calls = true;
             // What is made is not known before its maker has come back: the thread that calls may have made another.
             let alone = process.has_one_thread() && !self.tree.stale && !self.makers;
             let owner = Owner { pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone };
@@ -172,38 +187,53 @@ impl Server {
                     passed |= notify.answer(call.id, Answer::Continue)?;
                 }
             }
+            if alone {
+                // Mostly it is the only one. Whoever else is there is seen before anything is said to be at rest.
+                break;
+            }
         }
+        // A call that was taken back by a signal has its thread running.
+        self.parked.retain(|_, parked| parked.order > before || notify.valid(parked.id));
         Ok(passed)
     }
 
-    /// Whether it is quiet, for it was and nothing has been done since.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.quiet
+    /// Whether these are at rest, for they were and nothing has been done since.
+    pub(crate) fn rests(&self, whose: Whose) -> bool {
+        self.rests == Some(Whose::All) || self.rests == Some(whose)
     }
 
     /// Is told that somebody is about to do something that may wake it.
     pub(crate) fn disturb(&mut self) {
-        self.quiet = false;
+        self.rests = None;
     }
 
     /// Lets what runs run until nothing does.
     pub(crate) fn quiet(&mut self) -> Result<Quiet, KernelError> {
+        self.quiet_of(Whose::All)
+    }
+
+    /// Lets what runs run until none of these does.
+    pub(crate) fn quiet_of(&mut self, whose: Whose) -> Result<Quiet, KernelError> {
         let start = Instant::now();
         let mut used = None;
-        self.quiet = false;
+        self.rests = None;
         loop {
             let passed = self.receive()?;
-            if let Some(notify) = &self.notify {
-                // A call that was taken back by a signal has its thread running.
-                self.parked.retain(|_, parked| notify.valid(parked.id));
+            if whose == Whose::Callers
+                && !passed
+                && !self.makers
+                && self.tree.waits(|tid| self.parked.contains_key(&tid))
+            {
+                self.rests = Some(whose);
+                return Ok(Quiet::Yes);
             }
-            let look = if passed { None } else { Some(self.tree.look(|tid| self.parked.contains_key(&tid))?) };
+            let look = if passed { None } else { Some(self.tree.look(whose, |tid| self.parked.contains_key(&tid))?) };
             match look {
                 // The first look only notes the counts; what came to the gate meanwhile has been passed or parked.
                 // Whoever was let make a task has made it by now.
                 Some(Look::Still | Look::Asleep) if std::mem::take(&mut self.makers) => self.tree.stale = true,
                 Some(Look::Still) if !self.at_the_gate()? => {
-                    self.quiet = true;
+                    self.rests = Some(whose);
                     return Ok(Quiet::Yes);
                 }
                 Some(Look::Still | Look::Asleep) => {}
@@ -243,10 +273,12 @@ impl Server {
     }
 
     /// Whether somebody waits at the gate who has not been received.
-    fn at_the_gate(&self) -> Result<bool, KernelError> {
-        let Some(notify) = &self.notify else { return Ok(false) };
-        let [ready] = sys::poll([notify.as_fd()], Duration::ZERO).map_err(KernelError::call(DOING, "poll"))?;
-        Ok(ready & libc::POLLIN != 0)
+    fn at_the_gate(&mut self) -> Result<bool, KernelError> {
+        self.knocks = match &self.notify {
+            Some(notify) => notify.knocks()?,
+            None => false,
+        };
+        Ok(self.knocks)
     }
 
     /// Waits until something comes to the gate or the first process ends, at most so long.
@@ -254,7 +286,8 @@ impl Server {
         let ended = self.main_status().is_some();
         let fds: [Option<BorrowedFd<'_>>; 2] =
             [self.notify.as_ref().map(Notify::as_fd), (!ended).then(|| self.pidfd.as_fd())];
-        wait_for(fds, most)?;
+        let [knocks, _] = wait_for(fds, most)?;
+        self.knocks = knocks;
         self.waits += 1;
         if self.waits.is_multiple_of(LOOK_AT_OUTPUT) && self.output.metadata().map_or(0, |m| m.len()) > MOST_OUTPUT {
             // Opened for appending by the server, it goes on at the new end.
@@ -277,8 +310,8 @@ impl Server {
         self.quiet()
     }
 
-    /// Lets the first parked call in that could finish now, or answers it as a fault says, and lets it run until all is quiet. No fault
-    /// is for the sockets in `immune`. `None` if none can.
+    /// Lets the first parked call in that could finish now, or answers it as a fault says, and lets it run until all who come to the gate
+    /// are at rest. No fault is for the sockets in `immune`. `None` if none can.
     pub(crate) fn step(
         &mut self,
         faults: &mut Vec<Fault>,
@@ -297,7 +330,7 @@ impl Server {
         }
         // Waited for before it is looked at: mostly it is back at the gate in no time.
         self.wait(LOOK_AGAIN)?;
-        let quiet = self.quiet()?;
+        let quiet = self.quiet_of(Whose::Callers)?;
         Ok(Some((passed, quiet)))
     }
 
@@ -312,7 +345,7 @@ impl Server {
                 Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone: false };
             let fault = faults.iter().position(|fault| Some(fault.call()) == parked.faultable());
             if let Some(i) = fault
-                && !parked.with_socket(owner, |fd| fd.and_then(cookie)).is_some_and(|cookie| immune.contains(&cookie))
+                && !parked.with_socket(owner, |socket| socket.is_some_and(|(_, cookie)| immune.contains(&cookie)))
             {
                 let fault = faults.remove(i);
                 return Ok(Some((parked.tid, Answer::Error(fault.errno()))));
@@ -338,7 +371,7 @@ impl Server {
             Some(process) => {
                 let (pid, pidfd) = (parked.pid, process.pidfd.as_fd());
                 let owner = Owner { pid, pidfd, signalfd: process.signalfd, alone: false };
-                parked.with_socket(owner, |socket| (socket.and_then(cookie), told(socket)))
+                parked.with_socket(owner, |socket| (socket.map(|(_, cookie)| cookie), told(socket.map(|(fd, _)| fd))))
             }
         };
         Passed {
@@ -383,13 +416,8 @@ impl Server {
     }
 }
 
-/// The kernel's number of a socket.
-fn cookie(fd: BorrowedFd<'_>) -> Option<u64> {
-    own::option(fd, libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).ok()
-}
-
-/// Waits until one of these has something, at most so long.
-fn wait_for(fds: [Option<BorrowedFd<'_>>; 2], most: Duration) -> Result<(), KernelError> {
+/// Waits until one of these has something, at most so long, and tells which has.
+fn wait_for(fds: [Option<BorrowedFd<'_>>; 2], most: Duration) -> Result<[bool; 2], KernelError> {
     use std::os::fd::AsRawFd;
     let none = -1;
     let mut polled =
@@ -399,7 +427,8 @@ fn wait_for(fds: [Option<BorrowedFd<'_>>; 2], most: Duration) -> Result<(), Kern
     let result = unsafe { libc::ppoll(polled.as_mut_ptr(), 2, &raw const time, std::ptr::null()) };
     match sys::check(result.into()) {
         // A signal to us: whoever waits looks again.
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Ok(_) => Ok(polled.map(|polled| polled.revents & libc::POLLIN != 0)),
+        Err(Errno::EINTR) => Ok([false; 2]),
         Err(errno) => Err(KernelError::call(DOING, "ppoll")(errno)),
     }
 }

@@ -68,12 +68,18 @@ impl Notify {
         Notify(fd)
     }
 
-    /// The next call at the door that has not been received yet. `None` if there is none now.
-    pub(super) fn receive(&self) -> Result<Option<Notification>, KernelError> {
+    /// Whether there is a call at the door that has not been received yet.
+    pub(super) fn knocks(&self) -> Result<bool, KernelError> {
+        let [ready] =
+            sys::poll([self.0.as_fd()], std::time::Duration::ZERO).map_err(KernelError::call(DOING, "poll"))?;
+        Ok(ready & libc::POLLIN != 0)
+    }
+
+    /// The next call at the door that has not been received yet. `None` if there is none now. If one `knocks` is known to whoever has
+    /// just asked.
+    pub(super) fn receive(&self, mut knocks: bool) -> Result<Option<Notification>, KernelError> {
         loop {
-            let [ready] =
-                sys::poll([self.0.as_fd()], std::time::Duration::ZERO).map_err(KernelError::call(DOING, "poll"))?;
-            if ready & libc::POLLIN == 0 {
+            if !std::mem::take(&mut knocks) && !self.knocks()? {
                 return Ok(None);
             }
             let mut notification = Notification::default();

@@ -30,8 +30,8 @@ pub(super) struct Parked {
     pub(super) deadline: Option<Instant>,
     /// Where it lies in the order in which calls came.
     pub(super) order: u64,
-    /// The socket that it is made on.
-    kept: Option<OwnedFd>,
+    /// The socket or the epoll that it is made on, and the kernel's number of it if it is a socket (`SO_COOKIE`).
+    kept: Option<(OwnedFd, Option<u64>)>,
 }
 
 /// A process whose call it is.
@@ -83,18 +83,24 @@ impl Parked {
             Class::Ring => return Arrival::Ring,
             Class::Accept | Class::Now(_) => match parked.socket(owner) {
                 None => return Arrival::Pass,
-                Some(socket) => parked.kept = Some(socket).filter(|_| owner.alone),
+                Some(kept) => parked.kept = Some(kept).filter(|_| owner.alone),
             },
             Class::In(_) | Class::Out(_) => match parked.socket(owner) {
                 None => return Arrival::Pass,
-                Some(socket) => {
+                Some(kept) => {
                     let option = if matches!(class, Class::In(_)) { libc::SO_RCVTIMEO } else { libc::SO_SNDTIMEO };
-                    parked.deadline = socket_timeout(socket.as_fd(), option).map(|time| Instant::now() + time);
-                    parked.kept = Some(socket).filter(|_| owner.alone);
+                    parked.deadline = socket_timeout(kept.0.as_fd(), option).map(|time| Instant::now() + time);
+                    parked.kept = Some(kept).filter(|_| owner.alone);
                 }
             },
-            Class::Poll | Class::Select | Class::Epoll => {
-                if class != Class::Epoll && !parked.waits_for_sockets(owner) {
+            Class::Epoll => {
+                parked.deadline = parked.timeout().map(|time| Instant::now() + time);
+                if owner.alone {
+                    parked.kept = duplicate(owner, parked.args[0] as i32).map(|epoll| (epoll, None));
+                }
+            }
+            Class::Poll | Class::Select => {
+                if !parked.waits_for_sockets(owner) {
                     return Arrival::Pass;
                 }
                 parked.deadline = parked.timeout().map(|time| Instant::now() + time);
@@ -154,21 +160,26 @@ impl Parked {
         }
     }
 
-    /// A duplicate of the socket that it is made on; `None` if it is made on no socket.
-    fn socket(&self, owner: Owner<'_>) -> Option<OwnedFd> {
+    /// A duplicate of the socket that it is made on, and the socket's number; `None` if it is made on no socket.
+    fn socket(&self, owner: Owner<'_>) -> Option<(OwnedFd, Option<u64>)> {
         // Data can also be moved from a socket to something else.
         let alternative = if self.name == "splice" { Some(self.args[0] as i32) } else { None };
-        let is_socket = |fd: &OwnedFd| sys::option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_TYPE, 0i32).is_ok();
-        let all = self.descriptor().into_iter().chain(alternative);
-        all.filter_map(|fd| duplicate(owner, fd)).find(is_socket)
+        let mut all = self.descriptor().into_iter().chain(alternative).filter_map(|fd| duplicate(owner, fd));
+        // What is no socket has no such number.
+        all.find_map(|fd| Some((sys::option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).ok()?, fd)))
+            .map(|(cookie, fd)| (fd, Some(cookie)))
     }
 
-    /// Does something with the socket that it is made on.
-    pub(super) fn with_socket<T>(&self, owner: Owner<'_>, what: impl FnOnce(Option<BorrowedFd<'_>>) -> T) -> T {
-        match &self.kept {
-            Some(socket) => what(Some(socket.as_fd())),
-            None => what(self.socket(owner).as_ref().map(AsFd::as_fd)),
-        }
+    /// Does something with the socket that it is made on and the socket's number.
+    pub(super) fn with_socket<T>(&self, owner: Owner<'_>, what: impl FnOnce(Option<(BorrowedFd<'_>, u64)>) -> T) -> T {
+        let asked = if self.kept.is_some() || !self.is_on_socket() { None } else { self.socket(owner) };
+        let socket = self.kept.as_ref().or(asked.as_ref());
+        what(socket.and_then(|(fd, cookie)| Some((fd.as_fd(), (*cookie)?))))
+    }
+
+    /// Whether it is made on a socket, and not on what waits for several.
+    fn is_on_socket(&self) -> bool {
+        !matches!(self.class, Class::Poll | Class::Select | Class::Epoll)
     }
 
     /// Whether it could finish now, and with what it is to be answered.
@@ -177,13 +188,13 @@ impl Parked {
             Class::Now(_) | Class::Tasks | Class::Ring => true,
             Class::Accept | Class::In(_) | Class::Out(_) => self.with_socket(owner, |socket| {
                 // Closed by another thread: the call fails, which is an end too.
-                let Some(socket) = socket else { return Ok(true) };
+                let Some((socket, _)) = socket else { return Ok(true) };
                 let events = if matches!(self.class, Class::Out(_)) { libc::POLLOUT } else { libc::POLLIN };
                 Ok(self.never_waits(socket) || poll_one(socket, events)? != 0)
             })?,
             Class::Epoll => {
-                let epoll = duplicate(owner, self.args[0] as i32);
-                match epoll {
+                let asked = if self.kept.is_some() { None } else { duplicate(owner, self.args[0] as i32) };
+                match self.kept.as_ref().map(|(epoll, _)| epoll).or(asked.as_ref()) {
                     None => true,
                     Some(epoll) => poll_one(epoll.as_fd(), libc::POLLIN)? != 0 || self.signalled(owner),
                 }

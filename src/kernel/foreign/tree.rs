@@ -4,6 +4,7 @@
 //! all of them, each sleeps and none has been switched to since the look before, by its own count (`schedstat`): nobody ran, and so
 //! nobody can have woken anybody. Mostly the look before is that of the last time when all was at rest, and one is enough.
 
+use super::gate::Whose;
 use super::sys;
 use crate::kernel::error::KernelError;
 use crate::kernel::sys::pidfd_kill;
@@ -30,6 +31,8 @@ pub(super) struct Process {
     zombie: bool,
     /// Whether it had a signalfd when it was last asked.
     pub(super) signalfd: bool,
+    /// Whether it has come to the gate since it was last asked what it is, or is new.
+    pub(super) calls: bool,
 }
 
 impl Process {
@@ -118,7 +121,13 @@ impl Tree {
             if let std::collections::btree_map::Entry::Vacant(vacant) = self.processes.entry(pid) {
                 // One that is gone meanwhile was never here.
                 let Ok(pidfd) = sys::pidfd_open(pid) else { continue };
-                vacant.insert(Process { pidfd, tasks: BTreeMap::new(), zombie: false, signalfd: has_signalfd(pid) });
+                vacant.insert(Process {
+                    pidfd,
+                    tasks: BTreeMap::new(),
+                    zombie: false,
+                    signalfd: has_signalfd(pid),
+                    calls: true,
+                });
             }
             let Some(process) = self.processes.get_mut(&pid) else { continue };
             process.tasks.retain(|tid, _| tids.contains(tid));
@@ -154,15 +163,18 @@ impl Tree {
         std::mem::take(&mut self.deaths)
     }
 
-    /// Looks once at every task but those of which `parked` says that they wait at the gate. When a process has ended, at these too: its
+    /// Looks once at every task but those of which `parked` says that they wait at the gate. When a process has ended, at all: its
     /// parent may have been woken by SIGCHLD, and not have run yet.
-    pub(super) fn look(&mut self, parked: impl Fn(i32) -> bool) -> Result<Look, KernelError> {
+    pub(super) fn look(&mut self, whose: Whose, parked: impl Fn(i32) -> bool) -> Result<Look, KernelError> {
         if self.stale {
             self.refresh()?;
         }
         let mut still = true;
         let mut ended = Vec::new();
         for (pid, process) in &mut self.processes {
+            if whose == Whose::Callers && !process.calls && !self.stirred {
+                continue;
+            }
             for (tid, task) in &mut process.tasks {
                 let parked = parked(*tid);
                 if process.zombie || (parked && !self.stirred) {
@@ -202,6 +214,12 @@ impl Tree {
         Ok(if still { Look::Still } else { Look::Asleep })
     }
 
+    /// Whether every task that comes to the gate is known, and waits there.
+    pub(super) fn waits(&self, parked: impl Fn(i32) -> bool) -> bool {
+        let mut callers = self.processes.values().filter(|process| process.calls && !process.zombie);
+        !self.stale && !self.stirred && callers.all(|process| process.tasks.keys().all(|tid| parked(*tid)))
+    }
+
     /// How many threads each process has that has not ended.
     pub(super) fn threads_by_process(&self) -> impl Iterator<Item = (i32, usize)> {
         let alive = self.processes.iter().filter(|(_, process)| !process.zombie);
@@ -232,10 +250,12 @@ impl Tree {
         self.processes.iter().filter(|(_, process)| process.zombie).map(|(pid, _)| *pid)
     }
 
-    /// Asks once more which processes have descriptors that tell of signals: most servers make them before they listen, and never again.
+    /// Asks once more what the processes are: most servers make descriptors that tell of signals before they listen, and never again, and
+    /// those that do not come to the gate from then on do not come there at all.
     pub(super) fn survey(&mut self) {
         for (pid, process) in &mut self.processes {
             process.signalfd = has_signalfd(*pid);
+            process.calls = false;
         }
     }
 

@@ -3,7 +3,7 @@
 //! A server is started once and serves run after run, as long as nothing speaks against it: whoever plays looks at what it left behind
 //! after each.
 
-use super::gate::{Passed, Quiet, Server};
+use super::gate::{Passed, Quiet, Server, Whose};
 use super::launch::Plan;
 use super::start::{NotListening, wait_for_listener};
 use super::tree::Death;
@@ -346,8 +346,8 @@ impl Foreign {
         if let Some(ending) = self.main_ended {
             return Ok(Stepped::Ended(None, ending));
         }
-        if !self.server.is_quiet()
-            && let Quiet::Busy(task) = self.server.quiet()?
+        if !self.server.rests(Whose::Callers)
+            && let Quiet::Busy(task) = self.server.quiet_of(Whose::Callers)?
         {
             self.spins(task, None)?;
             return Ok(Stepped::Blocked);
@@ -366,7 +366,15 @@ impl Foreign {
             return Ok(Stepped::Blocked);
         }
         let Some((passed, quiet)) = self.server.step(&mut self.faults, &self.immune)? else {
-            return Ok(Stepped::Blocked);
+            if self.server.rests(Whose::All) {
+                return Ok(Stepped::Blocked);
+            }
+            // Those who do not come to the gate may have something to do, and others then by them.
+            if let Quiet::Busy(task) = self.server.quiet()? {
+                self.spins(task, None)?;
+                return Ok(Stepped::Blocked);
+            }
+            return self.one();
         };
         self.calls += 1;
         let client = passed.cookie.and_then(|cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)));
@@ -535,16 +543,28 @@ impl World for Foreign {
 }
 
 impl Foreign {
-    /// Ends every connection that is left and forgets them all.
-    pub(crate) fn clear(&mut self) -> Result<(), KernelError> {
+    /// Ends every connection that is left but that of a client which `stays` and has been served, and forgets them all.
+    pub(crate) fn clear(&mut self, stays: Option<Client>) -> Result<(), KernelError> {
         self.server.disturb();
-        for mut connection in self.connections.drain(..) {
+        for mut connection in std::mem::take(&mut self.connections) {
+            if connection.known && connection.client.socket.is_some() && Some(connection.client.name) == stays {
+                self.connections.push(connection);
+                continue;
+            }
             connection.client.reappear(self.address)?;
             connection.client.close(true)?;
             self.leftovers.add((self.address, connection.client.address), &mut self.netstat)?;
         }
         self.queue.clear();
         self.immune.clear();
+        self.immune.extend(self.connections.iter().filter_map(|connection| connection.cookie));
         self.settle()
+    }
+
+    /// Gives a client another name.
+    pub(crate) fn rename(&mut self, client: Client, name: Client) {
+        if let Some(i) = self.connection(client) {
+            self.connections[i].client.name = name;
+        }
     }
 }
