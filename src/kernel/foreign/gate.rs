@@ -10,7 +10,7 @@
 use super::launch::{Guardian, Launched, Plan, launch};
 use super::notify::{Answer, Notify};
 use super::parked::{Arrival, Owner, Parked};
-use super::tree::{Death, Look, Tree};
+use super::tree::{Death, Look, Tree, sleeps_for_good};
 use crate::kernel::error::KernelError;
 use crate::kernel::sys;
 use crate::scenario::{Errno, Fault};
@@ -258,7 +258,7 @@ impl Server {
 
     /// Whether every task is parked.
     fn all_parked(&self) -> bool {
-        self.notify.is_some() && self.tree.unparked(|tid| self.parked.contains_key(&tid)) == 0
+        self.notify.is_some() && self.tree.unparked(|tid| self.parked.contains_key(&tid)).next().is_none()
     }
 
     /// When the last of the times is up that its parked calls have given themselves.
@@ -267,9 +267,11 @@ impl Server {
     }
 
     /// Whether nothing of it will ever move again unless somebody does something to it: every task is parked at a call that has no time
-    /// limit.
+    /// limit, or sleeps elsewhere in one that only another of its tasks could end. To be asked when it is quiet.
     pub(crate) fn is_frozen(&self) -> bool {
-        self.all_parked() && self.parked.values().all(|parked| parked.deadline.is_none())
+        self.notify.is_some()
+            && self.parked.values().all(|parked| parked.deadline.is_none())
+            && self.tree.unparked(|tid| self.parked.contains_key(&tid)).all(|(pid, tid)| sleeps_for_good(pid, tid))
     }
 
     /// Whether somebody waits at the gate who has not been received.

@@ -100,7 +100,7 @@ impl Parked {
                 }
             }
             Class::Poll | Class::Select => {
-                if !parked.waits_for_sockets(owner) {
+                if !parked.is_steered(owner) {
                     return Arrival::Pass;
                 }
                 parked.deadline = parked.timeout().map(|time| Instant::now() + time);
@@ -249,7 +249,7 @@ impl Parked {
         match self.class {
             Class::Accept | Class::In(_) | Class::Out(_) => Answer::Error(Errno::EAGAIN),
             Class::Poll => {
-                let mut list = self.poll_list();
+                let mut list = self.poll_list().unwrap_or_default();
                 list.iter_mut().for_each(|p| p.revents = 0);
                 // Memory that has gone meanwhile is the server's own fault, and no more is done to it than the kernel does.
                 let _ = sys::write_memory(self.pid, self.args[0], &list);
@@ -266,14 +266,14 @@ impl Parked {
         }
     }
 
-    /// The list of a `poll`.
-    fn poll_list(&self) -> Vec<libc::pollfd> {
+    /// The list of a `poll`; `None` if it cannot be read.
+    fn poll_list(&self) -> Option<Vec<libc::pollfd>> {
         let mut list =
             vec![libc::pollfd { fd: -1, events: 0, revents: 0 }; self.args[1].min(MOST_DESCRIPTORS) as usize];
-        if sys::read_memory(self.pid, self.args[0], &mut list).is_err() {
-            list.clear();
+        if !list.is_empty() {
+            sys::read_memory(self.pid, self.args[0], &mut list).ok()?;
         }
-        list
+        Some(list)
     }
 
     /// How many words each set of a `select` has.
@@ -281,45 +281,49 @@ impl Parked {
         (self.args[0].min(MOST_DESCRIPTORS) as usize).div_ceil(64)
     }
 
-    /// The descriptors of a `select`, each with what is asked of it.
-    fn select_list(&self) -> Vec<(i32, i16)> {
+    /// The descriptors of a `select`, each with what is asked of it; `None` if they cannot be read.
+    fn select_list(&self) -> Option<Vec<(i32, i16)>> {
         let mut list: Vec<(i32, i16)> = Vec::new();
         // What `select` means by its three sets (`fs/select.c`).
         let meanings = [libc::POLLIN | libc::POLLHUP | libc::POLLERR, libc::POLLOUT | libc::POLLERR, libc::POLLPRI];
         for (set, events) in self.args[1..4].iter().zip(meanings) {
             let mut words = vec![0u64; self.set_words()];
-            if *set == 0 || sys::read_memory(self.pid, *set, &mut words).is_err() {
+            if *set == 0 || words.is_empty() {
                 continue;
             }
+            sys::read_memory(self.pid, *set, &mut words).ok()?;
             let fds =
                 (0..self.args[0].min(MOST_DESCRIPTORS) as usize).filter(|fd| words[fd / 64] >> (fd % 64) & 1 == 1);
             list.extend(fds.map(|fd| (fd as i32, events)));
         }
-        list
+        Some(list)
     }
 
-    /// Whether one of the descriptors that it waits for is a socket, or may stand for some.
-    fn waits_for_sockets(&self, owner: Owner<'_>) -> bool {
-        let fds: Vec<i32> = match self.class {
-            Class::Poll => self.poll_list().iter().map(|p| p.fd).collect(),
-            _ => self.select_list().iter().map(|(fd, _)| *fd).collect(),
+    /// Whether one of the descriptors that it waits for is a socket, or may stand for some. True if there is none at all: then nothing
+    /// but time ends it, or nothing.
+    fn is_steered(&self, owner: Owner<'_>) -> bool {
+        let fds: Option<Vec<i32>> = match self.class {
+            Class::Poll => self.poll_list().map(|list| list.iter().map(|p| p.fd).filter(|fd| *fd >= 0).collect()),
+            _ => self.select_list().map(|list| list.iter().map(|(fd, _)| *fd).collect()),
         };
-        fds.into_iter().any(|fd| {
+        let is_socket = |fd| {
             let link = std::fs::read_link(format!("/proc/{}/fd/{fd}", owner.pid)).unwrap_or_default();
             let link = link.to_string_lossy();
             link.starts_with("socket:") || link.ends_with("[eventpoll]")
-        })
+        };
+        fds.is_some_and(|fds| fds.is_empty() || fds.into_iter().any(is_socket))
     }
 
-    /// Whether a `poll` would find something.
+    /// Whether a `poll` would find something. One whose list is gone meanwhile fails, which is an end too.
     fn polled(&self, owner: Owner<'_>) -> Result<bool, KernelError> {
-        let list = self.poll_list();
+        let Some(list) = self.poll_list() else { return Ok(true) };
         any(owner, list.iter().filter(|p| p.fd >= 0).map(|p| (p.fd, p.events)))
     }
 
     /// Whether a `select` would find something.
     fn selected(&self, owner: Owner<'_>) -> Result<bool, KernelError> {
-        for (fd, events) in self.select_list() {
+        let Some(list) = self.select_list() else { return Ok(true) };
+        for (fd, events) in list {
             let Some(duplicate) = duplicate(owner, fd) else { return Ok(true) };
             if poll_one(duplicate.as_fd(), events)? & events != 0 {
                 return Ok(true);

@@ -226,10 +226,12 @@ impl Tree {
         alive.map(|(pid, process)| (*pid, process.tasks.len()))
     }
 
-    /// How many tasks of processes that have not ended are not parked.
-    pub(super) fn unparked(&self, parked: impl Fn(i32) -> bool) -> usize {
-        let alive = self.processes.values().filter(|process| !process.zombie);
-        alive.flat_map(|process| process.tasks.keys()).filter(|tid| !parked(**tid)).count()
+    /// The tasks of processes that have not ended which are not parked, each with its process.
+    pub(super) fn unparked(&self, parked: impl Fn(i32) -> bool) -> impl Iterator<Item = (i32, i32)> {
+        let alive = self.processes.iter().filter(|(_, process)| !process.zombie);
+        alive
+            .flat_map(|(pid, process)| process.tasks.keys().map(|tid| (*pid, *tid)))
+            .filter(move |(_, tid)| !parked(*tid))
     }
 
     /// Takes note of a process that has ended and is not reaped. A process whose first thread alone has ended goes on.
@@ -292,6 +294,31 @@ impl Task {
         text.split_whitespace().nth(2).and_then(|n| n.parse().ok()).unwrap_or(0)
     }
 }
+
+/// Whether a task sleeps in a call without a time limit which only another task's doing can end: one that waits for a lock, a signal or
+/// a child (`/proc/PID/task/TID/syscall`, whose numbers are that of the call and its arguments).
+pub(super) fn sleeps_for_good(pid: i32, tid: i32) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).unwrap_or_default();
+    // Of one that runs it says just that.
+    let mut words = text.split_whitespace();
+    let Some(Ok(call)) = words.next().map(str::parse::<libc::c_long>) else { return false };
+    let arguments: Vec<u64> =
+        words.filter_map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok()).collect();
+    let [_, second, third, fourth, ..] = arguments[..] else { return false };
+    match call {
+        libc::SYS_futex => {
+            let waits = [libc::FUTEX_WAIT, libc::FUTEX_WAIT_BITSET, libc::FUTEX_LOCK_PI]
+                .contains(&(second as i32 & FUTEX_COMMAND));
+            waits && fourth == 0
+        }
+        libc::SYS_rt_sigtimedwait => third == 0,
+        libc::SYS_rt_sigsuspend | libc::SYS_pause | libc::SYS_wait4 | libc::SYS_waitid => true,
+        _ => false,
+    }
+}
+
+/// `FUTEX_CMD_MASK`.
+const FUTEX_COMMAND: i32 = !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
 
 /// The children of a thread.
 pub(super) fn children(pid: i32, tid: i32) -> Vec<i32> {
