@@ -14,10 +14,10 @@ cases=${CASES:-1000}
 out=${OUT:-$(mktemp -d)}
 
 clean=(nginx redis-server memcached lighttpd haproxy mosquitto dropbear python3)
-faulty=(iperf http-daemon beanstalkd)
+faulty=(iperf iperf-ungated http-daemon beanstalkd)
 
 # The package of each server, where it has another name. dropbear's own package would add a service.
-declare -A package=([dropbear]=dropbear-bin [http-daemon]=libhttp-daemon-perl)
+declare -A package=([dropbear]=dropbear-bin [http-daemon]=libhttp-daemon-perl [iperf-ungated]=iperf)
 
 # What is to be found, with what triggers it. Measured with a plain client on two cores: which order, and in how many of the runs.
 #
@@ -30,7 +30,7 @@ declare -A package=([dropbear]=dropbear-bin [http-daemon]=libhttp-daemon-perl)
 # - a connect, a send of 4 bytes 0 (a test's header with no flag set; its connection stays open), b connect, b reset: 10 of 10, traced or
 #   not. The printing thread has a's test to do, so nobody clears the flag: the listener closes its socket, the process stays, and
 #   a's connection is in CLOSE_WAIT for ever after a has closed.
-# With the four bytes 0 as payload both can be found.
+# With the four bytes 0 as payload both can be found: the second with the gate, which takes the race away, the first without it.
 #
 # http-daemon: perl leaves SIGPIPE at its default, and a response is six writes. Request, then reset or close, before the first
 # write: the first one is ECONNRESET (or draws the reset), the second kills. 6 of 6 where the server has not yet read the request: it is
@@ -40,7 +40,7 @@ declare -A package=([dropbear]=dropbear-bin [http-daemon]=libhttp-daemon-perl)
 # beanstalkd: it asks epoll for EPOLLPRI, level-triggered, and nobody reads urgent data. One urgent byte, before, within or after
 # a command: epoll_wait returns at once with EPOLLPRI alone, for ever, until that client sends anything more, closes or resets. It
 # still serves the others. So it is seen only while the client is held, and at once.
-declare -A expected=([iperf]='exit|not-listening' [http-daemon]=sigpipe [beanstalkd]=spin)
+declare -A expected=([iperf]='exit|not-listening' [iperf-ungated]=exit [http-daemon]=sigpipe [beanstalkd]=spin)
 
 # The command that makes a server's configuration in its folder of the file that is shipped here.
 config() { printf "sed -e 's|@port@|{port}|g' -e 's|@dir@|{dir}|g' %q > {dir}/%q" "$here/servers/$1" "$1"; }
@@ -82,6 +82,9 @@ describe() {
         command=(/usr/bin/python3 -m http.server '{port}' --directory '{dir}/www') ;;
     iperf)
         options=(--say '\0\0\0\0')
+        command=(iperf -s -p '{port}') ;;
+    iperf-ungated)
+        options=(--say '\0\0\0\0' --no-gate)
         command=(iperf -s -p '{port}') ;;
     http-daemon)
         options=(--protocol http)

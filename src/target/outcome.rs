@@ -80,8 +80,8 @@ impl Outcome {
                 None => call.to_owned(),
             });
             let after = call.as_ref().map(|call| format!(", in or after {call}")).unwrap_or_default();
-            let evidence = format!("{who} was {}{after}", how(&death.status));
-            let evidence = evidence.replace("was exited", "exited");
+            let was = if death.signal().is_some() { "was " } else { "" };
+            let evidence = format!("{who} {was}{}{after}", how(&death.status));
             self.add(symptom, evidence, *main, call.map(|c| c.split(' ').next().unwrap_or_default().to_owned()));
         }
     }

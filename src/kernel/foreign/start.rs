@@ -42,7 +42,7 @@ pub(crate) fn how(status: &Option<i32>) -> String {
     match (death.signal(), death.code()) {
         (Some(signal), _) => format!("killed by {}", Signal::from_raw(signal)),
         (_, Some(code)) => format!("exited with {code}"),
-        _ => "nobody knows how".to_owned(),
+        _ => "ended, nobody knows how".to_owned(),
     }
 }
 

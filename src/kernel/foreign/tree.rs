@@ -242,7 +242,9 @@ impl Tree {
             return;
         }
         process.zombie = true;
-        self.deaths.push(Death { pid, status: stat(pid).and_then(|stat| stat.exit_code()) });
+        // It may have been reaped meanwhile.
+        let status = stat(pid).and_then(|stat| stat.exit_code()).or_else(|| sys::exit_status(process.pidfd.as_fd()));
+        self.deaths.push(Death { pid, status });
         // What it had for children has another parent now.
         self.stale = true;
     }
