@@ -3,6 +3,7 @@
 use crate::util::BOUND;
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// Processor time after which a server spins. No honest one needs so much for a single event.
@@ -49,19 +50,23 @@ pub(crate) fn tasks(process: u32) -> Tasks {
     found
 }
 
-/// Waits until nothing of this server runs or will run by itself: all sleep in two looks, and none has run in between.
+/// Waits until nothing of this server runs or will run by itself: all sleep in two looks, and none has run in between; and before the
+/// first, no segment was on its way.
 pub(crate) fn settle(process: u32) -> Settled {
     // Asleep, a zombie, or stopped.
     let rests = |task: &Task| matches!(task.state, 'S' | 'Z' | 'T');
     let ran = |tasks: &Tasks| tasks.values().map(|task| task.ran).sum::<Duration>();
     let start = Instant::now();
+    let mut arrived = !are_segments_put_off();
     let mut before = tasks(process);
     let ran_before = ran(&before);
     loop {
+        let arrives = !are_segments_put_off();
         let now = tasks(process);
-        if now == before && now.values().all(rests) {
+        if arrived && now == before && now.values().all(rests) {
             return Settled::Asleep;
         }
+        arrived = arrives;
         if ran(&now).saturating_sub(ran_before) > SPINNING {
             return Settled::Spins;
         }
@@ -69,6 +74,20 @@ pub(crate) fn settle(process: u32) -> Settled {
         std::thread::yield_now();
         before = now;
     }
+}
+
+/// Whether a segment may be on its way. On a loopback it has arrived when the call that sent it returns, but where a core has other things
+/// to do it is left to that core's `ksoftirqd`, which then does not sleep (`handle_softirqs` in `kernel/softirq.c`). Where these threads
+/// are not to be seen, in a namespace of processes, there is nothing to tell.
+fn are_segments_put_off() -> bool {
+    static KSOFTIRQD: LazyLock<Vec<u32>> = LazyLock::new(|| {
+        let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        numbers("/proc").into_iter().filter(|pid| name(pid).starts_with("ksoftirqd/")).collect()
+    });
+    KSOFTIRQD.iter().any(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('S'))
+    })
 }
 
 /// The numbers that are names in a folder of `/proc`.

@@ -404,3 +404,41 @@ pub(super) fn name(pid: i32) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     name.trim_end().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    const BOUND: Duration = Duration::from_secs(10);
+
+    /// Has a thread of this process sleep in a futex as `sleep` does, and asks of it what is asked of a server's.
+    fn asked_of_one_that(sleep: impl FnOnce(&mpsc::Receiver<()>) + Send + 'static) -> bool {
+        let (tell, told) = mpsc::channel();
+        let (wake, woken) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            tell.send(nix::unistd::gettid().as_raw()).unwrap();
+            sleep(&woken);
+        });
+        let (pid, tid) = (nix::unistd::getpid().as_raw(), told.recv().unwrap());
+        let path = format!("/proc/{pid}/task/{tid}/syscall");
+        // It says so once the thread is asleep there.
+        let futex = format!("{} ", libc::SYS_futex);
+        let start = Instant::now();
+        while !std::fs::read_to_string(&path).unwrap().starts_with(&futex) {
+            assert!(start.elapsed() < BOUND, "it does not go to sleep within {BOUND:?}");
+            std::thread::yield_now();
+        }
+        let good = sleeps_for_good(pid, tid);
+        wake.send(()).unwrap();
+        thread.join().unwrap();
+        good
+    }
+
+    #[test]
+    fn who_waits_for_another_thread_sleeps_for_good_and_who_has_a_time_limit_does_not() {
+        assert!(asked_of_one_that(|woken| woken.recv().unwrap()));
+        assert!(!asked_of_one_that(|woken| woken.recv_timeout(Duration::from_secs(3600)).unwrap()));
+    }
+}
