@@ -31,7 +31,7 @@ for target in lifecycle model; do
     grep -E 'DONE|^stat::' log
 done
 
-# By then it has played the seeds, and its server waits for the next input. 72 is libFuzzer's code for an interruption.
+# By then it has played the seeds, and is signalled when a server of its is there. 72 is libFuzzer's code for an interruption.
 for end in INT:72 KILL:137; do
     printf '\n== lifecycle, SIG%s\n' "${end%:*}"
     code=0
