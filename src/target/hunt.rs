@@ -388,3 +388,16 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_repeated_is_the_whole_scenario_and_nothing_that_has_repetitions_already() {
+        let again = |text: &str| repeated(&text.parse().unwrap()).map(|scenario| scenario.to_string());
+        assert_eq!(again("a connect; a rst").as_deref(), Some("repeat 20 { a connect; a rst }"));
+        assert_eq!(again("hold; a connect; a rst; go").as_deref(), Some("repeat 20 { hold; a connect; a rst; go }"));
+        assert_eq!(again("repeat 3 { a connect; a rst }"), None);
+    }
+}

@@ -207,7 +207,7 @@ impl<'t> Lab<'t> {
         } else {
             client.leave(&mut running.world)?;
         }
-        running.world.clear(Some(Client::BYSTANDER))?;
+        running.world.clear(stays.then_some(Client::BYSTANDER))?;
         Ok(answered)
     }
 

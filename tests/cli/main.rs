@@ -1,5 +1,7 @@
 //! The command line, driven as its users drive it: the real binary, its output, its exit codes, its signals.
 
+#[path = "../common/binary.rs"]
+mod binary;
 mod ending;
 mod fuzzing;
 mod hunting;

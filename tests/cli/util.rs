@@ -1,28 +1,10 @@
 //! The binary as its users have it: started with arguments in a folder of its own, and looked at from outside.
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+pub(crate) use crate::binary::{BOUND, Folder, NOTHING_LEFT, Process, Running, brokenpipe};
 use std::fs;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
-
-/// Within this time happens whatever must happen, on however busy a machine. Nothing waits for it to pass.
-pub(crate) const BOUND: Duration = Duration::from_secs(60);
-/// Within this time nothing may be left of a killed harness.
-pub(crate) const NOTHING_LEFT: Duration = Duration::from_secs(1);
-
-/// The binary.
-pub(crate) fn brokenpipe() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_brokenpipe"));
-    // What a developer may have set for error messages must not show in the tests.
-    command.env_remove("NO_GRAPHICS").env_remove("FORCE_COLOR").stdin(Stdio::null());
-    command
-}
+use std::process::{Command, Output};
+use std::time::Instant;
 
 /// What the binary says to these arguments.
 pub(crate) fn run(args: &[&str]) -> Said {
@@ -77,23 +59,7 @@ impl Said {
     }
 }
 
-/// An empty folder, gone when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
-
 impl Folder {
-    pub(crate) fn new() -> Folder {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("cli-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&path).expect("a scratch folder");
-        Folder(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
     /// The names of all that is in it, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).expect("a scratch folder");
@@ -101,12 +67,6 @@ impl Folder {
             entries.map(|e| e.expect("an entry").file_name().into_string().expect("a name")).collect();
         names.sort();
         names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -121,39 +81,6 @@ fn members(group: u32) -> Vec<u32> {
         Some(state != "Z" && state != "X" && fields.nth(1)?.parse::<u32>().ok()? == group)
     };
     pids.filter(|pid| is_member(pid) == Some(true)).collect()
-}
-
-/// A process that may be gone at any time, held by its pidfd: its number cannot become another's behind our back.
-#[derive(Debug)]
-pub(crate) struct Process {
-    pub(crate) pid: u32,
-    fd: OwnedFd,
-}
-
-impl Process {
-    /// `None` if it is gone already.
-    pub(crate) fn open(pid: u32) -> Option<Process> {
-        // SAFETY: the call takes no pointer, and makes a new descriptor that nobody else owns.
-        let fd = unsafe {
-            match libc::syscall(libc::SYS_pidfd_open, pid, 0) {
-                -1 => return None,
-                fd => OwnedFd::from_raw_fd(fd as i32),
-            }
-        };
-        Some(Process { pid, fd })
-    }
-
-    /// Whether it ends within the bound.
-    pub(crate) fn ends_within(&self, bound: Duration) -> bool {
-        let timeout = PollTimeout::try_from(bound).expect("a bound");
-        poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)], timeout).expect("poll") == 1
-    }
-}
-
-/// A running binary, in a process group of its own with all its servers. It is killed when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Running {
-    pub(crate) child: Child,
 }
 
 /// The process group of a binary: what it has started is in it even when the binary itself is gone.
@@ -203,16 +130,12 @@ impl Running {
         }
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id() as i32), signal).expect("it is there to be signalled");
-    }
-
     /// Waits for its end, and gives what it has said.
     #[track_caller]
     pub(crate) fn end(mut self) -> Said {
         drop(self.child.stdin.take());
         if let Some(process) = Process::open(self.child.id()) {
-            assert!(process.ends_within(BOUND), "{} still runs after {BOUND:?}", process.pid);
+            assert!(process.ends_within(BOUND), "{} still runs after {BOUND:?}", self.child.id());
         }
         let read = |from: Option<&mut dyn std::io::Read>| {
             let mut text = String::new();
@@ -222,12 +145,5 @@ impl Running {
         let out = read(self.child.stdout.as_mut().map(|s| s as &mut dyn std::io::Read));
         let err = read(self.child.stderr.as_mut().map(|s| s as &mut dyn std::io::Read));
         Said { code: self.child.wait().expect("it can be waited for").code(), out, err }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

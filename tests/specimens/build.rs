@@ -1,8 +1,8 @@
 //! Makes specimens: each trial compiles its own, into a folder of its own.
 
+use crate::binary::BOUND;
 use crate::table::{Clients, Protocol, SHAPES, SPECIMENS, Shape, Specimen, TOKIO};
 use crate::tasks::tasks;
-use crate::util::BOUND;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

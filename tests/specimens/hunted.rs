@@ -1,9 +1,9 @@
 //! Specimens as brokenpipe sees them: what it must find, and where it must find nothing.
 
+use crate::binary::{BOUND, Process, Running, brokenpipe};
 use crate::build::{Built, misbehaving, spawn};
 use crate::left::Scene;
 use crate::table::{SHAPES, Specimen};
-use crate::util::{BOUND, Process, Running, brokenpipe};
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use serde_json::Value;

@@ -1,8 +1,8 @@
 //! What a run of brokenpipe has left behind: servers run in sessions of their own, and some do what they can to get away, so
 //! that no process group has them all. But each was started from the run's folder, or with the run's mark in its environment.
 
+use crate::binary::{Folder, NOTHING_LEFT};
 use crate::tasks::numbers;
-use crate::util::{Folder, NOTHING_LEFT};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;

@@ -8,6 +8,8 @@
 //!
 //! `cargo test --test specimens hunt-sigpipe` is one of them.
 
+#[path = "../common/binary.rs"]
+mod binary;
 mod build;
 mod hunted;
 mod left;
@@ -17,9 +19,6 @@ mod server;
 mod shape_tokio;
 mod table;
 mod tasks;
-#[allow(dead_code, reason = "the tests of the command line need all of it")]
-#[path = "../cli/util.rs"]
-mod util;
 
 use build::{Built, SERVE_TOKIO, honest};
 use left::Scene;

@@ -1,6 +1,6 @@
 //! The processes of a server and their threads, from `/proc`: what they do, and when they have settled.
 
-use crate::util::BOUND;
+use crate::binary::BOUND;
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::LazyLock;

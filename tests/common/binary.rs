@@ -1,0 +1,92 @@
+//! The binary that is tested, and processes that are held and waited for.
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// Within this time happens whatever must happen, on however busy a machine. Nothing waits for it to pass.
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
+
+/// Within this time nothing may be left of a killed harness.
+pub(crate) const NOTHING_LEFT: Duration = Duration::from_secs(1);
+
+/// The binary.
+pub(crate) fn brokenpipe() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_brokenpipe"));
+    // What a developer may have set for error messages must not show in the tests.
+    command.env_remove("NO_GRAPHICS").env_remove("FORCE_COLOR").stdin(Stdio::null());
+    command
+}
+
+/// An empty folder, gone when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Folder {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("cli-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).expect("a scratch folder");
+        Folder(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A process that may be gone at any time, held by its pidfd: its number cannot become another's behind our back.
+#[derive(Debug)]
+pub(crate) struct Process(OwnedFd);
+
+impl Process {
+    /// `None` if it is gone already.
+    pub(crate) fn open(pid: u32) -> Option<Process> {
+        // SAFETY: the call takes no pointer, and makes a new descriptor that nobody else owns.
+        let fd = unsafe {
+            match libc::syscall(libc::SYS_pidfd_open, pid, 0) {
+                -1 => return None,
+                fd => OwnedFd::from_raw_fd(fd as i32),
+            }
+        };
+        Some(Process(fd))
+    }
+
+    /// Whether it ends within the bound.
+    pub(crate) fn ends_within(&self, bound: Duration) -> bool {
+        let timeout = PollTimeout::try_from(bound).expect("a bound");
+        poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout).expect("poll") == 1
+    }
+}
+
+/// A running binary, in a process group of its own with all its servers. It is killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) child: Child,
+}
+
+impl Running {
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).expect("it is there to be signalled");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
