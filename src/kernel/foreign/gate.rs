@@ -32,8 +32,6 @@ const SUSPICIOUS: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
 /// What a server may write to its output; past that the file is emptied.
 const MOST_OUTPUT: u64 = 16 << 20;
-/// The output is looked at once in so many waits, and after each in which nobody came.
-const LOOK_AT_OUTPUT: u32 = 4;
 
 /// What a server does when it is let.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,9 +90,7 @@ pub(crate) struct Server {
     makers: bool,
     io_uring: bool,
     output: std::fs::File,
-    /// How often it was waited for.
-    waits: u32,
-    /// How often its output was emptied.
+    /// How often its output was emptied, which is looked at before each call that may write to it, or, without the gate, after each wait.
     emptied: u32,
     guardian: Guardian,
 }
@@ -118,7 +114,6 @@ impl Server {
             makers: false,
             io_uring: false,
             output,
-            waits: 0,
             emptied: 0,
             guardian,
         })
@@ -182,6 +177,10 @@ impl Server {
             match Parked::arrive(&call, owner, self.order) {
                 Arrival::Parked(parked) => drop(self.parked.insert(call.tid, parked)),
                 other => {
+                    if matches!(other, Arrival::Pass) {
+                        // It may be one that writes to its output, and there may be no rest between one and the next.
+                        self.emptied += empty_if_too_long(&self.output);
+                    }
                     self.io_uring |= matches!(other, Arrival::Ring);
                     self.makers |= matches!(other, Arrival::Tasks);
                     passed |= notify.answer(call.id, Answer::Continue)?;
@@ -290,13 +289,8 @@ impl Server {
             [self.notify.as_ref().map(Notify::as_fd), (!ended).then(|| self.pidfd.as_fd())];
         let [knocks, _] = wait_for(fds, most)?;
         self.knocks = knocks;
-        self.waits += 1;
-        // Who runs on without coming to the gate may be writing.
-        let due = !knocks || self.waits.is_multiple_of(LOOK_AT_OUTPUT);
-        if due && self.output.metadata().map_or(0, |m| m.len()) > MOST_OUTPUT {
-            // Opened for appending by the server, it goes on at the new end.
-            let _ = self.output.set_len(0);
-            self.emptied += 1;
+        if self.notify.is_none() {
+            self.emptied += empty_if_too_long(&self.output);
         }
         Ok(())
     }
@@ -418,6 +412,13 @@ impl Server {
         self.tree.signal(signal);
         Ok(())
     }
+}
+
+/// Empties a server's output that has grown too long. How often: 0 or 1.
+fn empty_if_too_long(output: &std::fs::File) -> u32 {
+    let too_long = output.metadata().is_ok_and(|m| m.len() > MOST_OUTPUT);
+    // Opened for appending by the server, it goes on at the new end.
+    u32::from(too_long && output.set_len(0).is_ok())
 }
 
 /// Waits until one of these has something, at most so long, and tells which has.
