@@ -51,7 +51,7 @@ impl TargetCase {
     /// The case that holds a target to what was found in it.
     pub fn of(target: &Target, finding: &TargetFinding) -> TargetCase {
         TargetCase {
-            target: target.clone(),
+            target: target.clone().gate(finding.gate),
             expect: finding.symptom,
             // It may quote what the server wrote.
             cause: finding.evidence.replace(char::is_control, " "),

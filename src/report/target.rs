@@ -32,9 +32,11 @@ pub fn server(target: &Target, baseline: &Baseline) -> String {
 /// All there is to say of what was found in a target: what, the scenario, the evidence, the [`Ladder`], and what to do. One that did not
 /// come true each time has no more than the scenario and the evidence.
 pub fn target_finding(finding: &TargetFinding, target: &Target, baseline: &Baseline) -> String {
-    let TargetFinding { symptom, scenario, trace, evidence, main, confirmed, .. } = finding;
+    let TargetFinding { symptom, scenario, trace, evidence, main, confirmed, gate, .. } = finding;
+    let unsteered = !gate && baseline.gate.is_ok();
     if !finding.is_confirmed() {
-        let first = format!("{confirmed} of {CONFIRMATIONS} fresh servers: {}", printable(evidence));
+        let how = if unsteered { ", without the gate" } else { "" };
+        let first = format!("{confirmed} of {CONFIRMATIONS} fresh servers{how}: {}", printable(evidence));
         return wrap(&format!("flaky: {symptom}: "), &first) + &wrap("scenario: ", &scenario.to_string());
     }
     let word = if symptom.is_warning() { "warning" } else { "finding" };
@@ -43,11 +45,18 @@ pub fn target_finding(finding: &TargetFinding, target: &Target, baseline: &Basel
     text += &body(target, scenario, Some(*main));
     text += &paragraph("", &format!("{}.", printable(evidence)));
     text += &picture(scenario, trace);
-    if baseline.gate.is_err() && scenario.events().iter().flat_map(Event::parts).any(|event| *event == Event::Hold) {
+    if unsteered {
+        text += &paragraph("note:   ", UNSTEERED);
+    }
+    if !gate && scenario.events().iter().flat_map(Event::parts).any(|event| *event == Event::Hold) {
         text += &paragraph("note:   ", WITHOUT_GATE);
     }
     text + &paragraph("advice: ", symptom.advice())
 }
+
+/// What is to be known of a finding that came without the gate, in a hunt that has it.
+const UNSTEERED: &str = "this was played without the gate, which lets one call pass at a time and so takes away what threads race \
+                         for. The case does without it, too.";
 
 /// What is to be known of a finding that rests on a `hold` by SIGSTOP.
 const WITHOUT_GATE: &str = "the scenario needs `hold`, and the server was stopped for that by a signal: a slow scheduler can produce \
@@ -124,7 +133,8 @@ mod tests {
         let mut trace = Trace::default();
         trace.finish(Outcome::Killed { signal: Signal::SIGPIPE, at: At::Event(0) });
         let evidence = "the server was killed\x1b[31m".to_owned();
-        TargetFinding { symptom, scenario, trace, evidence, main: false, call: None, output: String::new(), confirmed }
+        let output = String::new();
+        TargetFinding { symptom, scenario, trace, evidence, main: false, call: None, output, confirmed, gate: true }
     }
 
     #[test]
@@ -160,17 +170,27 @@ the server was killed [31m.
     }
 
     #[test]
-    fn what_needs_hold_without_the_gate_is_told_so() {
+    fn what_was_played_without_the_gate_is_told_so_and_that_it_needs_hold() {
         let without = baseline(Err("it was not asked for".to_owned()));
-        let told = |scenario, baseline| target_finding(&finding(scenario, Symptom::Exit, 3), &target(), baseline);
-        assert!(told("hold; a connect; a rst; go", &without).contains("\nnote:   the scenario needs `hold`"));
-        assert!(!told("a connect; a rst", &without).contains("note:"));
-        assert!(!told("hold; a connect; a rst; go", &baseline(Ok(()))).contains("note:"));
+        let told = |scenario, gate, baseline| {
+            let finding = TargetFinding { gate, ..finding(scenario, Symptom::Exit, 3) };
+            target_finding(&finding, &target(), baseline)
+        };
+        let (held, free, with) = ("hold; a connect; a rst; go", "a connect; a rst", baseline(Ok(())));
+        assert!(told(held, false, &without).contains("\nnote:   the scenario needs `hold`"));
+        assert!(!told(free, false, &without).contains("note:"));
+        assert!(!told(held, true, &with).contains("note:"));
+        let both = told(held, false, &with);
+        assert!(both.contains("\nnote:   this was played without the gate") && both.contains("needs `hold`"), "{both}");
+        assert!(!told(free, false, &with).contains("needs `hold`"));
     }
 
     #[test]
     fn what_is_flaky_or_a_warning_is_called_so() {
         let told = |symptom, n| target_finding(&finding("a connect", symptom, n), &target(), &baseline(Ok(())));
+        let unsteered = TargetFinding { gate: false, ..finding("a connect", Symptom::Exit, 2) };
+        let unsteered = target_finding(&unsteered, &target(), &baseline(Ok(())));
+        assert!(unsteered.starts_with("flaky: exit: 2 of 3 fresh servers, without the gate: "), "{unsteered}");
         assert_eq!(
             told(Symptom::Sigpipe, 1),
             "flaky: sigpipe: 1 of 3 fresh servers: the server was killed [31m\nscenario: a connect\n"

@@ -46,7 +46,7 @@ impl Serialize for TargetJson<'_> {
         object.serialize_field("call", &finding.call)?;
         object.serialize_field("evidence", &finding.evidence)?;
         object.serialize_field("advice", finding.symptom.advice())?;
-        object.serialize_field("gate", &baseline.gate.is_ok())?;
+        object.serialize_field("gate", &finding.gate)?;
         object.serialize_field("namespace", &baseline.namespace)?;
         object.serialize_field("sigpipe", &Pipe { requested: target.sigpipe, effective: &baseline.sigpipe })?;
         object.serialize_field("case", case)?;

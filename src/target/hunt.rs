@@ -76,11 +76,13 @@ pub struct TargetFinding {
     pub output: String,
     /// How often it came true on a fresh server, of [`CONFIRMATIONS`] times.
     pub confirmed: u32,
+    /// Whether the server's calls were steered then.
+    pub gate: bool,
 }
 
 impl TargetFinding {
     /// One that has not been seen yet.
-    fn of(symptom: Symptom, scenario: &Scenario) -> TargetFinding {
+    fn of(symptom: Symptom, scenario: &Scenario, gate: bool) -> TargetFinding {
         TargetFinding {
             symptom,
             scenario: scenario.clone(),
@@ -90,6 +92,7 @@ impl TargetFinding {
             call: None,
             output: String::new(),
             confirmed: 0,
+            gate,
         }
     }
 
@@ -168,7 +171,7 @@ pub(super) fn on_a_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
 
 /// Plays a scenario on fresh servers, as often as it takes to say that it always shows a symptom, or does not.
 fn confirm(lab: &mut Lab<'_>, scenario: &Scenario, symptom: Symptom) -> Result<TargetFinding, TargetError> {
-    let mut finding = TargetFinding::of(symptom, scenario);
+    let mut finding = TargetFinding::of(symptom, scenario, lab.has_gate());
     for _ in 0..CONFIRMATIONS {
         let Outcome { trace, seen, output } = once(lab, scenario, symptom, false)?;
         if let Some(Seen { evidence, main, call, .. }) = seen.into_iter().next() {
@@ -197,6 +200,9 @@ fn grown(lab: &mut Lab<'_>, scenario: &Scenario) -> Result<Outcome, TargetError>
     // What is filled once, in the first batch, is no leak.
     for batch in 0..=REPEATS {
         for _ in 0..BATCH {
+            if lab.is_stopped() {
+                return Ok(Outcome::default());
+            }
             let run = lab.screen(scenario)?;
             if !run.seen.is_empty() {
                 return Ok(Outcome::default());
@@ -241,22 +247,44 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         let shapes = shapes(&payloads);
         let TargetHunt { clients, max_events, seed, .. } = *self.how;
         let mixer = Mixer { shapes: &shapes, payloads: &payloads, clients, max_events, seed };
-        let mut number = 0;
-        while self.goes_on() {
-            let scenario = match usize::try_from(number).ok().and_then(|n| shapes.get(n)) {
-                Some(shape) => shape.clone(),
-                None => mixer.scenario(number),
-            };
-            number += 1;
-            self.play(&scenario)?;
+        self.play_all(&shapes)?;
+        if self.lab.has_gate() && self.lab.is_parallel() {
+            self.play_without_gate(&shapes)?;
         }
         self.memory(&shapes)?;
+        let mut number = 0;
+        while self.goes_on() {
+            self.play(&mixer.scenario(number))?;
+            number += 1;
+        }
         self.report.started = self.lab.started;
         Ok(self.report)
     }
 
     fn target_payloads(&self) -> Vec<crate::scenario::Payload> {
         self.lab.target().payloads()
+    }
+
+    fn play_all(&mut self, scenarios: &[Scenario]) -> Result<(), TargetError> {
+        for scenario in scenarios {
+            if !self.goes_on() {
+                break;
+            }
+            self.play(scenario)?;
+        }
+        Ok(())
+    }
+
+    /// The gate lets one call pass at a time, which takes away what threads race for.
+    fn play_without_gate(&mut self, scenarios: &[Scenario]) -> Result<(), TargetError> {
+        self.lab.set_gate(false);
+        // What was doubted with the gate may be beyond doubt without. What takes time was given it.
+        let followed = self.followed.clone();
+        self.followed.retain(|(symptom, ..), _| symptom.takes_time());
+        self.play_all(scenarios)?;
+        self.followed = followed;
+        self.lab.set_gate(true);
+        Ok(())
     }
 
     /// Whether there is anything left to do.
@@ -312,7 +340,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         // A circle takes a second to be sure of, and is hardly ever a mistake.
         let sure = seen.symptom == Symptom::Spin || !once(&mut self.lab, scenario, seen.symptom, true)?.seen.is_empty();
         if !sure && seen.symptom.takes_time() {
-            return Ok(TargetFinding::of(seen.symptom, scenario));
+            return Ok(TargetFinding::of(seen.symptom, scenario, self.lab.has_gate()));
         }
         let small = if sure { self.reduced(scenario, seen)? } else { scenario.clone() };
         let mut finding = confirm(&mut self.lab, &small, seen.symptom)?;

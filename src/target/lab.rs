@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// For how long a polite client waits for its answer while scenarios are screened, and when one is examined.
@@ -51,6 +52,8 @@ pub(super) struct Lab<'t> {
     namespace: bool,
     pid_namespace: bool,
     no_gate: Option<String>,
+    /// Whether a server of it has been seen with more than one thread.
+    parallel: bool,
     baseline: Option<Baseline>,
     running: Option<Running>,
     /// How long the slowest of the first polite clients waited.
@@ -77,6 +80,7 @@ impl<'t> Lab<'t> {
             namespace,
             pid_namespace: network::may_have_pid_namespace(),
             no_gate: (!target.gate).then(|| "it was not asked for".to_owned()),
+            parallel: false,
             baseline: None,
             running: None,
             latency: Duration::ZERO,
@@ -96,6 +100,27 @@ impl<'t> Lab<'t> {
     /// What the server is like.
     pub(super) fn baseline(&self) -> Option<&Baseline> {
         self.baseline.as_ref()
+    }
+
+    /// Whether the server's calls are steered.
+    pub(super) const fn has_gate(&self) -> bool {
+        self.no_gate.is_none()
+    }
+
+    /// Whether a server has been seen with more than one thread, in one process or several.
+    pub(super) const fn is_parallel(&self) -> bool {
+        self.parallel
+    }
+
+    /// Whether somebody wants it to stop.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Relaxed)
+    }
+
+    /// Has the calls of servers steered from here on, or not.
+    pub(super) fn set_gate(&mut self, gate: bool) {
+        self.end();
+        self.no_gate = (!gate).then(|| "it is tried without".to_owned());
     }
 
     /// Whether a server is there that nothing speaks against.

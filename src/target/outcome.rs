@@ -65,8 +65,8 @@ impl Outcome {
         self
     }
 
-    /// Processes that ended as none should.
-    pub(super) fn ends(&mut self, ends: &[Ended]) {
+    /// Processes that ended as none should, and when that was if the trace does not have it.
+    pub(super) fn ends(&mut self, ends: &[Ended], when: &str) {
         for Ended { death, main, after } in ends {
             let symptom = match (death.signal(), main) {
                 (Some(libc::SIGPIPE), _) => Symptom::Sigpipe,
@@ -81,7 +81,7 @@ impl Outcome {
             });
             let after = call.as_ref().map(|call| format!(", in or after {call}")).unwrap_or_default();
             let was = if death.signal().is_some() { "was " } else { "" };
-            let evidence = format!("{who} {was}{}{after}", how(&death.status));
+            let evidence = format!("{who} {was}{}{after}{when}", how(&death.status));
             self.add(symptom, evidence, *main, call.map(|c| c.split(' ').next().unwrap_or_default().to_owned()));
         }
     }

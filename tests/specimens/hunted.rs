@@ -113,6 +113,10 @@ pub(crate) fn is_found(specimen: &Specimen) -> Result<(), Failed> {
     if !text.starts_with("brokenpipe case 1\n") || !text.contains(&format!("\nexpect: {}", specimen.finding)) {
         return Err(wrong(format!("the case says\n{text}"), &said));
     }
+    if finding["gate"] != specimen.gate || text.contains("\noptions: no-gate\n") == specimen.gate {
+        let how = if specimen.gate { "with the gate" } else { "without it" };
+        return Err(wrong(format!("it is to be found {how}, and the case says\n{text}"), &said));
+    }
     let replay = run(&scene, &["replay", case], FOUND)?;
     if replay.code != Some(0) { Err(wrong(format!("the replay gives {:?}", replay.code), &replay)) } else { Ok(()) }
 }

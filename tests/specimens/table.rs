@@ -16,6 +16,8 @@ pub(crate) struct Specimen {
     pub(crate) also: &'static [&'static str],
     /// Which of its processes it is that dies, if one does.
     pub(crate) process: Option<&'static str>,
+    /// Whether it is found with the server's calls let in one by one, or only without.
+    pub(crate) gate: bool,
     /// In the words of a scenario.
     pub(crate) order: &'static str,
 }
@@ -70,6 +72,7 @@ const fn specimen(name: &'static str, clients: Clients, finding: &'static str, o
         finding,
         also: &[],
         process: None,
+        gate: true,
         order,
     }
 }
@@ -81,7 +84,7 @@ const fn accept_error(name: &'static str, fault: &'static str, order: &'static s
 
 use Clients::{Many, One};
 
-pub(crate) const SPECIMENS: [Specimen; 24] = [
+pub(crate) const SPECIMENS: [Specimen; 25] = [
     Specimen {
         protocol: Protocol::None,
         process: Some("main"),
@@ -96,6 +99,7 @@ pub(crate) const SPECIMENS: [Specimen; 24] = [
     },
     specimen("exit", One, "exit", RESET),
     specimen("exit-zero", One, "exit", RESET_WITH_A_REQUEST),
+    Specimen { gate: false, ..specimen("exit-race", One, "exit", RESETS) },
     accept_error("exit-on-econnaborted", "ECONNABORTED", "fault accept ECONNABORTED; a connect; a close"),
     accept_error("exit-on-emfile", "EMFILE", "fault accept EMFILE; a connect; a close"),
     accept_error("exit-on-eintr", "EINTR", "fault accept EINTR; a connect; a close"),

@@ -7,10 +7,11 @@
 //!
 //! Without the gate, quiet is what `/proc` tells alone, and settled the same.
 
+use super::asleep::{sleeps_at_most, sleeps_for_good};
 use super::launch::{Guardian, Launched, Plan, launch};
 use super::notify::{Answer, Notify};
 use super::parked::{Arrival, Owner, Parked};
-use super::tree::{Death, Look, Tree, sleeps_for_good};
+use super::tree::{Death, Look, Tree};
 use crate::kernel::error::KernelError;
 use crate::kernel::sys;
 use crate::scenario::{Errno, Fault};
@@ -260,8 +261,13 @@ impl Server {
         self.notify.is_some() && self.tree.unparked(|tid| self.parked.contains_key(&tid)).next().is_none()
     }
 
-    /// When the last of the times is up that its parked calls have given themselves.
+    /// When the last of the times is up that its parked calls have given themselves. Without a gate it is not known when a call was made,
+    /// and it is at the latest then.
     pub(crate) fn last_deadline(&self) -> Option<Instant> {
+        if self.notify.is_none() {
+            let longest = self.tree.unparked(|_| false).filter_map(|(pid, tid)| sleeps_at_most(pid, tid)).max();
+            return longest.map(|longest| Instant::now() + longest);
+        }
         self.parked.values().filter_map(|parked| parked.deadline).max()
     }
 

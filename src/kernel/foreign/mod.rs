@@ -1,8 +1,9 @@
 //! Servers that nobody here wrote: any program, started in a network of its own and steered by its system calls.
 //!
 //! [`launch`] starts one, [`filter`] and [`notify`] bring its calls to the [`gate`], [`parked`] tells whether one could finish,
-//! [`tree`] looks at its tasks, [`residue`] at what it has left behind.
+//! [`tree`] looks at its tasks, [`asleep`] at what they sleep in, [`residue`] at what it has left behind.
 
+mod asleep;
 mod attempt;
 mod filter;
 pub(crate) mod gate;

@@ -4,6 +4,7 @@
 //! as the duplicate is there, the server's own `close` closes nothing: so it is dropped before the call is let in, and kept until then
 //! only if there is no other thread that could close the descriptor meanwhile.
 
+use super::asleep::time_limit;
 use super::filter::{self, Class};
 use super::notify::{Answer, Notification};
 use super::sys;
@@ -94,7 +95,7 @@ impl Parked {
                 }
             },
             Class::Epoll => {
-                parked.deadline = parked.timeout().map(|time| Instant::now() + time);
+                parked.deadline = time_limit(parked.pid, parked.name, &parked.args).map(|time| Instant::now() + time);
                 if owner.alone {
                     parked.kept = duplicate(owner, parked.args[0] as i32).map(|epoll| (epoll, None));
                 }
@@ -103,7 +104,7 @@ impl Parked {
                 if !parked.is_steered(owner) {
                     return Arrival::Pass;
                 }
-                parked.deadline = parked.timeout().map(|time| Instant::now() + time);
+                parked.deadline = time_limit(parked.pid, parked.name, &parked.args).map(|time| Instant::now() + time);
             }
         }
         Arrival::Parked(parked)
@@ -222,26 +223,6 @@ impl Parked {
         // SAFETY: it takes no pointer.
         let status = unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_GETFL) };
         status & libc::O_NONBLOCK != 0
-    }
-
-    /// How long it may wait; `None` for ever. A call that does not wait is one whose time is up at once.
-    fn timeout(&self) -> Option<Duration> {
-        let milliseconds = |value: u64| u64::try_from(value as i32).ok().map(Duration::from_millis);
-        let pointed = |address: u64, unit: u64| {
-            let mut time = [0i64; 2];
-            sys::read_memory(self.pid, address, &mut time).ok()?;
-            let (seconds, rest) = (u64::try_from(time[0]).ok()?, u64::try_from(time[1]).ok()?);
-            Duration::from_secs(seconds).checked_add(Duration::from_nanos(rest.saturating_mul(unit)))
-        };
-        match self.name {
-            "poll" => milliseconds(self.args[2]),
-            "epoll_wait" | "epoll_pwait" => milliseconds(self.args[3]),
-            "ppoll" => pointed(self.args[2], 1),
-            "epoll_pwait2" => pointed(self.args[3], 1),
-            "select" => pointed(self.args[4], 1000),
-            "pselect6" => pointed(self.args[4], 1),
-            _ => None,
-        }
     }
 
     /// What the kernel answers when the time is up, with what it leaves in the server's memory.

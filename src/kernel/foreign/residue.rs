@@ -63,6 +63,11 @@ impl Server {
         counts
     }
 
+    /// Whether it has ever been seen with more than one thread, in one process or several.
+    pub(crate) const fn is_parallel(&self) -> bool {
+        self.tree.parallel
+    }
+
     /// Processor time of all its processes so far, to a clock tick.
     pub(crate) fn processor_time(&self) -> Duration {
         let ticks: u64 = self.tree.threads_by_process().filter_map(|(pid, _)| tree::stat(pid)?.ticks()).sum();

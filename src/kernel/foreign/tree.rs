@@ -82,6 +82,8 @@ pub(super) struct Tree {
     threads: BTreeMap<i32, i32>,
     /// Whether there may be tasks that are not known yet, or known ones that are gone.
     pub(super) stale: bool,
+    /// Whether it has ever been seen with more than one task.
+    pub(super) parallel: bool,
     /// Whether something has just ended, which may have woken somebody.
     stirred: bool,
     deaths: Vec<Death>,
@@ -94,6 +96,7 @@ impl Tree {
             processes: BTreeMap::new(),
             threads: BTreeMap::new(),
             stale: true,
+            parallel: false,
             stirred: false,
             deaths: Vec::new(),
         }
@@ -146,6 +149,7 @@ impl Tree {
             self.forget(pid);
         }
         self.threads.retain(|tid, pid| self.processes.get(pid).is_some_and(|p| p.tasks.contains_key(tid)));
+        self.parallel |= self.threads.len() > 1;
         Ok(())
     }
 
@@ -297,31 +301,6 @@ impl Task {
     }
 }
 
-/// Whether a task sleeps in a call without a time limit which only another task's doing can end: one that waits for a lock, a signal or
-/// a child (`/proc/PID/task/TID/syscall`, whose numbers are that of the call and its arguments).
-pub(super) fn sleeps_for_good(pid: i32, tid: i32) -> bool {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).unwrap_or_default();
-    // Of one that runs it says just that.
-    let mut words = text.split_whitespace();
-    let Some(Ok(call)) = words.next().map(str::parse::<libc::c_long>) else { return false };
-    let arguments: Vec<u64> =
-        words.filter_map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok()).collect();
-    let [_, second, third, fourth, ..] = arguments[..] else { return false };
-    match call {
-        libc::SYS_futex => {
-            let waits = [libc::FUTEX_WAIT, libc::FUTEX_WAIT_BITSET, libc::FUTEX_LOCK_PI]
-                .contains(&(second as i32 & FUTEX_COMMAND));
-            waits && fourth == 0
-        }
-        libc::SYS_rt_sigtimedwait => third == 0,
-        libc::SYS_rt_sigsuspend | libc::SYS_pause | libc::SYS_wait4 | libc::SYS_waitid => true,
-        _ => false,
-    }
-}
-
-/// `FUTEX_CMD_MASK`.
-const FUTEX_COMMAND: i32 = !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
-
 /// The children of a thread.
 pub(super) fn children(pid: i32, tid: i32) -> Vec<i32> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).unwrap_or_default();
@@ -403,42 +382,4 @@ fn has_signalfd(pid: i32) -> bool {
 pub(super) fn name(pid: i32) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     name.trim_end().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::mpsc;
-    use std::time::{Duration, Instant};
-
-    const BOUND: Duration = Duration::from_secs(10);
-
-    /// Has a thread of this process sleep in a futex as `sleep` does, and asks of it what is asked of a server's.
-    fn asked_of_one_that(sleep: impl FnOnce(&mpsc::Receiver<()>) + Send + 'static) -> bool {
-        let (tell, told) = mpsc::channel();
-        let (wake, woken) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            tell.send(nix::unistd::gettid().as_raw()).unwrap();
-            sleep(&woken);
-        });
-        let (pid, tid) = (nix::unistd::getpid().as_raw(), told.recv().unwrap());
-        let path = format!("/proc/{pid}/task/{tid}/syscall");
-        // It says so once the thread is asleep there.
-        let futex = format!("{} ", libc::SYS_futex);
-        let start = Instant::now();
-        while !std::fs::read_to_string(&path).unwrap().starts_with(&futex) {
-            assert!(start.elapsed() < BOUND, "it does not go to sleep within {BOUND:?}");
-            std::thread::yield_now();
-        }
-        let good = sleeps_for_good(pid, tid);
-        wake.send(()).unwrap();
-        thread.join().unwrap();
-        good
-    }
-
-    #[test]
-    fn who_waits_for_another_thread_sleeps_for_good_and_who_has_a_time_limit_does_not() {
-        assert!(asked_of_one_that(|woken| woken.recv().unwrap()));
-        assert!(!asked_of_one_that(|woken| woken.recv_timeout(Duration::from_secs(3600)).unwrap()));
-    }
 }

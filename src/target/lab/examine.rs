@@ -61,6 +61,7 @@ impl Lab<'_> {
             self.fresh()?;
         }
         let outcome = self.run(scenario, SCREENING_PACE)?;
+        self.parallel |= self.running.as_ref().is_some_and(|r| r.world.server.is_parallel());
         let much = self.running.as_ref().is_some_and(|r| r.counts.exceed(&r.steady, MOST_TOLERATED));
         if much || !outcome.seen.is_empty() {
             self.end();
@@ -220,8 +221,7 @@ impl Lab<'_> {
             }
         }
         let spin = spin.or_else(|| world.spin());
-        let mut ends = world.ends();
-        outcome.ends(&ends);
+        outcome.ends(&world.ends(), "");
         if world.main_ended().is_some() {
             outcome.reported(&self.output());
             return Ok(outcome.sorted());
@@ -272,8 +272,7 @@ impl Lab<'_> {
         let waits: Vec<String> = world.server.waits_in().iter().map(|(_, call)| (*call).to_owned()).collect();
         let answered = self.polite(bound, stays && keeps)?;
         let Running { world, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
-        ends = world.ends();
-        outcome.ends(&ends);
+        outcome.ends(&world.ends(), ", when a polite client came afterwards");
         if !answered.is_full() && world.main_ended().is_none() {
             let waits =
                 if waits.is_empty() { String::new() } else { format!("; the server waits in {}", waits.join(", ")) };
@@ -293,6 +292,7 @@ impl Lab<'_> {
 /// Until when a server is given time that began at `start`: so much, or, with patience, until the time is up that it has given itself.
 fn grace(world: &Foreign, start: Instant, least: Duration, patient: bool) -> Instant {
     // A little more, for what it then has to do.
-    let own = world.server.last_deadline().filter(|_| patient).map_or(start, |deadline| deadline + GRACE_SCREENING);
+    let own =
+        patient.then(|| world.server.last_deadline()).flatten().map_or(start, |deadline| deadline + GRACE_SCREENING);
     (start + least).max(own.min(start + PATIENCE))
 }
