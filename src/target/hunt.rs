@@ -27,6 +27,9 @@ const BATCH: usize = 100;
 const GROWTH: u64 = 256 * 1024;
 /// How often a scenario is played in a row that showed something now and then.
 const OFTEN: usize = 20;
+/// Why a server is not tried without the gate.
+const FLOODS: &str =
+    "no scenario was played without the gate: the server writes so much that its output could not be kept small";
 /// How many suspicions of one kind are followed up.
 const MOST_OF_A_KIND: u32 = 3;
 /// The same where it may take more than a minute.
@@ -128,6 +131,8 @@ pub enum HuntEvent<'e> {
     Played(u64, &'e Scenario),
     /// Something looked bad on a server that had served others before, and did not on fresh ones.
     Unconfirmed(&'e TargetFinding),
+    /// Something that belongs to a hunt was left out, with the reason.
+    Skipped(&'static str),
     /// Something was found.
     Found(&'e TargetFinding),
 }
@@ -248,8 +253,10 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         let TargetHunt { clients, max_events, seed, .. } = *self.how;
         let mixer = Mixer { shapes: &shapes, payloads: &payloads, clients, max_events, seed };
         self.play_all(&shapes)?;
-        if self.lab.has_gate() && self.lab.is_parallel() {
-            self.play_without_gate(&shapes)?;
+        match (self.lab.has_gate() && self.lab.is_parallel() && self.goes_on(), self.lab.floods()) {
+            (false, _) => {}
+            (true, false) => self.play_without_gate(&shapes)?,
+            (true, true) => self.tell(HuntEvent::Skipped(FLOODS)),
         }
         self.memory(&shapes)?;
         let mut number = 0;
@@ -279,10 +286,12 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     fn play_without_gate(&mut self, scenarios: &[Scenario]) -> Result<(), TargetError> {
         self.lab.set_gate(false);
         // What was doubted with the gate may be beyond doubt without. What takes time was given it.
+        let takes_time = |(symptom, ..): &(Symptom, _, _), _: &mut u32| symptom.takes_time();
         let followed = self.followed.clone();
-        self.followed.retain(|(symptom, ..), _| symptom.takes_time());
+        self.followed.retain(takes_time);
         self.play_all(scenarios)?;
-        self.followed = followed;
+        self.followed.retain(takes_time);
+        self.followed = followed.into_iter().chain(std::mem::take(&mut self.followed)).collect();
         self.lab.set_gate(true);
         Ok(())
     }

@@ -54,6 +54,8 @@ pub(super) struct Lab<'t> {
     no_gate: Option<String>,
     /// Whether a server of it has been seen with more than one thread.
     parallel: bool,
+    /// Whether so much of a server's output came that some was thrown away.
+    floods: bool,
     baseline: Option<Baseline>,
     running: Option<Running>,
     /// How long the slowest of the first polite clients waited.
@@ -81,6 +83,7 @@ impl<'t> Lab<'t> {
             pid_namespace: network::may_have_pid_namespace(),
             no_gate: (!target.gate).then(|| "it was not asked for".to_owned()),
             parallel: false,
+            floods: false,
             baseline: None,
             running: None,
             latency: Duration::ZERO,
@@ -110,6 +113,11 @@ impl<'t> Lab<'t> {
     /// Whether a server has been seen with more than one thread, in one process or several.
     pub(super) const fn is_parallel(&self) -> bool {
         self.parallel
+    }
+
+    /// Whether so much of a server's output came that some was thrown away.
+    pub(super) const fn floods(&self) -> bool {
+        self.floods
     }
 
     /// Whether somebody wants it to stop.

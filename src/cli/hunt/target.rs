@@ -89,6 +89,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 enum Word {
     Ready(Baseline),
     Found(TargetFinding),
+    Skipped(&'static str),
 }
 
 impl TargetOptions {
@@ -127,6 +128,7 @@ impl TargetOptions {
                     let heard = match event {
                         HuntEvent::Ready(baseline) => tell.send(Word::Ready(baseline.clone())),
                         HuntEvent::Found(finding) => tell.send(Word::Found(finding.clone())),
+                        HuntEvent::Skipped(what) => tell.send(Word::Skipped(what)),
                         HuntEvent::Played(played, _) => {
                             bar.set_position(played);
                             Ok(())
@@ -239,6 +241,7 @@ impl Shower<'_> {
                 self.baseline = Some(baseline);
             }
             Word::Found(finding) => self.found(&finding, out)?,
+            Word::Skipped(what) => say(what),
         }
         // Somebody may be waiting for it.
         Ok(out.flush()?)

@@ -140,6 +140,11 @@ impl Server {
         self.guardian.shared.status()
     }
 
+    /// Whether the first of its processes has not ended, so far as is known.
+    pub(crate) fn first_runs(&self) -> bool {
+        self.main_status().is_none() && self.tree.runs(self.pid)
+    }
+
     /// The ends of processes that have been seen since this was last asked; that of the first among them.
     pub(crate) fn deaths(&mut self) -> Vec<Death> {
         let main = self.main_status();

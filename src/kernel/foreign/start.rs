@@ -65,9 +65,12 @@ pub(super) fn wait_for_listener(
         entries.sort_by_key(|entry| (entry.port, entry.address.is_ipv6(), !entry.address.is_unspecified()));
         server.survey()?;
         if let Some(entry) = entries.first() {
-            let main = server.owner_of(entry.inode);
-            let started = server.main_status().is_none();
-            return Ok((*entry, if started { server.pid } else { main.unwrap_or(server.pid) }));
+            // A process that started another in the background may be about to end.
+            server.quiet()?;
+            while server.step(&mut Vec::new(), &[])?.is_some() && Instant::now() < deadline {}
+            server.survey()?;
+            let main = if server.first_runs() { None } else { server.owner_of(entry.inode) };
+            return Ok((*entry, main.unwrap_or(server.pid)));
         }
         if let Some(errno) = server.not_executed() {
             return Err(NotListening::NotExecuted { errno });

@@ -253,6 +253,11 @@ impl Tree {
         self.stale = true;
     }
 
+    /// Whether a process is known that has not ended.
+    pub(super) fn runs(&self, pid: i32) -> bool {
+        self.processes.get(&pid).is_some_and(|process| !process.zombie)
+    }
+
     /// Numbers of the processes that have ended and are not reaped.
     pub(super) fn zombies(&self) -> impl Iterator<Item = i32> {
         self.processes.iter().filter(|(_, process)| process.zombie).map(|(pid, _)| *pid)

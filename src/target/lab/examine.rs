@@ -61,8 +61,10 @@ impl Lab<'_> {
             self.fresh()?;
         }
         let outcome = self.run(scenario, SCREENING_PACE)?;
-        self.parallel |= self.running.as_ref().is_some_and(|r| r.world.server.is_parallel());
-        let much = self.running.as_ref().is_some_and(|r| r.counts.exceed(&r.steady, MOST_TOLERATED));
+        let Some(Running { world, counts, steady, .. }) = &self.running else { return Ok(outcome) };
+        self.parallel |= world.server.is_parallel();
+        self.floods |= world.server.emptied() > 0;
+        let much = counts.exceed(steady, MOST_TOLERATED);
         if much || !outcome.seen.is_empty() {
             self.end();
         }
