@@ -351,9 +351,15 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         if !sure && seen.symptom.takes_time() {
             return Ok(TargetFinding::of(seen.symptom, scenario, self.lab.has_gate()));
         }
-        let small = if sure { self.reduced(scenario, seen)? } else { scenario.clone() };
-        let mut finding = confirm(&mut self.lab, &small, seen.symptom)?;
-        if !finding.is_confirmed() && small != *scenario {
+        let mut finding = TargetFinding::of(seen.symptom, scenario, self.lab.has_gate());
+        // What is small on servers that have been played with may be too little for fresh ones.
+        for fresh in [false, true] {
+            if sure && !finding.is_confirmed() {
+                let small = self.reduced(scenario, seen, fresh)?;
+                finding = confirm(&mut self.lab, &small, seen.symptom)?;
+            }
+        }
+        if !finding.is_confirmed() && (finding.scenario != *scenario || !sure) {
             finding = confirm(&mut self.lab, scenario, seen.symptom)?;
         }
         // A race that is won now and then is won for certain if it is run often enough.
@@ -379,8 +385,8 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         self.report.findings.push(finding);
     }
 
-    /// A scenario of fewer events that looks as bad, as far as screening can tell.
-    fn reduced(&mut self, scenario: &Scenario, seen: &Seen) -> Result<Scenario, TargetError> {
+    /// A scenario of fewer events that looks as bad, as far as screening can tell, on fresh servers or any.
+    fn reduced(&mut self, scenario: &Scenario, seen: &Seen, fresh: bool) -> Result<Scenario, TargetError> {
         let deadline = Instant::now() + MINIMISING;
         let mut asked = 0;
         let lab = &mut self.lab;
@@ -388,6 +394,9 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
             asked += 1;
             if asked > MOST_ASKED || Instant::now() > deadline {
                 return Ok(false);
+            }
+            if fresh {
+                lab.end();
             }
             let outcome = lab.screen(scenario)?;
             Ok(outcome.seen.iter().any(|other| other.symptom == seen.symptom && other.main == seen.main))

@@ -108,6 +108,10 @@ pub(crate) fn is_found(specimen: &Specimen) -> Result<(), Failed> {
     if finding["evidence"].as_str().is_none_or(str::is_empty) {
         return Err(wrong("no evidence", &said));
     }
+    let scenario = finding["scenario"].as_str().unwrap_or_default();
+    if statements(scenario) > statements(specimen.order) {
+        return Err(wrong(format!("`{scenario}` is longer than `{}`, which shows it too", specimen.order), &said));
+    }
     let case = finding["case"].as_str().ok_or_else(|| wrong("no case", &said))?;
     let text = fs::read_to_string(scene.path().join(case))?;
     if !text.starts_with("brokenpipe case 1\n") || !text.contains(&format!("\nexpect: {}", specimen.finding)) {
@@ -119,6 +123,11 @@ pub(crate) fn is_found(specimen: &Specimen) -> Result<(), Failed> {
     }
     let replay = run(&scene, &["replay", case], FOUND)?;
     if replay.code != Some(0) { Err(wrong(format!("the replay gives {:?}", replay.code), &replay)) } else { Ok(()) }
+}
+
+/// How many events an order is written in.
+fn statements(order: &str) -> usize {
+    order.split("; ").count()
 }
 
 /// The hunt finds nothing in an honest server.

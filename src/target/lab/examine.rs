@@ -95,6 +95,8 @@ impl Lab<'_> {
         };
         outcome.seen.retain(|seen| seen.symptom == symptom);
         outcome.output = self.output();
+        // What it was made into is nothing to go on with.
+        self.end();
         Ok(outcome)
     }
 
