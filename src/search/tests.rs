@@ -292,3 +292,10 @@ fn a_death_in_a_block_comes_down_to_the_same_as_any_other() {
     let double = setup("double-greeter");
     assert_eq!(minimal(&scenario("repeat 3 { a connect }"), &double, &double), None);
 }
+
+#[test]
+fn a_fault_keeps_its_error_when_another_of_its_call_would_do() {
+    let long: Scenario = "a connect; fault accept ECONNABORTED; b connect; a rst".parse().unwrap();
+    let fails = |scenario: &Scenario| Ok::<_, std::convert::Infallible>(scenario.to_string().contains("fault accept"));
+    assert_eq!(certain(minimise(&long, fails)).to_string(), "fault accept ECONNABORTED");
+}
