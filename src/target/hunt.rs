@@ -205,9 +205,6 @@ fn grown(lab: &mut Lab<'_>, scenario: &Scenario) -> Result<Outcome, TargetError>
     // What is filled once, in the first batch, is no leak.
     for batch in 0..=REPEATS {
         for _ in 0..BATCH {
-            if lab.is_stopped() {
-                return Ok(Outcome::default());
-            }
             let run = lab.screen(scenario)?;
             if !run.seen.is_empty() {
                 return Ok(Outcome::default());
@@ -248,6 +245,15 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     }
 
     fn run(mut self) -> Result<TargetReport, TargetError> {
+        match self.play_what_there_is() {
+            Err(TargetError::Stopped) => self.report.stopped = true,
+            done => done?,
+        }
+        self.report.started = self.lab.started;
+        Ok(self.report)
+    }
+
+    fn play_what_there_is(&mut self) -> Result<(), TargetError> {
         let payloads = self.target_payloads();
         let shapes = shapes(&payloads);
         let TargetHunt { clients, max_events, seed, .. } = *self.how;
@@ -264,8 +270,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
             self.play(&mixer.scenario(number))?;
             number += 1;
         }
-        self.report.started = self.lab.started;
-        Ok(self.report)
+        Ok(())
     }
 
     fn target_payloads(&self) -> Vec<crate::scenario::Payload> {

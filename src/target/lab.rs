@@ -120,9 +120,9 @@ impl<'t> Lab<'t> {
         self.floods
     }
 
-    /// Whether somebody wants it to stop.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stop.load(Relaxed)
+    /// Fails if somebody wants it to stop: what was seen meanwhile is then worth nothing.
+    fn is_wanted(&self) -> Result<(), TargetError> {
+        if self.stop.load(Relaxed) { Err(TargetError::Stopped) } else { Ok(()) }
     }
 
     /// Has the calls of servers steered from here on, or not.
@@ -159,8 +159,9 @@ impl<'t> Lab<'t> {
         }
         let scratch = Scratch::new().map_err(|e| TargetError::Command(format!("a scratch folder: {e}")))?;
         if let Some(setup) = &self.target.setup {
-            super::shell::run(&Target::filled(setup, self.port, scratch.path()), scratch.path())
-                .map_err(|why| TargetError::Command(format!("the setup command: {why}")))?;
+            let done = super::shell::run(&Target::filled(setup, self.port, scratch.path()), scratch.path(), &self.stop);
+            self.is_wanted()?;
+            done.map_err(|why| TargetError::Command(format!("the setup command: {why}")))?;
         }
         let mut plan = self.target.plan(self.port, scratch.path()).map_err(TargetError::Command)?;
         plan.gate &= self.no_gate.is_none();
@@ -201,6 +202,7 @@ impl<'t> Lab<'t> {
         for _ in 0..WARM_UP {
             let start = Instant::now();
             let answered = self.polite(FIRST_ANSWER, false)?;
+            self.is_wanted()?;
             self.latency = self.latency.max(start.elapsed());
             if !answered.is_full() {
                 return Err(TargetError::Impolite { why: answered.to_string(), output: self.output() });

@@ -2,12 +2,14 @@
 
 use super::polite::Answered;
 use crate::kernel::KernelError;
-use crate::kernel::foreign::world::Foreign;
+use crate::kernel::foreign::world::{Foreign, LOOK_UP};
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// How long a setup may take.
@@ -29,14 +31,16 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Runs a command to its end. The error says how it failed.
-pub(super) fn run(command: &OsStr, folder: &Path) -> Result<(), String> {
+/// Runs a command to its end, or until somebody sets `stop`. The error says how it failed.
+pub(super) fn run(command: &OsStr, folder: &Path, stop: &AtomicBool) -> Result<(), String> {
     let mut child = start(command, folder).map_err(|e| e.to_string())?;
     let deadline = Instant::now() + SETUP_BOUND;
     let pidfd = crate::kernel::pidfd(child.id() as i32).map_err(|e| e.to_string())?;
-    if !crate::kernel::readable(&pidfd, deadline.saturating_duration_since(Instant::now())) {
-        end(&mut child);
-        return Err(format!("it did not end within {SETUP_BOUND:?}"));
+    while !crate::kernel::readable(&pidfd, LOOK_UP) {
+        if Instant::now() >= deadline || stop.load(Relaxed) {
+            end(&mut child);
+            return Err(format!("it did not end within {SETUP_BOUND:?}"));
+        }
     }
     let status = child.wait().map_err(|e| e.to_string())?;
     if status.success() {
@@ -65,7 +69,7 @@ pub(super) fn ask(command: &OsStr, world: &mut Foreign, bound: Duration) -> Resu
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ok(Answered::Full { open: false }),
             Ok(Some(status)) => return Ok(Answered::Wrong(status.to_string())),
-            Ok(None) if Instant::now() < deadline => world.idle(Instant::now() + LOOK_AGAIN)?,
+            Ok(None) if Instant::now() < deadline && !world.is_stopped() => world.idle(Instant::now() + LOOK_AGAIN)?,
             Ok(None) => {
                 end(&mut child);
                 return Ok(Answered::Silent(0));

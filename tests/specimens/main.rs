@@ -51,9 +51,10 @@ fn main() -> ExitCode {
     for name in hunted::misbehaving_names() {
         trials.push(Trial::test(format!("copes-{name}"), move || hunted::copes_with(name)));
     }
-    for (name, processes) in hunted::RUNNING {
+    for (name, processes, descriptors) in hunted::RUNNING {
         for (how, signal) in [("ctrl-c", Signal::SIGINT), ("kill-9", Signal::SIGKILL)] {
-            trials.push(Trial::test(format!("ends-{how}-{name}"), move || hunted::ends_by(signal, name, processes)));
+            let ends = move || hunted::ends_by(signal, name, processes, descriptors);
+            trials.push(Trial::test(format!("ends-{how}-{name}"), ends));
         }
     }
     libtest_mimic::run(&args, trials).exit_code()

@@ -20,13 +20,17 @@ use crate::trace::{Called, End, Reason, Reply, Signal, TcpState};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// After so many calls that nothing but the server itself has set off, it is at work in a circle.
 const MOST_CALLS: u32 = 3_000;
 /// The same for a server that has been seen to be.
 const MOST_CALLS_OF_A_SPINNER: u32 = 200;
+/// How often somebody who waits looks whether that is still wanted.
+pub(crate) const LOOK_UP: Duration = Duration::from_millis(100);
 /// For how long a server at work in a circle is watched.
 const MEASURED: Duration = Duration::from_secs(1);
 /// The receive buffer of a client that is going to stall, in bytes: the kernel's smallest, twice over.
@@ -100,6 +104,8 @@ pub(crate) struct Foreign {
     spin: Option<Spin>,
     /// Whether it is measured what a server at work in a circle does in a second.
     pub(crate) measures: bool,
+    /// Set by whoever wants it to stop.
+    stop: Arc<AtomicBool>,
     _pinned: Option<pin::Pinned>,
     /// The namespace is the thread's.
     _not_send: PhantomData<*mut ()>,
@@ -111,7 +117,7 @@ impl Foreign {
         plan: &Plan,
         port: Option<u16>,
         namespace: bool,
-        stop: &AtomicBool,
+        stop: &Arc<AtomicBool>,
     ) -> Result<Foreign, NotListening> {
         let pinned = if plan.gate { pin::Pinned::here() } else { None };
         let netstat = Netstat::open()?;
@@ -143,6 +149,7 @@ impl Foreign {
             main_ended: None,
             spin: None,
             measures: false,
+            stop: Arc::clone(stop),
             _pinned: pinned,
             _not_send: PhantomData,
         };
@@ -173,9 +180,15 @@ impl Foreign {
         self.main
     }
 
-    /// Whether nothing will happen any more unless a client does something: the server has ended, or waits without any time limit.
+    /// Whether there is nothing to wait for: the server has ended, or waits without any time limit until a client does something, or
+    /// nobody wants to know.
     pub(crate) fn is_at_rest(&self) -> bool {
-        self.main_ended.is_some() || self.server.is_frozen()
+        self.main_ended.is_some() || self.is_stopped() || self.server.is_frozen()
+    }
+
+    /// Whether somebody wants it to stop.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Relaxed)
     }
 
     /// Whether anybody listens at its address.
@@ -190,9 +203,10 @@ impl Foreign {
         Ok(())
     }
 
-    /// Lets real time pass, at most until `deadline` and until the server does something, which it then does until it is settled.
+    /// Lets real time pass, at most until `deadline` and until the server does something, which it then does until it is settled. After
+    /// [`LOOK_UP`] it comes back in any case.
     pub(crate) fn idle(&mut self, deadline: Instant) -> Result<(), KernelError> {
-        if let Quiet::Busy(task) = self.server.until(deadline)? {
+        if let Quiet::Busy(task) = self.server.until(deadline.min(Instant::now() + LOOK_UP))? {
             self.spins(task, None)?;
         }
         self.settle()

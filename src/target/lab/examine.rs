@@ -61,6 +61,7 @@ impl Lab<'_> {
             self.fresh()?;
         }
         let outcome = self.run(scenario, SCREENING_PACE)?;
+        self.is_wanted()?;
         let Some(Running { world, counts, steady, .. }) = &self.running else { return Ok(outcome) };
         self.parallel |= world.server.is_parallel();
         self.floods |= world.server.emptied() > 0;
@@ -93,6 +94,7 @@ impl Lab<'_> {
             }
             _ => self.run(scenario, Pace { patient, ..self.closely() })?,
         };
+        self.is_wanted()?;
         outcome.seen.retain(|seen| seen.symptom == symptom);
         outcome.output = self.output();
         // What it was made into is nothing to go on with.
@@ -161,11 +163,12 @@ impl Lab<'_> {
         self.run(scenario, pace)?;
         let start = Instant::now();
         while start.elapsed() < RECOVERY {
-            let world = &mut self.running()?.world;
-            if world.is_at_rest() {
+            let rests = self.running()?.world.is_at_rest();
+            self.is_wanted()?;
+            if rests {
                 return Ok("; it waits without any time limit, and will not recover".to_owned());
             }
-            world.idle(Instant::now() + SCREENING)?;
+            self.running()?.world.idle(Instant::now() + SCREENING)?;
             if self.polite(SCREENING, false)?.is_full() {
                 return Ok(format!("; it recovered {:.0} s later", (pace.bound + start.elapsed()).as_secs_f64()));
             }

@@ -1,6 +1,6 @@
 //! How a scenario is played against it.
 
-use super::{Foreign, Quiet};
+use super::{Foreign, LOOK_UP, Quiet};
 use crate::kernel::client::ClientSocket;
 use crate::kernel::error::KernelError;
 use crate::play::{Stepped, World};
@@ -82,8 +82,8 @@ impl World for Foreign {
 
     fn wait(&mut self, time: Duration) -> Result<(), KernelError> {
         let deadline = Instant::now() + time;
-        while Instant::now() < deadline {
-            if let Quiet::Busy(task) = self.server.until(deadline)? {
+        while Instant::now() < deadline && !self.is_stopped() {
+            if let Quiet::Busy(task) = self.server.until(deadline.min(Instant::now() + LOOK_UP))? {
                 self.spins(task, None)?;
             }
             self.calls = 0;
