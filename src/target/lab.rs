@@ -121,7 +121,7 @@ impl<'t> Lab<'t> {
     }
 
     /// Fails if somebody wants it to stop: what was seen meanwhile is then worth nothing.
-    fn is_wanted(&self) -> Result<(), TargetError> {
+    fn still_wanted(&self) -> Result<(), TargetError> {
         if self.stop.load(Relaxed) { Err(TargetError::Stopped) } else { Ok(()) }
     }
 
@@ -160,7 +160,7 @@ impl<'t> Lab<'t> {
         let scratch = Scratch::new().map_err(|e| TargetError::Command(format!("a scratch folder: {e}")))?;
         if let Some(setup) = &self.target.setup {
             let done = super::shell::run(&Target::filled(setup, self.port, scratch.path()), scratch.path(), &self.stop);
-            self.is_wanted()?;
+            self.still_wanted()?;
             done.map_err(|why| TargetError::Command(format!("the setup command: {why}")))?;
         }
         let mut plan = self.target.plan(self.port, scratch.path()).map_err(TargetError::Command)?;
@@ -202,7 +202,7 @@ impl<'t> Lab<'t> {
         for _ in 0..WARM_UP {
             let start = Instant::now();
             let answered = self.polite(FIRST_ANSWER, false)?;
-            self.is_wanted()?;
+            self.still_wanted()?;
             self.latency = self.latency.max(start.elapsed());
             if !answered.is_full() {
                 return Err(TargetError::Impolite { why: answered.to_string(), output: self.output() });

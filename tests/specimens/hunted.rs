@@ -160,9 +160,10 @@ enum Outcome {
 
 use Outcome::{Refused, Well};
 
-const MISBEHAVING: [(&str, Outcome); 7] = [
+const MISBEHAVING: [(&str, Outcome); 8] = [
     ("ignores-signals", Well),
     ("listens-late", Well),
+    ("waits-for-ages", Well),
     ("writes-gigabytes", Well),
     ("daemon", Well),
     ("fork-bomb", Refused("never listened")),

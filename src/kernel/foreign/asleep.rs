@@ -1,7 +1,7 @@
 //! In which call a task sleeps, as `/proc/PID/task/TID/syscall` tells (`proc_pid_syscall(5)`), and what could wake it.
 
 use super::{filter, sys};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// `FUTEX_CMD_MASK`.
 const FUTEX_COMMAND: i32 = !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
@@ -44,6 +44,11 @@ pub(super) fn sleeps_at_most(pid: i32, tid: i32) -> Option<Duration> {
     time_limit(pid, name, &arguments)
 }
 
+/// When this much time is up; `None` if that is later than any clock goes, and so never.
+pub(super) fn from_now(time: Duration) -> Option<Instant> {
+    Instant::now().checked_add(time)
+}
+
 /// The time limit that a call has been given that waits for events, if it has one: zero of one that does not wait. A pointer in the
 /// arguments is followed into the process.
 pub(super) fn time_limit(pid: i32, name: &str, arguments: &[u64; 6]) -> Option<Duration> {
@@ -73,7 +78,6 @@ mod tests {
     use std::io::Write;
     use std::os::fd::AsFd;
     use std::sync::mpsc;
-    use std::time::Instant;
 
     const BOUND: Duration = Duration::from_secs(10);
     const HOUR: Duration = Duration::from_secs(3600);

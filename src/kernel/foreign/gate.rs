@@ -7,7 +7,7 @@
 //!
 //! Without the gate, quiet is what `/proc` tells alone, and settled the same.
 
-use super::asleep::{sleeps_at_most, sleeps_for_good};
+use super::asleep::{from_now, sleeps_at_most, sleeps_for_good};
 use super::launch::{Guardian, Launched, Plan, launch};
 use super::notify::{Answer, Notify};
 use super::parked::{Arrival, Owner, Parked};
@@ -271,7 +271,7 @@ impl Server {
     pub(crate) fn last_deadline(&self) -> Option<Instant> {
         if self.notify.is_none() {
             let longest = self.tree.unparked(|_| false).filter_map(|(pid, tid)| sleeps_at_most(pid, tid)).max();
-            return longest.map(|longest| Instant::now() + longest);
+            return longest.and_then(from_now);
         }
         self.parked.values().filter_map(|parked| parked.deadline).max()
     }

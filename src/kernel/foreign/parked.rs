@@ -4,7 +4,7 @@
 //! as the duplicate is there, the server's own `close` closes nothing: so it is dropped before the call is let in, and kept until then
 //! only if there is no other thread that could close the descriptor meanwhile.
 
-use super::asleep::time_limit;
+use super::asleep::{from_now, time_limit};
 use super::filter::{self, Class};
 use super::notify::{Answer, Notification};
 use super::sys;
@@ -90,12 +90,12 @@ impl Parked {
                 None => return Arrival::Pass,
                 Some(kept) => {
                     let option = if matches!(class, Class::In(_)) { libc::SO_RCVTIMEO } else { libc::SO_SNDTIMEO };
-                    parked.deadline = socket_timeout(kept.0.as_fd(), option).map(|time| Instant::now() + time);
+                    parked.deadline = socket_timeout(kept.0.as_fd(), option).and_then(from_now);
                     parked.kept = Some(kept).filter(|_| owner.alone);
                 }
             },
             Class::Epoll => {
-                parked.deadline = time_limit(parked.pid, parked.name, &parked.args).map(|time| Instant::now() + time);
+                parked.deadline = time_limit(parked.pid, parked.name, &parked.args).and_then(from_now);
                 if owner.alone {
                     parked.kept = duplicate(owner, parked.args[0] as i32).map(|epoll| (epoll, None));
                 }
@@ -104,7 +104,7 @@ impl Parked {
                 if !parked.is_steered(owner) {
                     return Arrival::Pass;
                 }
-                parked.deadline = time_limit(parked.pid, parked.name, &parked.args).map(|time| Instant::now() + time);
+                parked.deadline = time_limit(parked.pid, parked.name, &parked.args).and_then(from_now);
             }
         }
         Arrival::Parked(parked)

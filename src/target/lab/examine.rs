@@ -61,7 +61,7 @@ impl Lab<'_> {
             self.fresh()?;
         }
         let outcome = self.run(scenario, SCREENING_PACE)?;
-        self.is_wanted()?;
+        self.still_wanted()?;
         let Some(Running { world, counts, steady, .. }) = &self.running else { return Ok(outcome) };
         self.parallel |= world.server.is_parallel();
         self.floods |= world.server.emptied() > 0;
@@ -94,7 +94,7 @@ impl Lab<'_> {
             }
             _ => self.run(scenario, Pace { patient, ..self.closely() })?,
         };
-        self.is_wanted()?;
+        self.still_wanted()?;
         outcome.seen.retain(|seen| seen.symptom == symptom);
         outcome.output = self.output();
         // What it was made into is nothing to go on with.
@@ -164,7 +164,7 @@ impl Lab<'_> {
         let start = Instant::now();
         while start.elapsed() < RECOVERY {
             let rests = self.running()?.world.is_at_rest();
-            self.is_wanted()?;
+            self.still_wanted()?;
             if rests {
                 return Ok("; it waits without any time limit, and will not recover".to_owned());
             }
@@ -299,7 +299,6 @@ impl Lab<'_> {
 /// Until when a server is given time that began at `start`: so much, or, with patience, until the time is up that it has given itself.
 fn grace(world: &Foreign, start: Instant, least: Duration, patient: bool) -> Instant {
     // A little more, for what it then has to do.
-    let own =
-        patient.then(|| world.server.last_deadline()).flatten().map_or(start, |deadline| deadline + GRACE_SCREENING);
-    (start + least).max(own.min(start + PATIENCE))
+    let own = |deadline: Instant| deadline.min(start + PATIENCE) + GRACE_SCREENING;
+    (start + least).max(patient.then(|| world.server.last_deadline()).flatten().map_or(start, own))
 }
