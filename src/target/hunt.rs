@@ -232,7 +232,7 @@ struct Hunting<'h, W> {
     report: TargetReport,
     start: Instant,
     /// How often each kind of suspicion was followed up.
-    followed: BTreeMap<(Symptom, bool, Option<String>), u32>,
+    followed: BTreeMap<(Symptom, bool, Option<String>, bool), u32>,
 }
 
 impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
@@ -259,10 +259,12 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         let TargetHunt { clients, max_events, seed, .. } = *self.how;
         let mixer = Mixer { shapes: &shapes, payloads: &payloads, clients, max_events, seed };
         self.play_all(&shapes)?;
-        match (self.lab.has_gate() && self.lab.is_parallel() && self.goes_on(), self.lab.floods()) {
-            (false, _) => {}
-            (true, false) => self.play_without_gate(&shapes)?,
-            (true, true) => self.tell(HuntEvent::Skipped(FLOODS)),
+        if self.lab.has_gate() && self.lab.is_parallel() && self.goes_on() {
+            if self.lab.floods() {
+                self.tell(HuntEvent::Skipped(FLOODS));
+            } else {
+                self.play_without_gate(&shapes)?;
+            }
         }
         self.memory(&shapes)?;
         let mut number = 0;
@@ -290,13 +292,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     /// The gate lets one call pass at a time, which takes away what threads race for.
     fn play_without_gate(&mut self, scenarios: &[Scenario]) -> Result<(), TargetError> {
         self.lab.set_gate(false);
-        // What was doubted with the gate may be beyond doubt without. What takes time was given it.
-        let takes_time = |(symptom, ..): &(Symptom, _, _), _: &mut u32| symptom.takes_time();
-        let followed = self.followed.clone();
-        self.followed.retain(takes_time);
         self.play_all(scenarios)?;
-        self.followed.retain(takes_time);
-        self.followed = followed.into_iter().chain(std::mem::take(&mut self.followed)).collect();
         self.lab.set_gate(true);
         Ok(())
     }
@@ -327,7 +323,9 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         self.report.played += 1;
         self.tell(HuntEvent::Played(self.report.played, scenario));
         let Some(seen) = outcome.seen.into_iter().next() else { return Ok(()) };
-        let kind = (seen.symptom, seen.main, seen.call.clone());
+        // What was doubted with the gate may be beyond doubt without. What takes time was given it.
+        let gate = self.lab.has_gate() || seen.symptom.takes_time();
+        let kind = (seen.symptom, seen.main, seen.call.clone(), gate);
         let found =
             self.report.findings.iter().any(|f| f.is_confirmed() && f.symptom == seen.symptom && f.main == seen.main);
         let most = if seen.symptom.takes_time() { MOST_THAT_TAKE_TIME } else { MOST_OF_A_KIND };

@@ -53,22 +53,24 @@ pub(super) fn wait_for_listener(
     stop: &AtomicBool,
 ) -> Result<(tables::Entry, i32), NotListening> {
     let deadline = Instant::now() + LISTEN_BOUND;
+    // Whatever it does to start, it does it freely.
+    let go_on = |server: &mut Server| -> Result<(), KernelError> {
+        while server.step(&mut Vec::new(), &[])?.is_some() && Instant::now() < deadline {}
+        server.survey()
+    };
     server.survey()?;
     loop {
-        // Whatever it does to start, it does it freely.
-        while server.step(&mut Vec::new(), &[])?.is_some() && Instant::now() < deadline {}
+        go_on(server)?;
         if stop.load(Relaxed) {
             return Err(NotListening::Stopped);
         }
         let wanted = |entry: &tables::Entry| port.is_none_or(|port| entry.port == port);
         let mut entries: Vec<_> = tables::listeners()?.into_iter().filter(wanted).collect();
         entries.sort_by_key(|entry| (entry.port, entry.address.is_ipv6(), !entry.address.is_unspecified()));
-        server.survey()?;
         if let Some(entry) = entries.first() {
             // A process that started another in the background may be about to end.
             server.quiet()?;
-            while server.step(&mut Vec::new(), &[])?.is_some() && Instant::now() < deadline {}
-            server.survey()?;
+            go_on(server)?;
             let main = if server.first_runs() { None } else { server.owner_of(entry.inode) };
             return Ok((*entry, main.unwrap_or(server.pid)));
         }
