@@ -69,6 +69,9 @@ impl Outcome {
     pub(super) fn ends(&mut self, ends: &[Ended], when: &str) {
         for Ended { death, main, after } in ends {
             let symptom = match (death.signal(), main) {
+                // A server that ends its own processes means to.
+                (Some(_), false) if death.sent => continue,
+                (Some(_), true) if death.sent => Symptom::Exit,
                 (Some(libc::SIGPIPE), _) => Symptom::Sigpipe,
                 (Some(_), _) => Symptom::Crash,
                 (None, true) => Symptom::Exit,

@@ -1,4 +1,4 @@
-//! Which of a server's calls are handed to the harness: those that it waits or talks with, and those that make new tasks.
+//! Which of a server's calls are handed to the harness: those by which it waits, talks, makes or ends tasks, sends signals or sets timers.
 
 /// What a call is to the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,16 @@ pub(super) enum Class {
     Tasks,
     /// It sets up what the gate cannot see through.
     Ring,
+    /// It ends the process, which may raise SIGCHLD in another one.
+    Exit,
+    /// It sends a signal.
+    Signal,
+    /// It arms, disarms or reads a timer that raises a signal.
+    Timer,
+    /// It makes a descriptor that becomes readable when a time is up (`timerfd_create(2)`).
+    TimerDescriptor,
+    /// It makes a descriptor that becomes readable when somebody else touches a file.
+    FileWatch,
 }
 
 /// Every call that is handed over: its name, its number, what it is.
@@ -59,6 +69,23 @@ pub(super) const CALLS: &[(&str, libc::c_long, Class)] = &[
     #[cfg(target_arch = "x86_64")]
     ("vfork", libc::SYS_vfork, Class::Tasks),
     ("io_uring_setup", libc::SYS_io_uring_setup, Class::Ring),
+    ("exit_group", libc::SYS_exit_group, Class::Exit),
+    ("kill", libc::SYS_kill, Class::Signal),
+    ("tkill", libc::SYS_tkill, Class::Signal),
+    ("tgkill", libc::SYS_tgkill, Class::Signal),
+    ("rt_sigqueueinfo", libc::SYS_rt_sigqueueinfo, Class::Signal),
+    ("rt_tgsigqueueinfo", libc::SYS_rt_tgsigqueueinfo, Class::Signal),
+    ("pidfd_send_signal", libc::SYS_pidfd_send_signal, Class::Signal),
+    #[cfg(target_arch = "x86_64")]
+    ("alarm", libc::SYS_alarm, Class::Timer),
+    ("setitimer", libc::SYS_setitimer, Class::Timer),
+    ("getitimer", libc::SYS_getitimer, Class::Timer),
+    ("timer_settime", libc::SYS_timer_settime, Class::Timer),
+    ("timerfd_create", libc::SYS_timerfd_create, Class::TimerDescriptor),
+    #[cfg(target_arch = "x86_64")]
+    ("inotify_init", libc::SYS_inotify_init, Class::FileWatch),
+    ("inotify_init1", libc::SYS_inotify_init1, Class::FileWatch),
+    ("fanotify_init", libc::SYS_fanotify_init, Class::FileWatch),
 ];
 
 /// The name and class of a call that was handed over.

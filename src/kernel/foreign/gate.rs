@@ -7,15 +7,19 @@
 //!
 //! Without the gate, quiet is what `/proc` tells alone, and settled the same.
 
-use super::asleep::{from_now, sleeps_at_most, sleeps_for_good};
+use super::idle::DEFERRED_AT_MOST;
 use super::launch::{Guardian, Launched, Plan, launch};
 use super::notify::{Answer, Notify};
 use super::parked::{Arrival, Owner, Parked};
+use super::peers::Peers;
+use super::quiescence::Quiescence;
+use super::signals::Ledger;
+use super::timers::Timers;
 use super::tree::{Death, Look, Tree};
 use crate::kernel::error::KernelError;
 use crate::kernel::sys;
 use crate::scenario::{Errno, Fault};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -24,13 +28,18 @@ const DOING: &str = "steer the server's calls";
 /// How much processor time a server may spend on what one let-in call has set off before it counts as busy. Not time on the clock: how
 /// much it gets of that is the machine's affair.
 const QUIET_BOUND: Duration = Duration::from_secs(1);
-/// The same on the clock, for a server that is awake and gets nowhere.
-const AWAKE_BOUND: Duration = Duration::from_secs(5);
+/// The same on the clock, for a server that is awake and uses no processor time, such as one that waits for a disk.
+const AWAKE_BOUND: Duration = Duration::from_secs(60);
+/// A server of which some task wakes up again and again for a moment is never seen with all tasks blocked twice in a row. It counts as quiet
+/// when all of them have been seen blocked after so long on the clock.
+const RESTLESS: Duration = Duration::from_secs(1);
 /// From this time on the clock on, processor time is looked at.
 const SUSPICIOUS: Duration = Duration::from_millis(500);
 /// Where nothing comes to the gate, the server's tasks are looked at again after this time: one that goes to sleep elsewhere tells
 /// nobody.
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
+/// Where a task sleeps outside the gate, the tasks are looked at again after this time at the earliest.
+const LOOK_AT_SLEEPERS: Duration = Duration::from_millis(1);
 /// What a server may write to its output; past that the file is emptied.
 const MOST_OUTPUT: u64 = 16 << 20;
 
@@ -77,8 +86,8 @@ pub(crate) struct Passed {
 #[derive(Debug)]
 pub(crate) struct Server {
     // In this order: what it runs in goes last.
-    notify: Option<Notify>,
-    parked: BTreeMap<i32, Parked>,
+    pub(super) notify: Option<Notify>,
+    pub(super) parked: BTreeMap<i32, Parked>,
     pub(super) tree: Tree,
     pidfd: OwnedFd,
     pub(crate) pid: i32,
@@ -90,6 +99,19 @@ pub(crate) struct Server {
     /// Threads that were let make a task, and have not been seen at rest since: what they made may not be known yet.
     makers: bool,
     io_uring: bool,
+    /// Whether a signal may wait for the thread of a parked call.
+    pub(super) signals_due: bool,
+    pub(super) timers: Timers,
+    /// The signals that its processes have sent.
+    pub(super) sent: Ledger,
+    /// Whom it has connected to.
+    pub(super) peers: Peers,
+    /// Whether it has made a watch on files.
+    pub(super) watches_files: bool,
+    /// The threads of which a signal has taken a call back from the gate.
+    cancelled: BTreeSet<i32>,
+    /// The process that was let end last and has not been seen to have ended.
+    pub(super) ending: Option<i32>,
     output: std::fs::File,
     /// How often its output was emptied, which is looked at before each call that may write to it, or, without the gate, after each wait.
     emptied: u32,
@@ -114,6 +136,13 @@ impl Server {
             knocks: false,
             makers: false,
             io_uring: false,
+            signals_due: false,
+            timers: Timers::default(),
+            sent: Ledger::default(),
+            peers: Peers::default(),
+            watches_files: false,
+            cancelled: BTreeSet::new(),
+            ending: None,
             output,
             emptied: 0,
             guardian,
@@ -149,8 +178,13 @@ impl Server {
     pub(crate) fn deaths(&mut self) -> Vec<Death> {
         let main = self.main_status();
         let mut deaths = self.tree.deaths();
-        for death in deaths.iter_mut().filter(|death| death.pid == self.pid) {
-            death.status = main.or(death.status);
+        for death in &mut deaths {
+            death.status = match death.pid == self.pid {
+                true => main.or(death.status),
+                // Another child's parent has reaped it, and the guardian those that had none.
+                false => death.status.or_else(|| self.guardian.shared.reaped(death.inner)),
+            };
+            death.sent = self.sent.explains(death);
         }
         deaths
     }
@@ -182,6 +216,16 @@ impl Server {
             self.order += 1;
             match Parked::arrive(&call, owner, self.order) {
                 Arrival::Parked(parked) => drop(self.parked.insert(call.tid, parked)),
+                Arrival::Timer(parked) => {
+                    let answer = self.timers.called(pid, parked.name, parked.arguments());
+                    passed |= notify.answer(call.id, answer)?;
+                }
+                Arrival::ThreadSignal(parked) => {
+                    let tree = &self.tree;
+                    self.sent.note(&parked, |inner| tree.outer(inner));
+                    self.signals_due = true;
+                    passed |= notify.answer(call.id, Answer::Continue)?;
+                }
                 other => {
                     if matches!(other, Arrival::Pass) {
                         // It may be one that writes to its output, and there may be no rest between one and the next.
@@ -189,6 +233,8 @@ impl Server {
                     }
                     self.io_uring |= matches!(other, Arrival::Ring);
                     self.makers |= matches!(other, Arrival::Tasks);
+                    self.timers.descriptors |= matches!(other, Arrival::TimerDescriptor);
+                    self.watches_files |= matches!(other, Arrival::FileWatch);
                     passed |= notify.answer(call.id, Answer::Continue)?;
                 }
             }
@@ -198,7 +244,14 @@ impl Server {
             }
         }
         // A call that was taken back by a signal has its thread running.
-        self.parked.retain(|_, parked| parked.order > before || notify.valid(parked.id));
+        let cancelled = &mut self.cancelled;
+        self.parked.retain(|tid, parked| {
+            let here = parked.order > before || notify.valid(parked.id);
+            if !here {
+                cancelled.insert(*tid);
+            }
+            here
+        });
         Ok(passed)
     }
 
@@ -229,6 +282,9 @@ impl Server {
                 && !self.makers
                 && self.tree.waits(|tid| self.parked.contains_key(&tid))
             {
+                if self.let_signals_through()? {
+                    continue;
+                }
                 self.rests = Some(whose);
                 return Ok(Quiet::Yes);
             }
@@ -237,16 +293,31 @@ impl Server {
                 // The first look only notes the counts; what came to the gate meanwhile has been passed or parked.
                 // Whoever was let make a task has made it by now.
                 Some(Look::Still | Look::Asleep) if std::mem::take(&mut self.makers) => self.tree.stale = true,
-                Some(Look::Still) if !self.at_the_gate()? => {
+                Some(look @ (Look::Still | Look::Asleep))
+                    if (look == Look::Still || start.elapsed() > RESTLESS) && !self.at_the_gate()? =>
+                {
+                    if self.let_signals_through()? {
+                        continue;
+                    }
                     self.rests = Some(whose);
                     return Ok(Quiet::Yes);
                 }
                 Some(Look::Still | Look::Asleep) => {}
                 Some(Look::Awake(tid)) if self.is_busy(start, &mut used) => return Ok(Quiet::Busy(tid)),
-                Some(Look::Awake(_)) => self.wait(LOOK_AGAIN)?,
+                Some(Look::Awake(_)) => {
+                    if start.elapsed() > DEFERRED_AT_MOST {
+                        self.let_deferred_in()?;
+                    }
+                    if start.elapsed() > SUSPICIOUS {
+                        self.raise_timers();
+                    }
+                    self.wait(LOOK_AGAIN)?;
+                }
                 None if self.is_busy(start, &mut used) => return Ok(Quiet::Busy(self.pid)),
                 None => {}
             }
+            // A child's end raises SIGCHLD in its parent.
+            self.signals_due |= self.tree.has_ends();
         }
     }
 
@@ -261,27 +332,12 @@ impl Server {
         now.saturating_sub(*used.get_or_insert(now)) > QUIET_BOUND || awake > AWAKE_BOUND
     }
 
-    /// Whether every task is parked.
-    fn all_parked(&self) -> bool {
-        self.notify.is_some() && self.tree.unparked(|tid| self.parked.contains_key(&tid)).next().is_none()
-    }
-
-    /// When the last of the times is up that its parked calls have given themselves. Without a gate it is not known when a call was made,
-    /// and it is at the latest then.
-    pub(crate) fn last_deadline(&self) -> Option<Instant> {
-        if self.notify.is_none() {
-            let longest = self.tree.unparked(|_| false).filter_map(|(pid, tid)| sleeps_at_most(pid, tid)).max();
-            return longest.and_then(from_now);
-        }
-        self.parked.values().filter_map(|parked| parked.deadline).max()
-    }
-
-    /// Whether nothing of it will ever move again unless somebody does something to it: every task is parked at a call that has no time
-    /// limit, or sleeps elsewhere in one that only another of its tasks could end. To be asked when it is quiet.
-    pub(crate) fn is_frozen(&self) -> bool {
-        self.notify.is_some()
-            && self.parked.values().all(|parked| parked.deadline.is_none())
-            && self.tree.unparked(|tid| self.parked.contains_key(&tid)).all(|(pid, tid)| sleeps_for_good(pid, tid))
+    /// Whether a call at the gate was cut short by a signal since this was last asked, so that it returned EINTR without having run. That
+    /// happens before Linux 5.19 only. What a server does after that says nothing about it.
+    pub(crate) fn was_perturbed(&mut self) -> bool {
+        // A call is taken back from a thread that ends as well, and then nobody sees what it returns.
+        let cancelled = std::mem::take(&mut self.cancelled);
+        !self.guardian.shared.is_killable() && cancelled.into_iter().any(|tid| self.tree.has_thread(tid))
     }
 
     /// Whether somebody waits at the gate who has not been received.
@@ -293,13 +349,17 @@ impl Server {
         Ok(self.knocks)
     }
 
-    /// Waits until something comes to the gate or the first process ends, at most so long.
+    /// Waits until something comes to the gate, or the first process ends or one that was let end, at most so long.
     fn wait(&mut self, most: Duration) -> Result<(), KernelError> {
         let ended = self.main_status().is_some();
-        let fds: [Option<BorrowedFd<'_>>; 2] =
-            [self.notify.as_ref().map(Notify::as_fd), (!ended).then(|| self.pidfd.as_fd())];
-        let [knocks, _] = wait_for(fds, most)?;
+        let ending = self.ending.and_then(|pid| self.tree.processes.get(&pid)).map(|process| process.pidfd.as_fd());
+        let fds: [Option<BorrowedFd<'_>>; 3] =
+            [self.notify.as_ref().map(Notify::as_fd), (!ended).then(|| self.pidfd.as_fd()), ending];
+        let [knocks, _, gone] = wait_for(fds, most)?;
         self.knocks = knocks;
+        if gone {
+            self.ending = None;
+        }
         if self.notify.is_none() {
             self.emptied += empty_if_too_long(&self.output);
         }
@@ -308,14 +368,18 @@ impl Server {
 
     /// Waits for a call or an end, until `deadline`; then everything that has come is parked or passed and all is quiet again.
     pub(crate) fn until(&mut self, deadline: Instant) -> Result<Quiet, KernelError> {
-        let mut next = deadline;
-        for parked in self.parked.values() {
-            next = next.min(parked.deadline.unwrap_or(deadline));
-        }
-        // Without a gate, and for what sleeps elsewhere, there is nothing that tells: it is looked at now and then.
-        let elsewhere = !self.all_parked();
-        let left = next.saturating_duration_since(Instant::now());
-        self.wait(if elsewhere { left.min(Duration::from_millis(1)) } else { left })?;
+        let next = self.next_duty().map_or(deadline, |duty| duty.min(deadline));
+        // Where something may wake the server of which nothing tells, its tasks are looked at now and then. What sleeps until a known time
+        // comes to the gate or sleeps again, and is looked at then.
+        let next = match self.quiescence() {
+            Quiescence::Frozen | Quiescence::Exited => next,
+            Quiescence::Until(time) => next.min(time.max(Instant::now() + LOOK_AT_SLEEPERS)),
+            Quiescence::Unknown { .. } | Quiescence::Busy(_) => next.min(Instant::now() + LOOK_AT_SLEEPERS),
+        };
+        self.wait(next.saturating_duration_since(Instant::now()))?;
+        self.raise_timers();
+        // A signal of somebody else's.
+        self.signals_due = true;
         self.quiet()
     }
 
@@ -331,6 +395,11 @@ impl Server {
         };
         let Some(parked) = self.parked.remove(&tid) else { return Ok(None) };
         let passed = self.passed(&parked, answer);
+        if parked.connects()
+            && let (Some(fd), Some(cookie)) = (passed.fd, passed.cookie)
+        {
+            self.peers.note(passed.pid, fd, cookie);
+        }
         let id = parked.id;
         // Its duplicate of the socket goes before the call does.
         drop(parked);
@@ -347,6 +416,7 @@ impl Server {
     fn next(&mut self, faults: &mut Vec<Fault>, immune: &[u64]) -> Result<Option<(i32, Answer)>, KernelError> {
         let now = Instant::now();
         let mut all: Vec<&Parked> = self.parked.values().collect();
+        all.retain(|parked| !parked.is_deferred());
         all.sort_unstable_by_key(|parked| parked.order);
         for parked in all {
             let Some(process) = self.tree.processes.get(&parked.pid) else { continue };
@@ -433,18 +503,18 @@ fn empty_if_too_long(output: &std::fs::File) -> u32 {
 }
 
 /// Waits until one of these has something, at most so long, and tells which has.
-fn wait_for(fds: [Option<BorrowedFd<'_>>; 2], most: Duration) -> Result<[bool; 2], KernelError> {
+fn wait_for<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], most: Duration) -> Result<[bool; N], KernelError> {
     use std::os::fd::AsRawFd;
     let none = -1;
     let mut polled =
         fds.map(|fd| libc::pollfd { fd: fd.map_or(none, |fd| fd.as_raw_fd()), events: libc::POLLIN, revents: 0 });
     let time = libc::timespec { tv_sec: most.as_secs() as libc::time_t, tv_nsec: most.subsec_nanos().into() };
-    // SAFETY: two pollfds, one timespec, and no mask.
-    let result = unsafe { libc::ppoll(polled.as_mut_ptr(), 2, &raw const time, std::ptr::null()) };
+    // SAFETY: so many pollfds, one timespec, and no mask.
+    let result = unsafe { libc::ppoll(polled.as_mut_ptr(), N as libc::nfds_t, &raw const time, std::ptr::null()) };
     match sys::check(result.into()) {
         // A signal to us: whoever waits looks again.
         Ok(_) => Ok(polled.map(|polled| polled.revents & libc::POLLIN != 0)),
-        Err(Errno::EINTR) => Ok([false; 2]),
+        Err(Errno::EINTR) => Ok([false; N]),
         Err(errno) => Err(KernelError::call(DOING, "ppoll")(errno)),
     }
 }

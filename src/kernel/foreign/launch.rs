@@ -5,7 +5,7 @@
 //! - It dies with the harness (`PR_SET_PDEATHSIG`), and where that is allowed it is the first process of a namespace for process numbers of
 //!   its own (`pid_namespaces(7)`): with it the kernel kills every process in there, in one go that no fork can outrun.
 //! - Elsewhere it adopts whatever loses its parent (`PR_SET_CHILD_SUBREAPER`), so that all of the tree can be found below it.
-//! - It reaps, and so knows how the server has ended.
+//! - It reaps the server and every process that loses its parent, such as a daemon, and records how each has ended.
 //!
 //! What runs in the two children is a copy of one thread of a process with others, so: no allocation, no lock, no panic; only system calls
 //! through `libc::syscall`, and memory that was made before. In order:
@@ -32,8 +32,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicI32, AtomicU32};
 use std::time::{Duration, Instant};
 
-/// How long the steps before the `execve` may take together.
-const START_BOUND: Duration = Duration::from_secs(10);
+/// How long the steps before the `execve` may take together, on however busy a machine. They wait for nothing.
+const START_BOUND: Duration = Duration::from_secs(60);
 const DOING: &str = "start the server";
 
 /// With which disposition of SIGPIPE a server is started. What it makes of it is its own affair.
@@ -79,6 +79,21 @@ pub(super) struct Page {
     /// Set by the guardian when it has reaped the server, and how that ended, as `waitpid(2)` has it.
     ended: AtomicU32,
     status: AtomicI32,
+    /// The signal mode of the filter: 1 if a call that has been received is not cut short by signals.
+    killable: AtomicU32,
+    /// How many processes the guardian has reaped; the last of them are in `reaped`.
+    count: AtomicU32,
+    reaped: [Reaped; REAPED],
+}
+
+/// How many ends are kept: those of many more processes than end between two looks.
+const REAPED: usize = 256;
+
+/// A process that the guardian has reaped: its number, as the guardian has it, and how it ended.
+#[derive(Debug)]
+struct Reaped {
+    pid: AtomicI32,
+    status: AtomicI32,
 }
 
 /// The guardian has a table of its own.
@@ -101,6 +116,7 @@ const EXEC: u32 = 6;
 pub(super) struct Shared(NonNull<Page>);
 
 const PAGE: usize = 4096;
+const _: () = assert!(size_of::<Page>() <= PAGE);
 
 impl Shared {
     fn new() -> Result<Shared, Errno> {
@@ -121,6 +137,20 @@ impl Shared {
     /// How the server has ended, as `waitpid(2)` has it, if the guardian has reaped it.
     pub(super) fn status(&self) -> Option<i32> {
         (self.page().ended.load(Acquire) == 1).then(|| self.page().status.load(Relaxed))
+    }
+
+    /// How a process ended that the guardian has reaped, by its number as the guardian has it: its latest bearer's. `None` if the guardian
+    /// has reaped none of that number, or so many others since that its end is no longer kept.
+    pub(super) fn reaped(&self, pid: i32) -> Option<i32> {
+        let page = self.page();
+        let count = page.count.load(Acquire) as usize;
+        let kept = (count.saturating_sub(REAPED)..count).rev().map(|i| &page.reaped[i % REAPED]);
+        kept.into_iter().find(|end| end.pid.load(Relaxed) == pid).map(|end| end.status.load(Relaxed))
+    }
+
+    /// Whether a call that has been received at the gate is not cut short by signals (`SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`).
+    pub(super) fn is_killable(&self) -> bool {
+        self.page().killable.load(Relaxed) == 1
     }
 
     /// With what `execve` failed, if it did.
@@ -176,8 +206,13 @@ struct Prepared<'p> {
     listen_pid: *mut u8,
     filter: Vec<libc::sock_filter>,
     namespace: bool,
+    /// Whether calls at the gate are kept from being cut short by signals, where the kernel can do that.
+    killable: bool,
     page: &'p Page,
 }
+
+/// Set in the harness's environment, this variable has the gate behave as on kernels before 5.19, for tests.
+const NOT_KILLABLE: &str = "BROKENPIPE_NO_WAIT_KILLABLE";
 
 /// Starts the guardian and the server; when this returns the server has been told to become the program.
 pub(super) fn launch(plan: &Plan, namespace: bool) -> Result<Launched, KernelError> {
@@ -199,6 +234,7 @@ pub(super) fn launch(plan: &Plan, namespace: bool) -> Result<Launched, KernelErr
         listen_pid: listen_pid["LISTEN_PID=".len()..].as_mut_ptr(),
         filter: if plan.gate { filter::program() } else { Vec::new() },
         namespace,
+        killable: std::env::var_os(NOT_KILLABLE).is_none(),
         page: shared.page(),
     };
     table::fill().map_err(KernelError::call(DOING, "eventfd"))?;
@@ -299,6 +335,15 @@ unsafe fn guardian(prepared: &Prepared<'_>) -> ! {
         loop {
             let mut status: c_int = 0;
             let ended = call!(libc::SYS_wait4, -1 as c_long, &raw mut status, libc::__WALL as c_long, 0usize);
+            if ended > 0 {
+                // This process is the only one that writes here.
+                let count = page.count.load(Relaxed);
+                if let Some(place) = page.reaped.get(count as usize % REAPED) {
+                    place.pid.store(ended as i32, Relaxed);
+                    place.status.store(status, Relaxed);
+                }
+                page.count.store(count.wrapping_add(1), Release);
+            }
             if ended == server {
                 page.status.store(status, Relaxed);
                 page.ended.store(1, Release);
@@ -347,21 +392,29 @@ unsafe fn server(prepared: &Prepared<'_>) -> ! {
         if plan.gate {
             let program =
                 libc::sock_fprog { len: prepared.filter.len() as u16, filter: prepared.filter.as_ptr().cast_mut() };
-            let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
-            let install =
-                || call!(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER as c_long, flags, &raw const program);
-            let mut fd = install();
+            let install = |flags: libc::c_ulong| {
+                let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | flags;
+                call!(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER as c_long, flags, &raw const program)
+            };
+            // Linux 5.19 or later; before, a signal makes a call at the gate return EINTR without having run.
+            let mut flags = if prepared.killable { libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV } else { 0 };
+            let mut fd = install(flags);
+            if fd < 0 && *libc::__errno_location() == libc::EINVAL {
+                flags = 0;
+                fd = install(flags);
+            }
             if fd < 0 && *libc::__errno_location() == libc::EACCES {
                 // Without CAP_SYS_ADMIN a filter takes the promise that no privilege is ever gained.
                 if call!(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS as c_long, 1 as c_long, 0usize, 0usize, 0usize) < 0
                 {
                     failed(page, PRCTL);
                 }
-                fd = install();
+                fd = install(flags);
             }
             if fd < 0 {
                 failed(page, SECCOMP);
             }
+            page.killable.store(u32::from(flags != 0), Relaxed);
             page.listener.store(fd as i32, Relaxed);
         }
         reached(page, READY);

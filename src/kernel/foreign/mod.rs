@@ -1,21 +1,27 @@
 //! Servers that nobody here wrote: any program, started in a network of its own and steered by its system calls.
 //!
 //! [`launch`] starts one, [`filter`] and [`notify`] bring its calls to the [`gate`], [`parked`] tells whether one could finish,
-//! [`tree`] looks at its tasks, [`asleep`] at what they sleep in, [`residue`] at what it has left behind.
+//! [`tree`] looks at its tasks, [`blocked_call`] at the calls that they are blocked in, [`timers`] and [`signals`] at what may wake them,
+//! [`peers`] at whom it has connected to. From these [`idle`] computes its [`quiescence`]; [`residue`] counts what it has left behind.
 
-mod asleep;
 mod attempt;
+mod blocked_call;
 mod filter;
 pub(crate) mod gate;
+mod idle;
 pub(crate) mod launch;
 pub(crate) mod network;
 mod notify;
 mod parked;
+mod peers;
+pub(crate) mod quiescence;
 pub(crate) mod residue;
 pub(crate) mod serve;
+mod signals;
 pub(crate) mod start;
 mod sys;
 pub(crate) mod tables;
+mod timers;
 pub(crate) mod tree;
 mod user;
 pub(crate) mod world;

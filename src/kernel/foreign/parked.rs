@@ -4,9 +4,10 @@
 //! as the duplicate is there, the server's own `close` closes nothing: so it is dropped before the call is let in, and kept until then
 //! only if there is no other thread that could close the descriptor meanwhile.
 
-use super::asleep::{from_now, time_limit};
+use super::blocked_call::{Pid, from_now, time_limit};
 use super::filter::{self, Class};
 use super::notify::{Answer, Notification};
+use super::signals::{self, Masks};
 use super::sys;
 use crate::kernel::error::KernelError;
 use crate::kernel::sys as kernel_sys;
@@ -46,6 +47,9 @@ pub(super) struct Owner<'p> {
     pub(super) alone: bool,
 }
 
+/// How many words of eight bytes a timespec or a timeval has.
+const TIME: usize = 2;
+
 /// What becomes of a call that has come to the gate.
 pub(super) enum Arrival {
     /// It is none that is steered.
@@ -54,12 +58,21 @@ pub(super) enum Arrival {
     Tasks,
     /// It sets up an io_uring.
     Ring,
+    /// It arms, disarms or reads a timer.
+    Timer(Parked),
+    /// It makes a timer descriptor.
+    TimerDescriptor,
+    /// It makes a watch on files.
+    FileWatch,
+    /// It sends a signal to one thread, which is not held back: runtimes wake their own threads so.
+    ThreadSignal(Parked),
     /// It waits at the gate.
     Parked(Parked),
 }
 
-/// The longest list of descriptors that is looked at: what a process may have open by default.
-const MOST_DESCRIPTORS: u64 = 4096;
+/// The longest list of descriptors that is looked at: the most that a process may have open, unless an administrator says otherwise
+/// (`fs.nr_open`).
+const MOST_DESCRIPTORS: u64 = 1 << 20;
 
 impl Parked {
     /// What a call that has just come is. It parks if it is made on a socket, or waits for events that may be of one.
@@ -82,20 +95,28 @@ impl Parked {
         match class {
             Class::Tasks => return Arrival::Tasks,
             Class::Ring => return Arrival::Ring,
-            Class::Accept | Class::Now(_) => match parked.socket(owner) {
+            Class::Timer => return Arrival::Timer(parked),
+            Class::TimerDescriptor => return Arrival::TimerDescriptor,
+            Class::FileWatch => return Arrival::FileWatch,
+            Class::Signal if ["tkill", "tgkill", "rt_tgsigqueueinfo"].contains(&name) => {
+                return Arrival::ThreadSignal(parked);
+            }
+            Class::Exit | Class::Signal => {}
+            Class::Now(_) => match parked.socket(owner) {
                 None => return Arrival::Pass,
                 Some(kept) => parked.kept = Some(kept).filter(|_| owner.alone),
             },
-            Class::In(_) | Class::Out(_) => match parked.socket(owner) {
+            // `accept` is given the limit of the listener's reads (`inet_csk_accept`).
+            Class::Accept | Class::In(_) | Class::Out(_) => match parked.socket(owner) {
                 None => return Arrival::Pass,
                 Some(kept) => {
-                    let option = if matches!(class, Class::In(_)) { libc::SO_RCVTIMEO } else { libc::SO_SNDTIMEO };
+                    let option = if matches!(class, Class::Out(_)) { libc::SO_SNDTIMEO } else { libc::SO_RCVTIMEO };
                     parked.deadline = socket_timeout(kept.0.as_fd(), option).and_then(from_now);
                     parked.kept = Some(kept).filter(|_| owner.alone);
                 }
             },
             Class::Epoll => {
-                parked.deadline = time_limit(parked.pid, parked.name, &parked.args).and_then(from_now);
+                parked.deadline = time_limit(parked.name, &parked.args, &Pid(parked.pid)).and_then(from_now);
                 if owner.alone {
                     parked.kept = duplicate(owner, parked.args[0] as i32).map(|epoll| (epoll, None));
                 }
@@ -104,7 +125,7 @@ impl Parked {
                 if !parked.is_steered(owner) {
                     return Arrival::Pass;
                 }
-                parked.deadline = time_limit(parked.pid, parked.name, &parked.args).and_then(from_now);
+                parked.deadline = time_limit(parked.name, &parked.args, &Pid(parked.pid)).and_then(from_now);
             }
         }
         Arrival::Parked(parked)
@@ -157,8 +178,45 @@ impl Parked {
         match self.class {
             Class::In(i) | Class::Out(i) | Class::Now(i) => Some(self.args[i] as i32),
             Class::Accept | Class::Epoll => Some(self.args[0] as i32),
-            Class::Poll | Class::Select | Class::Tasks | Class::Ring => None,
+            _ => None,
         }
+    }
+
+    /// Its arguments, as the kernel has them.
+    pub(super) const fn arguments(&self) -> &[u64; 6] {
+        &self.args
+    }
+
+    /// Whether it is let in by itself once everything else is blocked: it waits for nothing, and is no step of the server's. It ends the
+    /// process or sends a signal, so that signals come to tasks that are blocked and known to be.
+    pub(super) const fn is_deferred(&self) -> bool {
+        matches!(self.class, Class::Exit | Class::Signal)
+    }
+
+    /// Whether it ends its process.
+    pub(super) fn ends(&self) -> bool {
+        self.class == Class::Exit
+    }
+
+    /// Whether it sends a signal.
+    pub(super) fn sends_signal(&self) -> bool {
+        self.class == Class::Signal
+    }
+
+    /// Whether it connects the server to something.
+    pub(super) fn connects(&self) -> bool {
+        self.name == "connect"
+    }
+
+    /// Whether a signal that waits is to be delivered to its thread in this call. Only where the call could not finish now is it let in for
+    /// that, so that it does nothing but return.
+    pub(super) fn is_interrupted(&self, owner: Owner<'_>) -> Result<bool, KernelError> {
+        if matches!(self.class, Class::Now(_)) || self.is_deferred() {
+            return Ok(false);
+        }
+        let masks = Masks::of(self.pid, self.tid);
+        let interrupted = masks.any() && masks.deliverable(signals::mask_during(self.pid, self.name, &self.args)) != 0;
+        Ok(interrupted && !self.could_finish(owner)?)
     }
 
     /// A duplicate of the socket that it is made on, and the socket's number; `None` if it is made on no socket.
@@ -180,13 +238,20 @@ impl Parked {
 
     /// Whether it is made on a socket, and not on what waits for several.
     fn is_on_socket(&self) -> bool {
-        !matches!(self.class, Class::Poll | Class::Select | Class::Epoll)
+        !matches!(self.class, Class::Poll | Class::Select | Class::Epoll) && !self.is_deferred()
     }
 
     /// Whether it could finish now, and with what it is to be answered.
     pub(super) fn ready(&self, owner: Owner<'_>, now: Instant) -> Result<Option<Answer>, KernelError> {
-        let could = match self.class {
-            Class::Now(_) | Class::Tasks | Class::Ring => true,
+        if self.could_finish(owner)? {
+            return Ok(Some(Answer::Continue));
+        }
+        Ok(self.deadline.filter(|deadline| *deadline <= now).map(|_| self.time_is_up()))
+    }
+
+    /// Whether it could finish now.
+    fn could_finish(&self, owner: Owner<'_>) -> Result<bool, KernelError> {
+        Ok(match self.class {
             Class::Accept | Class::In(_) | Class::Out(_) => self.with_socket(owner, |socket| {
                 // Closed by another thread: the call fails, which is an end too.
                 let Some((socket, _)) = socket else { return Ok(true) };
@@ -202,11 +267,8 @@ impl Parked {
             }
             Class::Poll => self.polled(owner)? || self.signalled(owner),
             Class::Select => self.selected(owner)? || self.signalled(owner),
-        };
-        if could {
-            return Ok(Some(Answer::Continue));
-        }
-        Ok(self.deadline.filter(|deadline| *deadline <= now).map(|_| self.time_is_up()))
+            _ => true,
+        })
     }
 
     /// Whether the call gives EAGAIN rather than wait.
@@ -225,26 +287,29 @@ impl Parked {
         status & libc::O_NONBLOCK != 0
     }
 
-    /// What the kernel answers when the time is up, with what it leaves in the server's memory.
+    /// What the kernel answers when the time is up, with what it leaves in the server's memory: no event, and no time left (`select(2)`).
     fn time_is_up(&self) -> Answer {
+        // Memory that has gone meanwhile is the server's own fault, and no more is done to it than the kernel does.
+        let clear = |address: u64, words: usize| {
+            if address != 0 {
+                let _ = sys::write_memory(self.pid, address, &vec![0u64; words]);
+            }
+        };
         match self.class {
-            Class::Accept | Class::In(_) | Class::Out(_) => Answer::Error(Errno::EAGAIN),
+            Class::Accept | Class::In(_) | Class::Out(_) => return Answer::Error(Errno::EAGAIN),
             Class::Poll => {
                 let mut list = self.poll_list().unwrap_or_default();
                 list.iter_mut().for_each(|p| p.revents = 0);
-                // Memory that has gone meanwhile is the server's own fault, and no more is done to it than the kernel does.
                 let _ = sys::write_memory(self.pid, self.args[0], &list);
-                Answer::Value(0)
+                clear(if self.name == "ppoll" { self.args[2] } else { 0 }, TIME);
             }
             Class::Select => {
-                let zeros = vec![0u64; self.set_words()];
-                for set in self.args[1..4].iter().filter(|set| **set != 0) {
-                    let _ = sys::write_memory(self.pid, *set, &zeros);
-                }
-                Answer::Value(0)
+                self.args[1..4].iter().for_each(|set| clear(*set, self.set_words()));
+                clear(self.args[4], TIME);
             }
-            _ => Answer::Value(0),
+            _ => {}
         }
+        Answer::Value(0)
     }
 
     /// The list of a `poll`; `None` if it cannot be read.
@@ -313,21 +378,13 @@ impl Parked {
         Ok(false)
     }
 
-    /// Whether a signal waits for the thread, which the call may be there to let in (`ppoll(2)`), or which a signalfd may tell of:
-    /// that asks about whoever polls it, and so cannot be asked by us.
+    /// Whether a signal waits that a signalfd tells of: `poll` of a duplicate asks about the signals of whoever polls.
     fn signalled(&self, owner: Owner<'_>) -> bool {
-        let mask = match self.name {
-            "ppoll" => self.args[3],
-            "pselect6" => self.args[5],
-            "epoll_pwait" | "epoll_pwait2" => self.args[4],
-            _ => 0,
-        };
-        if mask == 0 && !owner.signalfd {
+        if !owner.signalfd {
             return false;
         }
-        let text = std::fs::read_to_string(format!("/proc/{}/task/{}/status", self.pid, self.tid)).unwrap_or_default();
-        let mask = |field| text.lines().find_map(|line| line.strip_prefix(field)).map_or("0", str::trim);
-        ["SigPnd:", "ShdPnd:"].into_iter().any(|field| mask(field).bytes().any(|b| b != b'0'))
+        let masks = Masks::of(self.pid, self.tid);
+        masks.any() && masks.waiting(signals::told_by_descriptors(self.pid)) != 0
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) enum NotListening {
 
 /// How a process ended, in words, from its status as `waitpid(2)` has it.
 pub(crate) fn how(status: &Option<i32>) -> String {
-    let death = Death { pid: 0, status: *status };
+    let death = Death { pid: 0, inner: 0, status: *status, sent: false };
     match (death.signal(), death.code()) {
         (Some(signal), _) => format!("killed by {}", Signal::from_raw(signal)),
         (_, Some(code)) => format!("exited with {code}"),

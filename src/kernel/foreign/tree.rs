@@ -4,14 +4,22 @@
 //! all of them, each sleeps and none has been switched to since the look before, by its own count (`schedstat`): nobody ran, and so
 //! nobody can have woken anybody. Mostly the look before is that of the last time when all was at rest, and one is enough.
 
+use super::blocked_call::{self, Call, Pid};
 use super::gate::Whose;
+use super::quiescence::TaskState;
 use super::sys;
-use crate::kernel::error::KernelError;
-use crate::kernel::sys::pidfd_kill;
+use crate::kernel::error::{KernelError, errno};
+use crate::kernel::sys::{pidfd_kill, poll};
+use crate::scenario::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+const DOING: &str = "look at the server's tasks";
+/// What a look at a process or thread says that has ended.
+const GONE: Errno = Errno::from_raw(libc::ESRCH);
 
 /// One thread.
 #[derive(Debug)]
@@ -20,12 +28,17 @@ struct Task {
     schedstat: Option<File>,
     /// The count of the last look.
     switches: u64,
+    /// The call that it was last seen blocked in, outside the gate, how often it had been given a core by then, and when that was: a time
+    /// limit of the call runs from then at the latest.
+    blocked: Option<(Call, u64, Instant)>,
 }
 
 /// One process.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) pidfd: OwnedFd,
+    /// Its number in its own namespace.
+    inner: i32,
     tasks: BTreeMap<i32, Task>,
     /// Whether it has ended and is not reaped: a zombie.
     zombie: bool,
@@ -46,8 +59,12 @@ impl Process {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Death {
     pub(crate) pid: i32,
+    /// Its number in its own namespace.
+    pub(crate) inner: i32,
     /// As `waitpid(2)` has it; `None` where the kernel does not tell.
     pub(crate) status: Option<i32>,
+    /// Whether it was killed by a signal that the server sent on purpose, as far as is known.
+    pub(crate) sent: bool,
 }
 
 impl Death {
@@ -122,10 +139,15 @@ impl Tree {
             }
             let tids = tids(pid);
             if let std::collections::btree_map::Entry::Vacant(vacant) = self.processes.entry(pid) {
-                // One that is gone meanwhile was never here.
-                let Ok(pidfd) = sys::pidfd_open(pid) else { continue };
+                let pidfd = match sys::pidfd_open(pid) {
+                    Ok(pidfd) => pidfd,
+                    // One that is gone meanwhile was never here.
+                    Err(GONE | Errno::EINVAL) => continue,
+                    Err(errno) => return Err(KernelError::call(DOING, "pidfd_open")(errno)),
+                };
                 vacant.insert(Process {
                     pidfd,
+                    inner: inner_pid(pid),
                     tasks: BTreeMap::new(),
                     zombie: false,
                     signalfd: has_signalfd(pid),
@@ -136,7 +158,7 @@ impl Tree {
             process.tasks.retain(|tid, _| tids.contains(tid));
             for tid in tids {
                 if !process.tasks.contains_key(&tid)
-                    && let Some(task) = Task::open(pid, tid)
+                    && let Some(task) = Task::open(pid, tid)?
                 {
                     process.tasks.insert(tid, task);
                 }
@@ -144,7 +166,10 @@ impl Tree {
                 next.extend(children(pid, tid));
             }
         }
-        let gone: Vec<i32> = self.processes.keys().copied().filter(|pid| !found.contains(pid)).collect();
+        // The walk can miss a process that is just given another parent: only its pidfd says that it has ended.
+        let missed = self.processes.iter().filter(|(pid, _)| !found.contains(pid));
+        let gone: Vec<i32> =
+            missed.filter(|(_, process)| has_ended(process.pidfd.as_fd())).map(|(pid, _)| *pid).collect();
         for pid in gone {
             self.forget(pid);
         }
@@ -158,8 +183,14 @@ impl Tree {
         if let Some(process) = self.processes.remove(&pid)
             && !process.zombie
         {
-            self.deaths.push(Death { pid, status: sys::exit_status(process.pidfd.as_fd()) });
+            let status = sys::exit_status(process.pidfd.as_fd());
+            self.deaths.push(Death { pid, inner: process.inner, status, sent: false });
         }
+    }
+
+    /// Whether there are ends that nobody has asked about.
+    pub(super) fn has_ends(&self) -> bool {
+        !self.deaths.is_empty()
     }
 
     /// The ends that have been seen since this was last asked.
@@ -186,6 +217,8 @@ impl Tree {
                 }
                 match task.state() {
                     Some(b'S' | b'I' | b'T' | b't') => {}
+                    // At the gate a call that has been received is waited for in this state (`TASK_KILLABLE`), and so is a child's execve.
+                    Some(b'D') if parked || blocked_call::waits_for_vfork(*pid, *tid) => {}
                     Some(b'Z') if tid == pid => {
                         ended.push(*pid);
                         continue;
@@ -230,12 +263,25 @@ impl Tree {
         alive.map(|(pid, process)| (*pid, process.tasks.len()))
     }
 
-    /// The tasks of processes that have not ended which are not parked, each with its process.
-    pub(super) fn unparked(&self, parked: impl Fn(i32) -> bool) -> impl Iterator<Item = (i32, i32)> {
-        let alive = self.processes.iter().filter(|(_, process)| !process.zombie);
-        alive
-            .flat_map(|(pid, process)| process.tasks.keys().map(|tid| (*pid, *tid)))
-            .filter(move |(_, tid)| !parked(*tid))
+    /// Whether this thread is known, of a process that has not ended.
+    pub(super) fn has_thread(&self, tid: i32) -> bool {
+        self.threads.get(&tid).is_some_and(|pid| self.runs(*pid))
+    }
+
+    /// The states of the tasks of processes that have not ended which are not parked, each of which is blocked. To be asked when the server
+    /// is quiet.
+    pub(super) fn states(&mut self, parked: impl Fn(i32) -> bool) -> Vec<TaskState> {
+        let mut states = Vec::new();
+        for (pid, process) in self.processes.iter_mut().filter(|(_, process)| !process.zombie) {
+            let tasks = process.tasks.iter_mut().filter(|(tid, _)| !parked(**tid));
+            states.extend(tasks.map(|(tid, task)| task.blocked_state(*pid, *tid)));
+        }
+        states
+    }
+
+    /// The number outside of a process of the server's by that in its own namespace.
+    pub(super) fn outer(&self, inner: i32) -> Option<i32> {
+        self.processes.iter().find(|(_, process)| process.inner == inner).map(|(pid, _)| *pid)
     }
 
     /// Takes note of a process that has ended and is not reaped. A process whose first thread alone has ended goes on.
@@ -248,7 +294,7 @@ impl Tree {
         process.zombie = true;
         // It may have been reaped meanwhile.
         let status = stat(pid).and_then(|stat| stat.exit_code()).or_else(|| sys::exit_status(process.pidfd.as_fd()));
-        self.deaths.push(Death { pid, status });
+        self.deaths.push(Death { pid, inner: process.inner, status, sent: false });
         // What it had for children has another parent now.
         self.stale = true;
     }
@@ -282,9 +328,33 @@ impl Tree {
 }
 
 impl Task {
-    fn open(pid: i32, tid: i32) -> Option<Task> {
-        let open = |name| File::open(format!("/proc/{pid}/task/{tid}/{name}")).ok();
-        Some(Task { stat: open("stat")?, schedstat: open("schedstat"), switches: 0 })
+    /// `None` if it is gone.
+    ///
+    /// # Errors
+    ///
+    /// If its files cannot be opened for another reason, such as the limit of open files.
+    fn open(pid: i32, tid: i32) -> Result<Option<Task>, KernelError> {
+        let open = |name| match File::open(format!("/proc/{pid}/task/{tid}/{name}")) {
+            Ok(file) => Ok(Some(file)),
+            // A kernel without CONFIG_SCHED_INFO has no schedstat.
+            Err(error) if matches!(errno(&error), Errno::ENOENT | GONE) => Ok(None),
+            Err(error) => Err(KernelError::io(DOING, "open")(error)),
+        };
+        let Some(stat) = open("stat")? else { return Ok(None) };
+        Ok(Some(Task { stat, schedstat: open("schedstat")?, switches: 0, blocked: None }))
+    }
+
+    /// What it is blocked in outside the gate.
+    fn blocked_state(&mut self, pid: i32, tid: i32) -> TaskState {
+        let Some(call) = blocked_call::call_of(pid, tid) else { return TaskState::Running(tid) };
+        let switches = self.switches();
+        let since = match self.blocked {
+            Some((known, count, since)) if known == call && count == switches => since,
+            _ => Instant::now(),
+        };
+        self.blocked = Some((call, switches, since));
+        let wait = blocked_call::decode(call, &Pid(pid));
+        TaskState::Blocked { wakes: wait.wakes, deadline: wait.deadline(since) }
     }
 
     /// The letter of its state; `None` if it is gone.
@@ -318,27 +388,73 @@ fn tids(pid: i32) -> Vec<i32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
+/// How long one look at what is below a guardian waits for the ends of processes that were killed.
+const KILL_BOUND: Duration = Duration::from_secs(1);
+
 /// Kills all processes below this one, which adopts those that lose their parent, until there are none.
 pub(super) fn kill_below(guardian: i32) {
     loop {
-        let mut all = BTreeSet::new();
-        let mut next = children(guardian, guardian);
-        while let Some(pid) = next.pop() {
-            if all.insert(pid) {
-                next.extend(tids(pid).into_iter().flat_map(|tid| children(pid, tid)));
-            }
-        }
-        if all.is_empty() {
+        let below = below(guardian);
+        if below.is_empty() {
             return;
         }
-        for pid in all {
-            if let Ok(pidfd) = sys::pidfd_open(pid) {
-                let _ = pidfd_kill(pidfd.as_fd(), libc::SIGKILL);
-            }
+        let held: Vec<OwnedFd> = below
+            .into_iter()
+            .filter_map(|pid| sys::pidfd_open(pid).ok().map(|pidfd| (pid, pidfd)))
+            // A number may have become that of a process of somebody else's between the look and the pidfd, but not after the pidfd.
+            .filter(|(pid, _)| descends(*pid, guardian))
+            .map(|(_, pidfd)| pidfd)
+            .collect();
+        for pidfd in &held {
+            let _ = pidfd_kill(pidfd.as_fd(), libc::SIGKILL);
         }
-        // They go as fast as the guardian reaps them, and a killed process forks no more.
-        std::thread::yield_now();
+        // A killed process forks no more; those that were forked before are found in the next round.
+        let deadline = Instant::now() + KILL_BOUND;
+        for pidfd in &held {
+            let _ = poll([pidfd.as_fd()], deadline.saturating_duration_since(Instant::now()));
+        }
     }
+}
+
+/// Every process below this one.
+fn below(guardian: i32) -> BTreeSet<i32> {
+    let mut all = BTreeSet::new();
+    let mut next = children(guardian, guardian);
+    while let Some(pid) = next.pop() {
+        let tids = tids(pid);
+        // The guardian reaps those that have ended; until then they are nobody's parent. A process whose first thread alone has ended goes
+        // on.
+        let ended = tids.len() <= 1 && stat(pid).is_none_or(|stat| stat.is_zombie());
+        if !ended && all.insert(pid) {
+            next.extend(tids.into_iter().flat_map(|tid| children(pid, tid)));
+        }
+    }
+    all
+}
+
+/// Whether a process has this one among those that it descends from.
+fn descends(pid: i32, ancestor: i32) -> bool {
+    let mut at = pid;
+    while at > 1 {
+        let Some(parent) = stat(at).and_then(|stat| stat.parent()) else { return false };
+        if parent == ancestor {
+            return true;
+        }
+        at = parent;
+    }
+    false
+}
+
+/// Whether the process of this pidfd has ended.
+fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    poll([pidfd], Duration::ZERO).is_ok_and(|[ready]| ready != 0)
+}
+
+/// The number of a process in its own namespace (`NSpid` of `/proc/PID/status`).
+fn inner_pid(pid: i32) -> i32 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    numbers.and_then(|numbers| numbers.split_whitespace().last()?.parse().ok()).unwrap_or(pid)
 }
 
 /// `/proc/PID/stat` of a whole process.
@@ -355,6 +471,14 @@ impl Stat {
     /// Field `n` of proc(5), which counts from 1; the first after the name is 3.
     fn field<T: std::str::FromStr>(&self, n: usize) -> Option<T> {
         self.0.get(n - 3)?.parse().ok()
+    }
+
+    fn is_zombie(&self) -> bool {
+        self.0.first().is_some_and(|state| state == "Z")
+    }
+
+    fn parent(&self) -> Option<i32> {
+        self.field(4)
     }
 
     /// How it ended, for a zombie whose parent we may look at.

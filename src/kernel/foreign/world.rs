@@ -7,6 +7,7 @@ mod play;
 
 use super::gate::{Passed, Quiet, Server, Whose};
 use super::launch::Plan;
+use super::quiescence::Quiescence;
 use super::start::{NotListening, wait_for_listener};
 use super::tree::Death;
 use crate::kernel::client::ClientSocket;
@@ -182,8 +183,8 @@ impl Foreign {
 
     /// Whether there is nothing to wait for: the server has ended, or waits without any time limit until a client does something, or
     /// nobody wants to know.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        self.main_ended.is_some() || self.is_stopped() || self.server.is_frozen()
+    pub(crate) fn is_at_rest(&mut self) -> bool {
+        self.main_ended.is_some() || self.is_stopped() || self.server.quiescence() == Quiescence::Frozen
     }
 
     /// Whether somebody wants it to stop.
@@ -220,6 +221,12 @@ impl Foreign {
     /// How the server itself has ended, if it has.
     pub(crate) fn main_ended(&self) -> Option<Ending> {
         self.main_ended
+    }
+
+    /// Whether the gate has made a call return what it would not have returned without it, since this was last asked: what was seen meanwhile
+    /// says nothing about the server.
+    pub(crate) fn was_perturbed(&mut self) -> bool {
+        self.server.was_perturbed()
     }
 
     /// Whether the server was seen at work in a circle since this was last asked.

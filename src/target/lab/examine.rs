@@ -60,8 +60,9 @@ impl Lab<'_> {
         if !self.is_warm() {
             self.fresh()?;
         }
-        let outcome = self.run(scenario, SCREENING_PACE)?;
+        let mut outcome = self.run(scenario, SCREENING_PACE)?;
         self.still_wanted()?;
+        self.distrust_perturbed(&mut outcome)?;
         let Some(Running { world, counts, steady, .. }) = &self.running else { return Ok(outcome) };
         self.parallel |= world.server.is_parallel();
         self.floods |= world.server.emptied() > 0;
@@ -70,6 +71,14 @@ impl Lab<'_> {
             self.end();
         }
         Ok(outcome)
+    }
+
+    /// Drops what was seen in a run in which the gate has changed what the server saw.
+    fn distrust_perturbed(&mut self, outcome: &mut Outcome) -> Result<(), KernelError> {
+        if self.running()?.world.was_perturbed() {
+            outcome.seen.clear();
+        }
+        Ok(())
     }
 
     /// From here on, screening passes over this symptom, which is known.
@@ -95,6 +104,7 @@ impl Lab<'_> {
             _ => self.run(scenario, Pace { patient, ..self.closely() })?,
         };
         self.still_wanted()?;
+        self.distrust_perturbed(&mut outcome)?;
         outcome.seen.retain(|seen| seen.symptom == symptom);
         outcome.output = self.output();
         // What it was made into is nothing to go on with.
@@ -297,7 +307,7 @@ impl Lab<'_> {
 }
 
 /// Until when a server is given time that began at `start`: so much, or, with patience, until the time is up that it has given itself.
-fn grace(world: &Foreign, start: Instant, least: Duration, patient: bool) -> Instant {
+fn grace(world: &mut Foreign, start: Instant, least: Duration, patient: bool) -> Instant {
     // A little more, for what it then has to do.
     let own = |deadline: Instant| deadline.min(start + PATIENCE) + GRACE_SCREENING;
     (start + least).max(patient.then(|| world.server.last_deadline()).flatten().map_or(start, own))
