@@ -121,6 +121,8 @@ pub enum Ending {
     Killed(Signal),
     /// It ended by itself, with this code.
     Exited(i32),
+    /// It ended, and the kernel does not tell how: before Linux 6.15, where another process has reaped it.
+    Ended,
     /// It did not come to its next call within the bound.
     Stuck,
 }
@@ -130,6 +132,7 @@ impl Ending {
         match self {
             Ending::Killed(signal) => Outcome::Killed { signal, at },
             Ending::Exited(code) => Outcome::Exited { code, at },
+            Ending::Ended => Outcome::Ended { at },
             Ending::Stuck => Outcome::Stuck { at },
         }
     }

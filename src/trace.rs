@@ -230,6 +230,11 @@ pub enum Outcome {
         /// When.
         at: At,
     },
+    /// It ended, and it is not known how.
+    Ended {
+        /// When.
+        at: At,
+    },
     /// It went on with something that did not finish within its bound.
     Stuck {
         /// When.
@@ -244,6 +249,7 @@ impl Outcome {
             Outcome::Survived(_) => "survived",
             Outcome::Killed { .. } => "killed",
             Outcome::Exited { .. } => "exited",
+            Outcome::Ended { .. } => "ended",
             Outcome::Stuck { .. } => "stuck",
         }
     }
@@ -252,7 +258,9 @@ impl Outcome {
     pub const fn at(&self) -> Option<At> {
         match self {
             Outcome::Survived(_) => None,
-            Outcome::Killed { at, .. } | Outcome::Exited { at, .. } | Outcome::Stuck { at } => Some(*at),
+            Outcome::Killed { at, .. } | Outcome::Exited { at, .. } | Outcome::Ended { at } | Outcome::Stuck { at } => {
+                Some(*at)
+            }
         }
     }
 }
@@ -265,7 +273,7 @@ impl fmt::Display for Outcome {
             Outcome::Survived(Survivor { waits_on: Some(client), .. }) => return write!(f, " waiting on {client}"),
             Outcome::Killed { signal, .. } => write!(f, " by {signal}")?,
             Outcome::Exited { code, .. } => write!(f, " with {code}")?,
-            Outcome::Stuck { .. } => {}
+            Outcome::Ended { .. } | Outcome::Stuck { .. } => {}
         }
         self.at().map_or(Ok(()), |at| write!(f, " at {at}"))
     }

@@ -135,10 +135,11 @@ fn outcome(statement: &mut Statement<'_>) -> Result<Outcome, ParseError> {
             keyword(statement, "with")?;
             Outcome::Exited { code: number(&statement.word("an exit code")?, "an exit code")?, at: at(statement)? }
         }
+        "ended" => Outcome::Ended { at: at(statement)? },
         "stuck" => Outcome::Stuck { at: at(statement)? },
         other => {
             let error = word.error(format!("`{other}` is no outcome"), OUTCOME);
-            return Err(error.near(other, ["survived", "killed", "exited", "stuck"]));
+            return Err(error.near(other, ["survived", "killed", "exited", "ended", "stuck"]));
         }
     })
 }

@@ -44,6 +44,10 @@ pub(super) struct Netstat {
     socket: Socket,
     requests: Vec<u8>,
     reply: Vec<u8>,
+    /// The number of the last request that was made.
+    asked: u32,
+    /// That of the request whose reply is next.
+    expected: u32,
 }
 
 pub(super) const DOING: &str = "read the states of TCP sockets";
@@ -64,7 +68,7 @@ impl Netstat {
     pub(super) fn open() -> Result<Netstat, KernelError> {
         let socket = Socket::new(NETLINK_SOCK_DIAG).map_err(KernelError::io(DOING, "socket"))?;
         socket.connect(&SocketAddr::new(0, 0)).map_err(KernelError::io(DOING, "connect"))?;
-        Ok(Netstat { socket, requests: Vec::new(), reply: Vec::with_capacity(8192) })
+        Ok(Netstat { socket, requests: Vec::new(), reply: Vec::with_capacity(8192), asked: 0, expected: 1 })
     }
 
     /// The states of these sockets, in order, and how many bytes each has received that nobody has read, urgent ones too; CLOSE and
@@ -91,7 +95,7 @@ impl Netstat {
 
     /// What the kernel has to say of these sockets, that of a listener for one that is in no table.
     fn ask(&mut self, pairs: &[Pair]) -> Result<Vec<Seen>, KernelError> {
-        self.requests.clear();
+        self.begin();
         for pair in pairs {
             self.request(*pair, ANY, NLM_F_REQUEST, None);
         }
@@ -157,7 +161,7 @@ impl Netstat {
         }
         let mut allowed = true;
         for batch in there.chunks(BATCH) {
-            self.requests.clear();
+            self.begin();
             for (pair, cookie) in batch {
                 self.request(*pair, *cookie, NLM_F_REQUEST | NLM_F_ACK, Some(SOCK_DESTROY));
             }
@@ -177,7 +181,7 @@ impl Netstat {
     /// the privilege before it looks.
     pub(super) fn may_destroy(&mut self) -> Result<bool, KernelError> {
         let nowhere = SocketAddrV4::new(std::net::Ipv4Addr::BROADCAST, 1);
-        self.requests.clear();
+        self.begin();
         self.request((nowhere, nowhere), ANY, NLM_F_REQUEST | NLM_F_ACK, Some(SOCK_DESTROY));
         self.send()?;
         match self.receive()? {
@@ -190,6 +194,8 @@ impl Netstat {
     fn request(&mut self, (local, peer): Pair, cookie: Cookie, flags: u16, kind: Option<u16>) {
         let mut header = NetlinkHeader::default();
         header.flags = flags;
+        self.asked = self.asked.wrapping_add(1);
+        header.sequence_number = self.asked;
         let request = InetRequest {
             family: AF_INET,
             protocol: IPPROTO_TCP,
@@ -215,20 +221,37 @@ impl Netstat {
         }
     }
 
+    /// Begins a batch of requests. Replies to an earlier one that was given up may still come.
+    fn begin(&mut self) {
+        self.requests.clear();
+        self.expected = self.asked.wrapping_add(1);
+    }
+
     fn send(&self) -> Result<(), KernelError> {
         self.socket.send(&self.requests, 0).map(drop).map_err(KernelError::io(DOING, "send"))
     }
 
+    /// The reply to the next request of the batch: they are answered in their order, each once.
     fn receive(&mut self) -> Result<NetlinkPayload<SockDiagMessage>, KernelError> {
-        self.reply.clear();
-        while let Err(error) = self.socket.recv(&mut self.reply, 0) {
-            if errno(&error) != Errno::EINTR {
-                return Err(KernelError::io(DOING, "recv")(error));
+        const GARBLED: KernelError = KernelError::Garbled { what: "sock_diag" };
+        loop {
+            self.reply.clear();
+            while let Err(error) = self.socket.recv(&mut self.reply, 0) {
+                if errno(&error) != Errno::EINTR {
+                    return Err(KernelError::io(DOING, "recv")(error));
+                }
+            }
+            let message = NetlinkMessage::deserialize(&self.reply).map_err(|_| GARBLED)?;
+            let ahead = message.header.sequence_number.wrapping_sub(self.expected) as i32;
+            match ahead {
+                ..0 => {}
+                0 => {
+                    self.expected = self.expected.wrapping_add(1);
+                    return Ok(message.payload);
+                }
+                _ => return Err(GARBLED),
             }
         }
-        let message =
-            NetlinkMessage::deserialize(&self.reply).map_err(|_| KernelError::Garbled { what: "sock_diag" })?;
-        Ok(message.payload)
     }
 }
 
@@ -254,4 +277,34 @@ pub(super) fn state(number: u8) -> Result<TcpState, KernelError> {
         11 => TcpState::Closing,
         _ => return Err(KernelError::Garbled { what: "the state of a TCP socket" }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    /// A listener, and the pair by which it is found.
+    fn listener() -> (TcpListener, Pair) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let nobody = SocketAddrV4::new(Ipv4Addr::BROADCAST, 1);
+        (listener, (SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), nobody))
+    }
+
+    #[test]
+    fn a_reply_to_a_request_that_was_given_up_is_not_taken_for_that_to_the_next() {
+        let (_listener, pair) = listener();
+        let gone = {
+            let (_dropped, gone) = listener();
+            gone
+        };
+        let mut netstat = Netstat::open().unwrap();
+        // A request whose reply nobody has read.
+        netstat.begin();
+        netstat.request(pair, ANY, NLM_F_REQUEST, None);
+        netstat.send().unwrap();
+        assert_eq!(netstat.queue_is_full(gone.0).unwrap(), None);
+        assert_eq!(netstat.queue_is_full(pair.0).unwrap(), Some(false));
+    }
 }

@@ -95,7 +95,7 @@ impl Serialize for Piece<Outcome> {
             }
             Outcome::Killed { signal, .. } => outcome.serialize_entry("signal", &Text(signal))?,
             Outcome::Exited { code, .. } => outcome.serialize_entry("code", &code)?,
-            Outcome::Stuck { .. } => {}
+            Outcome::Ended { .. } | Outcome::Stuck { .. } => {}
         }
         if let Some(at) = self.0.at() {
             outcome.serialize_entry("at", &Piece(at))?;

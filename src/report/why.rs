@@ -42,6 +42,7 @@ pub fn why(scenario: &Scenario, setup: &Setup, trace: &Trace) -> String {
         Outcome::Exited { code, .. } => {
             format!("the server ended by itself, with code {code}, {last}: no order of events is a reason for that.")
         }
+        Outcome::Ended { .. } => format!("the server ended {last}; the kernel does not tell how."),
         Outcome::Stuck { .. } => {
             format!("the server did not come to its next call within its bound {last}: it is stuck in something else.")
         }

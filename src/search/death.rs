@@ -23,6 +23,7 @@ impl Death {
             Outcome::Survived(_) => return None,
             Outcome::Killed { signal, .. } => Ending::Killed(signal),
             Outcome::Exited { code, .. } => Ending::Exited(code),
+            Outcome::Ended { .. } => Ending::Ended,
             Outcome::Stuck { .. } => Ending::Stuck,
         };
         let last = trace.steps().next_back().and_then(|step| step.calls.last());
@@ -40,6 +41,7 @@ impl fmt::Display for Death {
         match self.ending {
             Ending::Killed(signal) => write!(f, "killed by {signal}")?,
             Ending::Exited(code) => write!(f, "exited with {code}")?,
+            Ending::Ended => f.write_str("ended")?,
             Ending::Stuck => f.write_str("stuck")?,
         }
         self.call.map_or(Ok(()), |call| write!(f, " in {call}"))

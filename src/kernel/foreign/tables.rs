@@ -30,16 +30,17 @@ fn dump(states: StateFlags) -> Result<Vec<Entry>, KernelError> {
     let socket = Socket::new(NETLINK_SOCK_DIAG).map_err(KernelError::io(DOING, "socket"))?;
     socket.connect(&SocketAddr::new(0, 0)).map_err(KernelError::io(DOING, "connect"))?;
     let mut entries = Vec::new();
-    for family in [AF_INET, AF_INET6] {
-        ask(&socket, family, states.clone())?;
-        while receive(&socket, &mut entries)? {}
+    for (sequence, family) in (1..).zip([AF_INET, AF_INET6]) {
+        ask(&socket, family, sequence, states.clone())?;
+        while receive(&socket, sequence, &mut entries)? {}
     }
     Ok(entries)
 }
 
-fn ask(socket: &Socket, family: u8, states: StateFlags) -> Result<(), KernelError> {
+fn ask(socket: &Socket, family: u8, sequence: u32, states: StateFlags) -> Result<(), KernelError> {
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+    header.sequence_number = sequence;
     let socket_id = if family == AF_INET { SocketId::new_v4() } else { SocketId::new_v6() };
     let request = InetRequest { family, protocol: IPPROTO_TCP, extensions: ExtensionFlags::empty(), states, socket_id };
     let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
@@ -49,8 +50,8 @@ fn ask(socket: &Socket, family: u8, states: StateFlags) -> Result<(), KernelErro
     socket.send(&bytes, 0).map(drop).map_err(KernelError::io(DOING, "send"))
 }
 
-/// One datagram of the answer. False if it was the last.
-fn receive(socket: &Socket, entries: &mut Vec<Entry>) -> Result<bool, KernelError> {
+/// One datagram of the answer to the request of this number. False if it was the last.
+fn receive(socket: &Socket, sequence: u32, entries: &mut Vec<Entry>) -> Result<bool, KernelError> {
     const GARBLED: KernelError = KernelError::Garbled { what: "sock_diag" };
     let mut buffer = Vec::with_capacity(64 * 1024);
     while let Err(error) = socket.recv(&mut buffer, 0) {
@@ -61,6 +62,9 @@ fn receive(socket: &Socket, entries: &mut Vec<Entry>) -> Result<bool, KernelErro
     let mut rest = &buffer[..];
     while !rest.is_empty() {
         let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest).map_err(|_| GARBLED)?;
+        if message.header.sequence_number != sequence {
+            return Err(GARBLED);
+        }
         match &message.payload {
             NetlinkPayload::Done(_) => return Ok(false),
             NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {

@@ -32,8 +32,9 @@ const MOST_CALLS: u32 = 3_000;
 const MOST_CALLS_OF_A_SPINNER: u32 = 200;
 /// How often somebody who waits looks whether that is still wanted.
 pub(crate) const LOOK_UP: Duration = Duration::from_millis(100);
-/// For how long a server at work in a circle is watched.
+/// How much processor time a server that seems to be busy for ever may use until it is said to be, and for how long on the clock at most.
 const MEASURED: Duration = Duration::from_secs(1);
+const MEASURED_AT_MOST: Duration = Duration::from_secs(60);
 /// The receive buffer of a client that is going to stall, in bytes: the kernel's smallest, twice over.
 const SMALL_BUFFER: usize = 4096;
 
@@ -314,12 +315,14 @@ impl Foreign {
         Ok(())
     }
 
-    /// Lets the server do what it will for a second. However slow the machine, one that is in a circle never rests.
+    /// Lets the server run for a second of its own processor time, or until it is blocked. However slow the machine, a busy loop never
+    /// blocks. One that uses no processor time is not busy.
     fn measure(&mut self) -> Result<Circle, KernelError> {
         let before = self.server.processor_time();
-        let deadline = Instant::now() + MEASURED;
+        let deadline = Instant::now() + MEASURED_AT_MOST;
         let (mut calls, mut rested) = (0, false);
-        while Instant::now() < deadline && !rested {
+        while self.server.processor_time().saturating_sub(before) < MEASURED && !rested && !self.is_stopped() {
+            rested = Instant::now() >= deadline;
             match self.server.step(&mut self.faults, &self.immune)? {
                 Some(_) => calls += 1,
                 None => rested = self.server.quiet()? == Quiet::Yes,
@@ -357,7 +360,8 @@ impl Foreign {
             if main {
                 self.main_ended = Some(match (death.signal(), death.code()) {
                     (Some(signal), _) => Ending::Killed(Signal::from_raw(signal)),
-                    (_, code) => Ending::Exited(code.unwrap_or(0)),
+                    (_, Some(code)) => Ending::Exited(code),
+                    _ => Ending::Ended,
                 });
             }
             self.ended.push(ended);
