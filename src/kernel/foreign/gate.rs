@@ -82,6 +82,13 @@ pub(crate) struct Passed {
     pub(crate) result: Option<Result<u32, Errno>>,
 }
 
+impl Passed {
+    /// Whether the server cannot go on so for ever while no client acts: it takes data, or closes a socket.
+    pub(crate) fn gets_on(&self) -> bool {
+        self.name == "close" || matches!(self.result, Some(Ok(n)) if n > 0)
+    }
+}
+
 /// A running server and the gate before it.
 #[derive(Debug)]
 pub(crate) struct Server {

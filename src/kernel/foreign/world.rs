@@ -26,14 +26,16 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// After so many calls that nothing but the server itself has set off, it is at work in a circle.
+/// After so many calls that get it nowhere, a server may be in a busy loop: it has taken no data and closed nothing.
 const MOST_CALLS: u32 = 3_000;
 /// The same for a server that has been seen to be.
 const MOST_CALLS_OF_A_SPINNER: u32 = 200;
 /// How often somebody who waits looks whether that is still wanted.
 pub(crate) const LOOK_UP: Duration = Duration::from_millis(100);
-/// How much processor time a server that seems to be busy for ever may use until it is said to be, and for how long on the clock at most.
+/// How much processor time a server that seems to be busy for ever may use until it is said to be, how many calls it may make that get it
+/// nowhere, and how long all of that may take on the clock at most.
 const MEASURED: Duration = Duration::from_secs(1);
+const MEASURED_CALLS: u32 = 10_000;
 const MEASURED_AT_MOST: Duration = Duration::from_secs(60);
 /// The receive buffer of a client that is going to stall, in bytes: the kernel's smallest, twice over.
 const SMALL_BUFFER: usize = 4096;
@@ -315,15 +317,17 @@ impl Foreign {
         Ok(())
     }
 
-    /// Lets the server run for a second of its own processor time, or until it is blocked. However slow the machine, a busy loop never
-    /// blocks. One that uses no processor time is not busy.
+    /// Lets the server run until it is blocked or has done so much that it never will be. However slow the machine, a busy loop never blocks.
+    /// One that neither makes calls nor uses processor time is not busy.
     fn measure(&mut self) -> Result<Circle, KernelError> {
         let before = self.server.processor_time();
         let deadline = Instant::now() + MEASURED_AT_MOST;
         let (mut calls, mut rested) = (0, false);
-        while self.server.processor_time().saturating_sub(before) < MEASURED && !rested && !self.is_stopped() {
+        let busy = |server: &Server| server.processor_time().saturating_sub(before) >= MEASURED;
+        while calls < MEASURED_CALLS && !busy(&self.server) && !rested && !self.is_stopped() {
             rested = Instant::now() >= deadline;
             match self.server.step(&mut self.faults, &self.immune)? {
+                Some((passed, _)) if passed.gets_on() => calls = 0,
                 Some(_) => calls += 1,
                 None => rested = self.server.quiet()? == Quiet::Yes,
             }
@@ -403,7 +407,7 @@ impl Foreign {
             }
             return self.one();
         };
-        self.calls += 1;
+        self.calls = if passed.gets_on() { 0 } else { self.calls + 1 };
         let client = passed.cookie.and_then(|cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)));
         self.last = Some((passed.name, client.map(|c| c.client.name)));
         if let Quiet::Busy(task) = quiet {

@@ -252,7 +252,7 @@ impl Lab<'_> {
             let measured = spin.measured.map(|circle| {
                 let Circle { calls, processor, .. } = circle;
                 let time = processor.as_millis();
-                format!("; in a second in which nobody asked anything of it: {calls} calls, {time} ms of processor time, no rest")
+                format!("; while nobody asked anything of it: {calls} calls, {time} ms of processor time, and it never blocked")
             });
             let measured = measured.unwrap_or_default();
             let circles = spin.measured.is_some_and(|circle| !circle.rested);
