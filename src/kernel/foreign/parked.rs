@@ -262,11 +262,11 @@ impl Parked {
                 let asked = if self.kept.is_some() { None } else { duplicate(owner, self.args[0] as i32) };
                 match self.kept.as_ref().map(|(epoll, _)| epoll).or(asked.as_ref()) {
                     None => true,
-                    Some(epoll) => poll_one(epoll.as_fd(), libc::POLLIN)? != 0 || self.signalled(owner),
+                    Some(epoll) => self.signalled(owner) || poll_one(epoll.as_fd(), libc::POLLIN)? != 0,
                 }
             }
-            Class::Poll => self.polled(owner)? || self.signalled(owner),
-            Class::Select => self.selected(owner)? || self.signalled(owner),
+            Class::Poll => self.signalled(owner) || self.polled(owner)?,
+            Class::Select => self.signalled(owner) || self.selected(owner)?,
             _ => true,
         })
     }
@@ -378,7 +378,8 @@ impl Parked {
         Ok(false)
     }
 
-    /// Whether a signal waits that a signalfd tells of: `poll` of a duplicate asks about the signals of whoever polls.
+    /// Whether a signal waits that a signalfd tells of: `poll` of a duplicate asks about the signals of whoever polls. To be asked first: an
+    /// epoll that is polled by somebody without such a signal takes the signalfd off the list of what is ready (`ep_item_poll`).
     fn signalled(&self, owner: Owner<'_>) -> bool {
         if !owner.signalfd {
             return false;

@@ -132,7 +132,8 @@ impl Foreign {
             IpAddr::V4(ip) => ip,
             // One of IPv6's that takes IPv4 as well; whether it does is seen by asking for it.
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST,
-            other => return Err(NotListening::Address(other)),
+            // An address of IPv4's in the notation of IPv6.
+            IpAddr::V6(ip) => ip.to_ipv4_mapped().ok_or(NotListening::Address(entry.address))?,
         };
         let mut foreign = Foreign {
             connections: Vec::new(),

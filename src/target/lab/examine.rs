@@ -62,7 +62,7 @@ impl Lab<'_> {
         }
         let mut outcome = self.run(scenario, SCREENING_PACE)?;
         self.still_wanted()?;
-        self.distrust_perturbed(&mut outcome)?;
+        self.distrust_perturbed(&mut outcome);
         let Some(Running { world, counts, steady, .. }) = &self.running else { return Ok(outcome) };
         self.parallel |= world.server.is_parallel();
         self.floods |= world.server.emptied() > 0;
@@ -74,11 +74,12 @@ impl Lab<'_> {
     }
 
     /// Drops what was seen in a run in which the gate has changed what the server saw.
-    fn distrust_perturbed(&mut self, outcome: &mut Outcome) -> Result<(), KernelError> {
-        if self.running()?.world.was_perturbed() {
+    fn distrust_perturbed(&mut self, outcome: &mut Outcome) {
+        if let Some(running) = &mut self.running
+            && running.world.was_perturbed()
+        {
             outcome.seen.clear();
         }
-        Ok(())
     }
 
     /// From here on, screening passes over this symptom, which is known.
@@ -104,7 +105,7 @@ impl Lab<'_> {
             _ => self.run(scenario, Pace { patient, ..self.closely() })?,
         };
         self.still_wanted()?;
-        self.distrust_perturbed(&mut outcome)?;
+        self.distrust_perturbed(&mut outcome);
         outcome.seen.retain(|seen| seen.symptom == symptom);
         outcome.output = self.output();
         // What it was made into is nothing to go on with.
