@@ -122,7 +122,7 @@ pub(crate) struct Server {
     output: std::fs::File,
     /// How often its output was emptied, which is looked at before each call that may write to it, or, without the gate, after each wait.
     emptied: u32,
-    guardian: Guardian,
+    pub(super) guardian: Guardian,
 }
 
 impl Server {
@@ -217,6 +217,9 @@ impl Server {
             };
             let Some(process) = self.tree.processes.get_mut(&pid) else { continue };
             process.calls = true;
+            if self.parked.remove(&call.tid).is_some() {
+                self.cancelled.insert(call.tid);
+            }
             // What is made is not known before its maker has come back: the thread that calls may have made another.
             let alone = process.has_one_thread() && !self.tree.stale && !self.makers;
             let owner = Owner { pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone };

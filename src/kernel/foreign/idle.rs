@@ -8,7 +8,7 @@
 
 use super::gate::Server;
 use super::notify::Answer;
-use super::parked::Owner;
+use super::parked::{Owner, Parked};
 use super::quiescence::{Outside, Quiescence, TaskState, Wakes, quiescence};
 use crate::kernel::error::KernelError;
 use crate::kernel::sys::pidfd_kill;
@@ -77,7 +77,9 @@ impl Server {
     /// Lets one call in that has waited until everything else is blocked: one that ends its process or sends a signal, or one whose thread is
     /// to handle a signal. False if there is none. To be called when the server is quiet.
     pub(super) fn let_signals_through(&mut self) -> Result<bool, KernelError> {
-        if self.let_deferred_in()? {
+        // Where a signal cuts calls at the gate short, those go first that could not fail without the gate.
+        let waits = self.guardian.shared.is_killable() || !self.parked.values().any(Parked::never_fails);
+        if waits && self.let_deferred_in()? {
             return Ok(true);
         }
         if !self.signals_due {

@@ -193,6 +193,11 @@ impl Parked {
         matches!(self.class, Class::Exit | Class::Signal)
     }
 
+    /// Whether it never waits, so that no signal can cut it short without the gate.
+    pub(super) fn never_fails(&self) -> bool {
+        matches!(self.class, Class::Now(_))
+    }
+
     /// Whether it ends its process.
     pub(super) fn ends(&self) -> bool {
         self.class == Class::Exit
