@@ -324,7 +324,8 @@ impl Server {
                     self.wait(LOOK_AGAIN)?;
                 }
                 None if self.is_busy(start, &mut used) => return Ok(Quiet::Busy(self.pid)),
-                None => {}
+                // A server may close every descriptor that it could have: mostly the next call is there before the tasks could be looked at.
+                None => self.wait(LOOK_AGAIN)?,
             }
             // A child's end raises SIGCHLD in its parent.
             self.signals_due |= self.tree.has_ends();
