@@ -157,7 +157,7 @@ impl<'t> Lab<'t> {
         if !self.namespace {
             self.port = network::free_port()?;
         }
-        let scratch = Scratch::new().map_err(|e| TargetError::Command(format!("a scratch folder: {e}")))?;
+        let scratch = Scratch::new().map_err(TargetError::Command)?;
         if let Some(setup) = &self.target.setup {
             let done = super::shell::run(&Target::filled(setup, self.port, scratch.path()), scratch.path(), &self.stop);
             self.still_wanted()?;

@@ -128,10 +128,10 @@ fn a_file_is_of_either_kind_by_its_headers() {
 #[test]
 fn what_is_saved_can_be_loaded() {
     let case: TargetCase = WHOLE.parse().unwrap();
-    let path = std::env::temp_dir().join(format!("target-case-{}", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.case");
     case.save(&path).unwrap();
     let (loaded, file) = (TargetCase::load(&path).unwrap(), CaseFile::load(&path).unwrap());
-    std::fs::remove_file(&path).unwrap();
     assert_eq!(file, CaseFile::Target(loaded.clone()));
     assert_eq!(loaded, case);
 }
