@@ -71,6 +71,11 @@ fn parent() -> PathBuf {
     std::path::absolute(std::env::temp_dir()).unwrap_or_else(|_| std::env::temp_dir())
 }
 
+/// Whether a scratch folder can be made, and where; the error says why not.
+pub(super) fn try_scratch() -> Result<String, String> {
+    Scratch::new().map(|_| format!("in {}", parent().display()))
+}
+
 /// Takes the lock on a file, if nobody has it.
 fn lock(file: File) -> io::Result<Flock<File>> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
