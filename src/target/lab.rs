@@ -223,8 +223,9 @@ impl<'t> Lab<'t> {
     fn polite(&mut self, bound: Duration, stays: bool) -> Result<Answered, KernelError> {
         let (answers, protocol) = (self.baseline.as_ref().is_some_and(|b| b.answers), self.protocol());
         if let Polite::Command(command) = &self.target.polite {
-            let command = Target::filled(command, self.port, Path::new("."));
             let running = self.running.as_mut().ok_or(KernelError::StillBorn)?;
+            // A server whose command has no {port} listens on a port of its own choice.
+            let command = Target::filled(command, running.world.address().port(), Path::new("."));
             return super::shell::ask(&command, &mut running.world, bound.max(EXAMINING));
         }
         let running = self.running()?;
@@ -291,8 +292,9 @@ impl<'t> Lab<'t> {
     /// A polite client while another is connected: nothing is cleared away.
     fn polite_beside(&mut self, bound: Duration) -> Result<Answered, KernelError> {
         if let Polite::Command(command) = &self.target.polite {
-            let command = Target::filled(command, self.port, Path::new("."));
-            return super::shell::ask(&command, &mut self.running()?.world, bound);
+            let world = &mut self.running.as_mut().ok_or(KernelError::StillBorn)?.world;
+            let command = Target::filled(command, world.address().port(), Path::new("."));
+            return super::shell::ask(&command, world, bound);
         }
         let protocol = self.protocol();
         let world = &mut self.running()?.world;

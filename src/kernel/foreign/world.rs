@@ -21,6 +21,7 @@ use crate::trace::{Called, End, Reason, Reply, Signal, TcpState};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -211,7 +212,12 @@ impl Foreign {
     /// Lets real time pass, at most until `deadline` and until the server does something, which it then does until it is settled. After
     /// [`LOOK_UP`] it comes back in any case.
     pub(crate) fn idle(&mut self, deadline: Instant) -> Result<(), KernelError> {
-        if let Quiet::Busy(task) = self.server.until(deadline.min(Instant::now() + LOOK_UP))? {
+        self.idle_or(deadline, None)
+    }
+
+    /// The same, and comes back as well when `other` can be read from.
+    pub(crate) fn idle_or(&mut self, deadline: Instant, other: Option<BorrowedFd<'_>>) -> Result<(), KernelError> {
+        if let Quiet::Busy(task) = self.server.until_or(deadline.min(Instant::now() + LOOK_UP), other)? {
             self.spins(task, None)?;
         }
         self.settle()
