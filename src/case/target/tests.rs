@@ -111,6 +111,17 @@ fn errors_name_the_place_and_what_would_be_right() {
 }
 
 #[test]
+fn a_byte_order_mark_is_passed_over_and_places_are_those_of_the_file() {
+    let marked = format!("\u{feff}{WHOLE}");
+    assert_eq!(marked.parse::<TargetCase>(), WHOLE.parse());
+    assert_eq!(marked.parse::<CaseFile>(), WHOLE.parse());
+    let error = "\u{feff}brokenpipe case 1\r\ncommand: x\r\nexpct: exit\r\n".parse::<CaseFile>().unwrap_err();
+    assert_eq!((error.line, error.column, error.offset), (3, 1, 34));
+    let error = "\u{feff}brokenpipe case 2\n".parse::<CaseFile>().unwrap_err();
+    assert!(error.problem.starts_with("`2` is no version"), "{error}");
+}
+
+#[test]
 fn a_file_is_of_either_kind_by_its_headers() {
     let target: CaseFile = WHOLE.parse().unwrap();
     assert!(matches!(&target, CaseFile::Target(case) if case.expect == Symptom::CloseWaitLeak));
