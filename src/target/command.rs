@@ -95,7 +95,7 @@ impl Target {
         Target { polite, ..self }
     }
 
-    /// A variable of its environment.
+    /// A variable of its environment. Each name may be set once, or it is not started.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Target {
         self.environment.push((name.into(), value.into()));
         self
@@ -170,12 +170,21 @@ impl Target {
         all.into_iter().any(|text| text.contains("{port}"))
     }
 
+    /// A name that is set more than once in its environment.
+    pub(crate) fn set_twice(&self) -> Option<&str> {
+        let mut seen = std::collections::BTreeSet::new();
+        self.environment.iter().map(|(name, _)| name.as_str()).find(|name| !seen.insert(*name))
+    }
+
     /// What to start.
     ///
     /// # Errors
     ///
     /// What is wrong with the command.
     pub(super) fn plan(&self, port: u16, dir: &Path) -> Result<Plan, String> {
+        if let Some(name) = self.set_twice() {
+            return Err(format!("`{name}` is set twice in the server's environment: give it one value"));
+        }
         let fill = |text: &str| c_string(Target::filled(text, port, dir));
         let words: Vec<CString> = self.words.iter().map(|word| fill(word)).collect::<Result<_, _>>()?;
         let first = words.first().ok_or("there is no command")?;

@@ -93,6 +93,7 @@ fn errors_name_the_place_and_what_would_be_right() {
     says("command:  # nothing", &["line 2, column 11", "there is no command"]);
     says("command: it's\nexpect: exit", &["line 2, column 10", "a quotation mark that is never closed"]);
     says("command: x\nenv: LANG", &["line 3, column 6", "`LANG` sets no variable", "NAME=VALUE"]);
+    says("command: x\nenv: A=1\nenv: B=1\nenv: A=2\nexpect: exit", &["line 5, column 6", "`A` is set twice"]);
     says("command: x\nsay: GET", &["line 3, column 6", "`GET` is no number", "quoted"]);
     says("command: x\nsay: 5", &["line 3, column 6", "this is not quoted"]);
     says("command: x\nsay: \"\\q\"", &["line 3, column 7", "an unknown escape"]);
@@ -191,6 +192,8 @@ mod properties {
                 )| {
                     let target = Target::command(words).sigpipe(sigpipe).protocol(protocol).polite(polite);
                     let target = target.gate(gate).namespace(namespace).listen_fd(listen_fd);
+                    // Each name once.
+                    let environment: std::collections::BTreeMap<_, _> = environment.into_iter().collect();
                     let target = environment.into_iter().fold(target, |target, (name, value)| target.env(name, value));
                     let target = says.into_iter().fold(target, Target::say);
                     let target = cwd.into_iter().fold(target, |target, cwd| target.cwd(OsString::from_vec(cwd)));

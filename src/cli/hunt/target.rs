@@ -196,7 +196,10 @@ impl TargetOptions {
             }
             target = target.say(bytes);
         }
-        for (name, value) in &self.env {
+        for (i, (name, value)) in self.env.iter().enumerate() {
+            if self.env[..i].iter().any(|(other, _)| other == name) {
+                return Err(Failure::Usage(format!("--env {name} is given twice: give it one value")));
+            }
             target = target.env(name, value);
         }
         if let Some(cwd) = &self.cwd {
