@@ -210,7 +210,9 @@ impl Target {
         let activation = self.listen_fd.then(|| OsString::from("LISTEN_FDS=1"));
         let environment = inherited.chain(own).chain(activation).map(c_string).collect::<Result<_, _>>()?;
         let folder = match &self.cwd {
-            Some(folder) => std::path::absolute(folder).map_err(|e| format!("{}: {e}", folder.display()))?,
+            Some(folder) => {
+                folder_of(folder).map_err(|e| format!("cannot run the server in {}: {e}", folder.display()))?
+            }
             None => dir.to_owned(),
         };
         Ok(Plan {
@@ -243,6 +245,12 @@ pub(super) const OUTPUT: &str = "output";
 
 fn c_string(text: OsString) -> Result<CString, String> {
     CString::new(text.into_vec()).map_err(|e| format!("a word with a zero byte in it: {:?}", e.into_vec()))
+}
+
+/// The absolute path of a folder that is there.
+fn folder_of(path: &Path) -> std::io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    if std::fs::metadata(&path)?.is_dir() { Ok(path) } else { Err(std::io::ErrorKind::NotADirectory.into()) }
 }
 
 /// The path of a program: itself, or where PATH has it.
