@@ -1,6 +1,7 @@
 //! Where a target is tried: a server at a time, what it is like under polite clients, and what a scenario makes of it.
 
 mod examine;
+mod impolite;
 
 pub(super) use examine::REPEATS;
 
@@ -205,7 +206,7 @@ impl<'t> Lab<'t> {
             self.still_wanted()?;
             self.latency = self.latency.max(start.elapsed());
             if !answered.is_full() {
-                return Err(TargetError::Impolite { why: answered.to_string(), output: self.output() });
+                return Err(self.impolite(&answered)?);
             }
             let running = self.running()?;
             let counts = running.world.server.counts();
@@ -268,8 +269,8 @@ impl<'t> Lab<'t> {
             idle: String::new(),
         };
         let running = self.running()?;
-        let main = running.world.main();
-        baseline.sigpipe = crate::kernel::sigpipe_of(main).unwrap_or_else(|e| e.to_string());
+        let serves = running.world.serving_process();
+        baseline.sigpipe = crate::kernel::sigpipe_of(serves).unwrap_or_else(|e| e.to_string());
         baseline.idle = idle(&running.counts);
         let mut holder = PoliteClient::new(Client::BYSTANDER, protocol, EXAMINING);
         let held = holder.connect(&mut running.world)?;

@@ -6,6 +6,7 @@ mod doctor;
 mod ending;
 mod fuzzing;
 mod hunting;
+mod refused;
 mod server;
 mod target;
 mod target_ending;

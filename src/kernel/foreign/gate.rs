@@ -500,10 +500,15 @@ impl Server {
         self.parked.values().min_by_key(|parked| parked.order).and_then(Parked::descriptor)
     }
 
-    /// The process that has this socket.
+    /// The process that has this socket: the first, by its number, of several.
     pub(crate) fn owner_of(&self, inode: u32) -> Option<i32> {
+        self.owners_of(inode).next()
+    }
+
+    /// The processes that have this socket, by their numbers.
+    pub(crate) fn owners_of(&self, inode: u32) -> impl DoubleEndedIterator<Item = i32> {
         let link = format!("socket:[{inode}]");
-        self.tree.processes.keys().copied().find(|pid| super::tree::descriptors(*pid).any(|l| l == link))
+        self.tree.processes.keys().copied().filter(move |pid| super::tree::descriptors(*pid).any(|l| l == link))
     }
 
     /// Sends every process a signal.

@@ -3,7 +3,10 @@
 //! A server is started once and serves run after run, as long as nothing speaks against it: whoever plays looks at what it left behind
 //! after each.
 
+mod listeners;
 mod play;
+
+pub(super) use listeners::instead_of_listening;
 
 use super::gate::{Passed, Quiet, Server, Whose};
 use super::launch::Plan;
@@ -91,6 +94,8 @@ pub(crate) struct Foreign {
     /// The process that counts as the server itself: the one that was started, or, if that has gone into the background, the one that
     /// listens.
     main: i32,
+    /// The inode of the listener that was found when it started.
+    listener: u32,
     netstat: Netstat,
     leftovers: Leftovers,
     faults: Vec<Fault>,
@@ -141,6 +146,7 @@ impl Foreign {
             server,
             address: SocketAddrV4::new(ip, entry.port),
             main,
+            listener: entry.inode,
             netstat,
             leftovers: Leftovers::default(),
             faults: Vec::new(),
@@ -160,7 +166,14 @@ impl Foreign {
             _not_send: PhantomData,
         };
         if foreign.netstat.queue_is_full(foreign.address)?.is_none() {
-            return Err(NotListening::Address(entry.address));
+            // The sockets of a process that ends go before it has ended.
+            foreign.settle()?;
+            let end = foreign.ended.iter().find(|ended| ended.main);
+            return Err(match (end, entry.address) {
+                (Some(ended), _) => NotListening::Ended(ended.death.status),
+                (None, IpAddr::V4(_)) => NotListening::Closed { port: entry.port, given: plan.listener.is_some() },
+                (None, other) => NotListening::Address(other),
+            });
         }
         foreign.settle()?;
         foreign.server.survey()?;
@@ -179,11 +192,6 @@ impl Foreign {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddrV4 {
         self.address
-    }
-
-    /// The number of the process that counts as the server itself.
-    pub(crate) fn main(&self) -> i32 {
-        self.main
     }
 
     /// Whether there is nothing to wait for: the server has ended, or waits without any time limit until a client does something, or
