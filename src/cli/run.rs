@@ -113,6 +113,9 @@ impl Player {
     /// Plays one, of standard input's line `line` if it came from there.
     fn play(&mut self, scenario: &Scenario, line: Option<usize>, out: &mut Out) -> Result<(), Failure> {
         let played = self.worlds.play(&self.setup, scenario)?;
+        if matches!(played.compared, Some(Err(_))) {
+            out.found();
+        }
         match self.format {
             Format::Json => {
                 let Played { world, trace, compared, .. } = &played;

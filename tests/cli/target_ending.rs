@@ -89,14 +89,14 @@ fn kill_9_leaves_no_server_and_the_next_hunt_takes_away_its_folder() {
 }
 
 #[test]
-fn a_closed_pipe_is_a_quiet_success() {
+fn a_closed_pipe_ends_it_quietly_and_a_finding_is_in_the_exit_code() {
     // As text the first line is what the server is like; as JSON it is a finding, and the rest is said elsewhere.
-    for (server, options) in [(Server::Careful, &[][..]), (Server::Greeter, &["--format", "json"])] {
+    for (server, options, code) in [(Server::Careful, &[][..], 0), (Server::Greeter, &["--format", "json"], 1)] {
         let dir = Folder::new();
         let mark = Mark::new(&dir);
         let mut running = Running::start(&mut endless(&dir, &mark, server, options));
         drop(running.child.stdout.take());
-        let said = running.end().code(0);
+        let said = running.end().code(code);
         assert!(!said.err.contains("cannot write") && options.is_empty() == said.err.is_empty(), "{}", said.err);
         mark.is_gone();
     }

@@ -253,6 +253,9 @@ impl Shower<'_> {
     fn found(&self, finding: &TargetFinding, out: &mut Out) -> Result<(), Failure> {
         // The first thing that is told is what the server is like.
         let Some(baseline) = &self.baseline else { return Ok(()) };
+        if finding.is_confirmed() && !finding.symptom.is_warning() {
+            out.found();
+        }
         // What did not come true each time would not replay each time.
         let case = finding.is_confirmed().then(|| TargetCase::of(self.target, finding));
         let saved = case.as_ref().map(|case| store::save_target(case, self.dir)).transpose();
