@@ -3,6 +3,7 @@
 use super::Out;
 use super::exit::Exit;
 use super::failure::{BadText, Failure};
+use super::interrupt::Interrupt;
 use super::options::Server;
 use super::user;
 use super::worlds::{World, Worlds};
@@ -38,7 +39,8 @@ impl Explain {
             },
         };
         let setup = self.server.setup(otherwise)?;
-        let mut worlds = Worlds::new(self.world)?;
+        let interrupt = Interrupt::listen()?;
+        let mut worlds = Worlds::new(self.world, &interrupt)?;
         let played = worlds.play(&setup, &scenario)?;
         super::run::text(&scenario, &setup, &played, out)?;
         Ok(if matches!(played.compared, Some(Err(_))) { Exit::FINDING } else { Exit::HELD })
@@ -54,7 +56,8 @@ impl Explain {
         if target.has_namespace() {
             user::enter_namespace();
         }
-        let run = target.play(scenario)?;
+        let interrupt = Interrupt::listen()?;
+        let run = target.play_until(scenario, &interrupt.flag())?;
         out.write_all(report::target_run(&run, target, scenario).as_bytes())?;
         Ok(Exit::HELD)
     }

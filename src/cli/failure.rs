@@ -61,6 +61,9 @@ pub(super) enum Failure {
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
+    /// Ctrl-C, while something was played.
+    #[error("interrupted")]
+    Interrupted,
     /// Ctrl-C cannot be listened for.
     #[error("cannot listen for Ctrl-C: {0}")]
     Signals(String),
@@ -97,6 +100,10 @@ impl Failure {
     /// Shows it on standard error, and gives the exit code for it.
     pub(super) fn show(self) -> u8 {
         let code = match &self {
+            Failure::Interrupted | Failure::Target(TargetError::Stopped) => {
+                say("interrupted");
+                return Exit::INTERRUPTED;
+            }
             Failure::Text(_) | Failure::Usage(_) | Failure::Read { .. } | Failure::Target(TargetError::Command(_)) => {
                 Exit::USAGE
             }

@@ -16,6 +16,7 @@ mod options;
 mod out;
 mod replay;
 mod run;
+mod stoppable;
 mod store;
 mod triage;
 mod user;
