@@ -99,6 +99,12 @@ const NO_NETNS: &str = "no-netns";
 const LISTEN_FD: &str = "listen-fd";
 const OPTIONS: [&str; 3] = [NO_GATE, NO_NETNS, LISTEN_FD];
 
+/// The names of the options that are set.
+pub(crate) fn options(target: &Target) -> Vec<&'static str> {
+    let set = [!target.gate, !target.namespace, target.listen_fd];
+    OPTIONS.into_iter().zip(set).filter(|(_, set)| *set).map(|(name, _)| name).collect()
+}
+
 impl FromStr for TargetCase {
     type Err = ParseError;
 
@@ -215,8 +221,7 @@ impl fmt::Display for TargetCase {
             }
             Polite::Command(command) => writeln!(f, "polite: {}", Text::of(command.as_bytes()))?,
         }
-        let set = [!target.gate, !target.namespace, target.listen_fd];
-        let options: Vec<&str> = OPTIONS.into_iter().zip(set).filter(|(_, set)| *set).map(|(name, _)| name).collect();
+        let options = options(target);
         if !options.is_empty() {
             writeln!(f, "options: {}", options.join(" "))?;
         }

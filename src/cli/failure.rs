@@ -1,6 +1,7 @@
 //! What keeps a command from going on, and how it is shown.
 
 use super::exit::Exit;
+use brokenpipe::report::printable;
 use brokenpipe::{CaseError, KernelError, ParseError, TargetError};
 use miette::{
     Diagnostic, LabeledSpan, MietteError, MietteHandlerOpts, MietteSpanContents, Report, SourceCode, SourceSpan,
@@ -240,16 +241,6 @@ impl SourceCode for Excerpt {
             inner.line_count(),
         )))
     }
-}
-
-/// The text with every control character replaced by one of the same length that does nothing to a terminal.
-fn printable(text: &str) -> String {
-    let replace = |c: char| match c.len_utf8() {
-        1 if c.is_control() => '?',
-        2 if c.is_control() => '¿',
-        _ => c,
-    };
-    text.chars().map(replace).collect()
 }
 
 /// An error that may quote what a server wrote, line by line.

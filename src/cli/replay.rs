@@ -6,7 +6,7 @@ use super::failure::{Failure, say};
 use super::interrupt::Interrupt;
 use super::user;
 use super::worlds::{World, Worlds};
-use brokenpipe::{CONFIRMATIONS, Case, CaseFile, TargetCase, TargetError};
+use brokenpipe::{CONFIRMATIONS, Case, CaseFile, TargetCase, TargetError, report};
 use clap::Args;
 use std::fs;
 use std::io::{self, Write};
@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 /// Play case files, and compare with what they expect
 ///
 /// The case of a program is played on the kernel and held against what it expects and against the model; that of any server, with a
-/// command in it, three times on fresh servers. One line a case.
+/// command in it, three times on fresh servers. One line a case. What a case starts on this machine, the commands of its file, is shown on
+/// standard error first.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     /// Case files, and folders in which every *.case is one
@@ -95,7 +96,7 @@ impl Replay {
 fn replay(case: &Case, path: &Path, worlds: &mut Worlds, count: &mut Count, out: &mut Out) -> Result<(), Failure> {
     let played = worlds.play(&case.setup(), &case.scenario)?;
     let expected = case.check(played.trace);
-    let path = path.display();
+    let path = shown(path);
     if expected.is_ok() && !matches!(played.compared, Some(Err(_))) {
         count.held += 1;
         writeln!(out, "ok      {path}: {}", case.expect)?;
@@ -115,6 +116,11 @@ fn replay(case: &Case, path: &Path, worlds: &mut Worlds, count: &mut Count, out:
     Ok(())
 }
 
+/// A path as it can be shown: the folder may be somebody else's.
+fn shown(path: &Path) -> String {
+    report::printable(&path.to_string_lossy())
+}
+
 fn replay_target(
     case: &TargetCase,
     path: &Path,
@@ -123,7 +129,10 @@ fn replay_target(
     out: &mut Out,
 ) -> Result<(), Failure> {
     let TargetCase { target, expect, scenario, .. } = case;
-    let path = path.display();
+    let path = shown(path);
+    // Whoever waits for the lines of other cases has them before this one's server starts.
+    out.flush()?;
+    say(format_args!("starts:   {path}\n{}", report::commands(target).trim_end()));
     let stop = interrupt.flag();
     let played = target.confirm_until(scenario, *expect, &stop).and_then(|finding| {
         // What came instead is to be told as well.
@@ -155,7 +164,7 @@ fn replay_target(
         Some(run) if run.seen.is_empty() => writeln!(out, "             got: nothing wrong")?,
         Some(run) => {
             for seen in &run.seen {
-                writeln!(out, "             got: {}: {}", seen.symptom, seen.evidence)?;
+                writeln!(out, "             got: {}: {}", seen.symptom, report::printable(&seen.evidence))?;
             }
         }
     }

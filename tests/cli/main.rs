@@ -10,6 +10,7 @@ mod refused;
 mod server;
 mod target;
 mod target_ending;
+mod untrusted;
 mod util;
 
 use std::fs;
