@@ -2,6 +2,7 @@
 
 #[path = "../common/binary.rs"]
 mod binary;
+mod commands;
 mod doctor;
 mod ending;
 mod fuzzing;
