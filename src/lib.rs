@@ -42,6 +42,9 @@
 //! - *Reports* are for people and programs: [`report`].
 #![deny(unsafe_code)]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("brokenpipe plays on the Linux kernel, by seccomp, pidfds and sock_diag: it builds for Linux only");
+
 mod case;
 mod check;
 mod input;
