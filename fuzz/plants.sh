@@ -28,6 +28,10 @@ tests() { cargo test -q --no-fail-fast --test properties --test agreement "$@"; 
     cargo build -q --manifest-path fuzz/Cargo.toml --example leftovers
 } 2> "$scratch/build" || { cat "$scratch/build"; exit 1; }
 names=${*:-$(sed -n 's/^ *[A-Z][A-Za-z0-9]* "\([a-z0-9-]*\)" ".*/\1/p' src/model/plant.rs)}
+# Before Linux 5.16 a core dump of a server ends the fuzzer too, whose memory it shares: those two cannot be planted there.
+if [ "$(printf '5.16\n%s\n' "$(uname -r)" | sort -V | head -1)" != 5.16 ]; then
+    names=$(tr ' ' '\n' <<< "$names" | grep -vxE 'server-abort|server-segv' || true)
+fi
 
 # The first line of what the fuzzer must say of a plant.
 finding() {

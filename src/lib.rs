@@ -42,6 +42,9 @@
 //! - *Reports* are for people and programs: [`report`].
 #![deny(unsafe_code)]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("brokenpipe plays on the Linux kernel, by seccomp, pidfds and sock_diag: it builds for Linux only");
+
 mod case;
 mod check;
 mod input;
@@ -62,7 +65,7 @@ pub use check::{CheckError, check};
 pub use input::Input;
 #[doc(hidden)]
 pub use kernel::enter_user_namespace;
-pub use kernel::{Kernel, KernelError, Requirement, requirements};
+pub use kernel::{Kernel, KernelError, Requirement};
 pub use model::Model;
 pub use play::{Ending, Stepped, World, play};
 #[cfg(feature = "proptest")]
@@ -76,6 +79,7 @@ pub use server::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
 pub use target::{
     Answer, Baseline, CONFIRMATIONS, Exchange, HuntEvent, Polite, Progress, Protocol, Sigpipe, Symptom, Target,
     TargetError, TargetFinding, TargetHunt, TargetReport, TargetRun, TargetSeen, UnknownSymptom, parse_payload,
+    requirements,
 };
 pub use trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Step, Survivor, TcpState, Trace, WINDOW};
 pub use triage::{Group, Signature, Triage, triage};

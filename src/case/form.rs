@@ -90,11 +90,13 @@ pub(super) struct Form<'t> {
 impl<'t> Form<'t> {
     /// Takes apart a file that may have these headers; `expected` names them.
     pub(super) fn read(whole: &'t str, headers: &[Header], expected: &str) -> Result<Form<'t>, ParseError> {
-        let first = line(whole, 0);
-        first_line(whole, first.trim_end())?;
+        // Editors of other systems put a byte order mark there.
+        let mark = whole.strip_prefix('\u{feff}').map_or(0, |rest| whole.len() - rest.len());
+        let first = line(whole, mark);
+        first_line(whole, mark, first.trim_end())?;
         let end = whole.trim_end().len();
         let mut form = Form { whole, values: Vec::new(), headers_end: end, events: whole.len() };
-        let mut at = first.len();
+        let mut at = mark + first.len();
         while at < whole.len() {
             let this = line(whole, at);
             let text = this.trim_end();
@@ -164,16 +166,18 @@ fn end_of_words(whole: &str, from: usize, mut end: usize) -> Result<usize, Parse
     Ok(end)
 }
 
-fn first_line(text: &str, line: &str) -> Result<(), ParseError> {
+fn first_line(text: &str, at: usize, line: &str) -> Result<(), ParseError> {
     let expected = format!("`{FIRST}` as the first line");
     match line.strip_prefix(MAGIC) {
         Some(" 1") => Ok(()),
         Some(version) if version.starts_with(' ') => {
             let problem = format!("`{}` is no version known here", version.trim_start());
-            let offset = line.len() - version.trim_start().len();
+            let offset = at + line.len() - version.trim_start().len();
             Err(ParseError::at(text, offset, version.trim_start().len(), problem, &expected))
         }
-        _ => Err(ParseError::at(text, 0, line.len(), "this is no case file".to_owned(), &expected).near(line, [FIRST])),
+        _ => {
+            Err(ParseError::at(text, at, line.len(), "this is no case file".to_owned(), &expected).near(line, [FIRST]))
+        }
     }
 }
 

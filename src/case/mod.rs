@@ -9,6 +9,7 @@ mod text;
 pub use expect::{Expect, Mismatch};
 pub use file::CaseFile;
 pub use target::TargetCase;
+pub(crate) use target::options;
 
 use crate::scenario::{ParseError, Scenario};
 use crate::server::{Policy, Program, Setup};

@@ -15,7 +15,7 @@ use std::str::FromStr;
 /// A case of a target: which server, what clients do to it, and what is then wrong with it.
 ///
 /// Its text form is a file as that of a [`Case`](super::Case), with `command:` in place of `program:` and `policy:`. The command is
-/// words as for a shell. `env:` and `say:` may be there several times; `cwd:`, `setup:`, `sigpipe:`, `polite:`, `options:` and
+/// words as for a shell. `env:`, for a name each, and `say:` may be there several times; `cwd:`, `setup:`, `sigpipe:`, `polite:`, `options:` and
 /// `cause:` only where they say something.
 ///
 /// ```
@@ -99,18 +99,27 @@ const NO_NETNS: &str = "no-netns";
 const LISTEN_FD: &str = "listen-fd";
 const OPTIONS: [&str; 3] = [NO_GATE, NO_NETNS, LISTEN_FD];
 
+/// The names of the options that are set.
+pub(crate) fn options(target: &Target) -> Vec<&'static str> {
+    let set = [!target.gate, !target.namespace, target.listen_fd];
+    OPTIONS.into_iter().zip(set).filter(|(_, set)| *set).map(|(name, _)| name).collect()
+}
+
 impl FromStr for TargetCase {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<TargetCase, ParseError> {
         let form = Form::read(text, &HEADERS, A_HEADER)?;
         let mut target = Target::command(command(form.need("command")?)?);
-        for value in form.all("env") {
-            let text = string(value)?;
+        for header in form.all("env") {
+            let text = string(header)?;
             let expected = "NAME=VALUE";
             let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
-            let (name, value) = pair.ok_or_else(|| value.error(format!("`{text}` sets no variable"), expected))?;
+            let (name, value) = pair.ok_or_else(|| header.error(format!("`{text}` sets no variable"), expected))?;
             target = target.env(name, value);
+            if let Some(name) = target.set_twice() {
+                return Err(header.error(format!("`{name}` is set twice"), "each variable once"));
+            }
         }
         if let Some(value) = form.get("cwd") {
             target = target.cwd(OsString::from_vec(bytes(value)?));
@@ -212,8 +221,7 @@ impl fmt::Display for TargetCase {
             }
             Polite::Command(command) => writeln!(f, "polite: {}", Text::of(command.as_bytes()))?,
         }
-        let set = [!target.gate, !target.namespace, target.listen_fd];
-        let options: Vec<&str> = OPTIONS.into_iter().zip(set).filter(|(_, set)| *set).map(|(name, _)| name).collect();
+        let options = options(target);
         if !options.is_empty() {
             writeln!(f, "options: {}", options.join(" "))?;
         }

@@ -3,7 +3,7 @@
 use super::Out;
 use super::exit::Exit;
 use super::failure::{Failure, say};
-use super::triage::files;
+use super::triage::{files, input};
 use brokenpipe::{Case, CaseError, Input};
 use clap::{Args, Subcommand};
 use std::fs;
@@ -69,8 +69,7 @@ fn import(dir: &Path, cases: &Path, out: &mut Out) -> Result<u8, Failure> {
             say(format_args!("left alone: {} is there already", to.display()));
             continue;
         }
-        let bytes = fs::read(path).map_err(|e| Failure::read(path, e))?;
-        let case = Input::decode(&bytes).case(format!("from a fuzzer's corpus, {}", path.display()));
+        let case = input(path)?.case(format!("from a fuzzer's corpus, {}", path.display()));
         case.save(&to).map_err(|error| match error {
             CaseError::Write { source, .. } => Failure::Write { dir: cases.to_owned(), source },
             other => Failure::Write { dir: cases.to_owned(), source: io::Error::other(other) },

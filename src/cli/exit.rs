@@ -28,4 +28,7 @@ Exit codes:
   3    the machine cannot: no kernel world (see `brokenpipe doctor`), or output not written; or a
        server did not come to listen, or to answer a polite client
   4    nothing ran: there was no scenario or case to play
-  130  interrupted";
+  130  interrupted
+
+A pipe that is closed early, as by `| head -1`, ends a command quietly: 1 if there was a finding by then,
+else 0.";

@@ -2,7 +2,8 @@
 
 use super::Out;
 use super::exit::Exit;
-use super::failure::{BadText, Failure};
+use super::failure::{BadText, Failure, say};
+use super::interrupt::Interrupt;
 use super::options::Server;
 use super::user;
 use super::worlds::{World, Worlds};
@@ -14,8 +15,8 @@ use std::path::Path;
 /// Play one scenario and explain it: the outcome, why, and a picture
 ///
 /// Time goes downwards; there is a column for each client, one for the server's calls with their results, and the TCP
-/// states. The program and the policy of a case file are its own, unless options say otherwise; if it is of any server, with a command in
-/// it, that server is started.
+/// states. The program and the policy of a case file are its own, unless options say otherwise. Of the case of any server, with a command
+/// in it, what is in the file is shown and nothing is started; with `--run` that server is.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// Where to play
@@ -23,6 +24,9 @@ pub(super) struct Explain {
     world: World,
     #[command(flatten)]
     server: Server,
+    /// Start the server of a case with a command in it, play the case once, and show what is seen
+    #[arg(long)]
+    run: bool,
     /// The scenario, or a case file
     #[arg(value_name = "SCENARIO|FILE")]
     what: String,
@@ -38,7 +42,8 @@ impl Explain {
             },
         };
         let setup = self.server.setup(otherwise)?;
-        let mut worlds = Worlds::new(self.world)?;
+        let interrupt = Interrupt::listen()?;
+        let mut worlds = Worlds::new(self.world, &interrupt)?;
         let played = worlds.play(&setup, &scenario)?;
         super::run::text(&scenario, &setup, &played, out)?;
         Ok(if matches!(played.compared, Some(Err(_))) { Exit::FINDING } else { Exit::HELD })
@@ -50,11 +55,19 @@ impl Explain {
             let problem = "this case is of a command: `--world`, `--program` and `--policy` say nothing about it";
             return Err(Failure::Usage(problem.to_owned()));
         }
+        if !self.run {
+            out.write_all(report::target_case(case).as_bytes())?;
+            writeln!(out, "\nnothing was started: `--run` starts the server and shows what is seen in one run")?;
+            return Ok(Exit::HELD);
+        }
         let TargetCase { target, scenario, .. } = case;
+        say(report::commands(target).trim_end());
         if target.has_namespace() {
+            // Before there is any other thread.
             user::enter_namespace();
         }
-        let run = target.play(scenario)?;
+        let interrupt = Interrupt::listen()?;
+        let run = target.play_until(scenario, &interrupt.flag())?;
         out.write_all(report::target_run(&run, target, scenario).as_bytes())?;
         Ok(Exit::HELD)
     }

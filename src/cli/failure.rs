@@ -1,6 +1,7 @@
 //! What keeps a command from going on, and how it is shown.
 
 use super::exit::Exit;
+use brokenpipe::report::printable;
 use brokenpipe::{CaseError, KernelError, ParseError, TargetError};
 use miette::{
     Diagnostic, LabeledSpan, MietteError, MietteHandlerOpts, MietteSpanContents, Report, SourceCode, SourceSpan,
@@ -61,6 +62,9 @@ pub(super) enum Failure {
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
+    /// Ctrl-C, while something was played.
+    #[error("interrupted")]
+    Interrupted,
     /// Ctrl-C cannot be listened for.
     #[error("cannot listen for Ctrl-C: {0}")]
     Signals(String),
@@ -97,6 +101,10 @@ impl Failure {
     /// Shows it on standard error, and gives the exit code for it.
     pub(super) fn show(self) -> u8 {
         let code = match &self {
+            Failure::Interrupted | Failure::Target(TargetError::Stopped) => {
+                say("interrupted");
+                return Exit::INTERRUPTED;
+            }
             Failure::Text(_) | Failure::Usage(_) | Failure::Read { .. } | Failure::Target(TargetError::Command(_)) => {
                 Exit::USAGE
             }
@@ -233,16 +241,6 @@ impl SourceCode for Excerpt {
             inner.line_count(),
         )))
     }
-}
-
-/// The text with every control character replaced by one of the same length that does nothing to a terminal.
-fn printable(text: &str) -> String {
-    let replace = |c: char| match c.len_utf8() {
-        1 if c.is_control() => '?',
-        2 if c.is_control() => '¿',
-        _ => c,
-    };
-    text.chars().map(replace).collect()
 }
 
 /// An error that may quote what a server wrote, line by line.

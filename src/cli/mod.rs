@@ -1,7 +1,7 @@
 //! The command line: one file a command, and what they share.
 //!
 //! Commands write to standard output through one buffered writer and give their exit code; what keeps one from going on
-//! is a [`Failure`], which is shown here and nowhere else.
+//! is a [`Failure`], which is shown here and in [`Out::end`], and nowhere else.
 
 mod corpus;
 mod doctor;
@@ -13,8 +13,10 @@ mod hunt;
 mod input;
 mod interrupt;
 mod options;
+mod out;
 mod replay;
 mod run;
+mod stoppable;
 mod store;
 mod triage;
 mod user;
@@ -23,7 +25,8 @@ mod worlds;
 use clap::{Parser, Subcommand};
 use exit::Exit;
 use failure::Failure;
-use std::io::{self, BufWriter, StdoutLock, Write};
+use out::Out;
+use std::io;
 use std::process::ExitCode;
 
 /// Find the order of connects, FINs and RSTs that kills your server.
@@ -67,34 +70,24 @@ enum Command {
     Doctor(doctor::Doctor),
 }
 
-/// Standard output. Whoever writes to it leaves the flushing to [`Cli::run`], unless somebody may be waiting for a line.
-type Out = BufWriter<StdoutLock<'static>>;
-
 /// Runs the command line.
-///
-/// Rust ignores SIGPIPE in what it starts as `main`, so that writing into a pipe that nobody reads any more is an error
-/// like any other, and would be shown as one whenever somebody pipes us to `head`. Who closes the pipe has seen what
-/// they wanted to see, so that is a success, and a quiet one. It is told apart here, once for all commands.
 pub(crate) fn main() -> ExitCode {
     failure::set_style();
-    let result = match Cli::try_parse() {
+    ExitCode::from(match Cli::try_parse() {
         Ok(cli) => cli.run(),
         // Help and version are such errors too, with a code of 0. clap writes them where they belong.
-        Err(error) => {
-            error.print().map_err(Failure::Output).map(|()| error.exit_code().try_into().unwrap_or(Exit::USAGE))
-        }
-    };
-    ExitCode::from(match result {
-        Ok(code) => code,
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::HELD,
-        Err(failure) => failure.show(),
+        Err(error) => match error.print() {
+            Err(closed) if closed.kind() == io::ErrorKind::BrokenPipe => Exit::HELD,
+            Err(failed) => Failure::Output(failed).show(),
+            Ok(()) => error.exit_code().try_into().unwrap_or(Exit::USAGE),
+        },
     })
 }
 
 impl Cli {
     /// Runs the command, and writes out what it has written even if it fails.
-    fn run(self) -> Result<u8, Failure> {
-        let mut out: Out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    fn run(self) -> u8 {
+        let mut out = Out::new();
         let result = match self.command {
             Command::Hunt(command) => command.run(&mut out),
             Command::Run(command) => command.run(&mut out),
@@ -105,11 +98,6 @@ impl Cli {
             Command::Corpus(command) => command.run(&mut out),
             Command::Doctor(command) => command.run(&mut out),
         };
-        let flushed = out.flush();
-        // What could not be flushed stays in the buffer; dropped, it would be tried once more.
-        let _ = out.into_parts();
-        let code = result?;
-        flushed.map_err(Failure::Output)?;
-        Ok(code)
+        out.end(result)
     }
 }

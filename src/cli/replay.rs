@@ -6,7 +6,7 @@ use super::failure::{Failure, say};
 use super::interrupt::Interrupt;
 use super::user;
 use super::worlds::{World, Worlds};
-use brokenpipe::{CONFIRMATIONS, Case, CaseFile, TargetCase};
+use brokenpipe::{CONFIRMATIONS, Case, CaseFile, TargetCase, TargetError, report};
 use clap::Args;
 use std::fs;
 use std::io::{self, Write};
@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 /// Play case files, and compare with what they expect
 ///
 /// The case of a program is played on the kernel and held against what it expects and against the model; that of any server, with a
-/// command in it, three times on fresh servers. One line a case.
+/// command in it, three times on fresh servers. One line a case. What a case starts on this machine, the commands of its file, is shown on
+/// standard error first.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     /// Case files, and folders in which every *.case is one
@@ -52,29 +53,34 @@ impl Replay {
         let mut worlds = None;
         let mut count = Count::default();
         for (path, case) in files.iter().zip(cases) {
-            if interrupt.asked() {
-                say(format_args!("interrupted: {count}"));
-                return Ok(Exit::INTERRUPTED);
-            }
-            match case {
+            let replayed = match case {
+                _ if interrupt.asked() => Err(Failure::Interrupted),
                 Ok(CaseFile::Program(case)) => {
                     let worlds = match &mut worlds {
                         Some(worlds) => worlds,
-                        none => none.insert(Worlds::new(World::Both)?),
+                        none => none.insert(Worlds::new(World::Both, &interrupt)?),
                     };
-                    replay(&case, path, worlds, &mut count, out)?;
+                    replay(&case, path, worlds, &mut count, out)
                 }
                 Ok(CaseFile::Target(case)) => {
                     // They keep this thread, and all that it starts, on one core.
                     worlds = None;
-                    replay_target(&case, path, &mut count, out)?;
+                    replay_target(&case, path, &interrupt, &mut count, out)
                 }
                 Err(error) => {
                     // The others are played all the same.
                     count.unreadable += 1;
                     out.flush()?;
                     Failure::case(error).show();
+                    Ok(())
                 }
+            };
+            match replayed {
+                Err(Failure::Interrupted) => {
+                    say(format_args!("interrupted: {count}"));
+                    return Ok(Exit::INTERRUPTED);
+                }
+                replayed => replayed?,
             }
         }
         writeln!(out, "{count}")?;
@@ -90,13 +96,14 @@ impl Replay {
 fn replay(case: &Case, path: &Path, worlds: &mut Worlds, count: &mut Count, out: &mut Out) -> Result<(), Failure> {
     let played = worlds.play(&case.setup(), &case.scenario)?;
     let expected = case.check(played.trace);
-    let path = path.display();
+    let path = shown(path);
     if expected.is_ok() && !matches!(played.compared, Some(Err(_))) {
         count.held += 1;
         writeln!(out, "ok      {path}: {}", case.expect)?;
         return Ok(());
     }
     count.failed += 1;
+    out.found();
     writeln!(out, "FAILED  {path}")?;
     if let Err(mismatch) = expected {
         for line in mismatch.to_string().lines() {
@@ -109,16 +116,32 @@ fn replay(case: &Case, path: &Path, worlds: &mut Worlds, count: &mut Count, out:
     Ok(())
 }
 
-fn replay_target(case: &TargetCase, path: &Path, count: &mut Count, out: &mut Out) -> Result<(), Failure> {
+/// A path as it can be shown: the folder may be somebody else's.
+fn shown(path: &Path) -> String {
+    report::printable(&path.to_string_lossy())
+}
+
+fn replay_target(
+    case: &TargetCase,
+    path: &Path,
+    interrupt: &Interrupt,
+    count: &mut Count,
+    out: &mut Out,
+) -> Result<(), Failure> {
     let TargetCase { target, expect, scenario, .. } = case;
-    let path = path.display();
-    let played = target.confirm(scenario, *expect).and_then(|finding| {
+    let path = shown(path);
+    // Whoever waits for the lines of other cases has them before this one's server starts.
+    out.flush()?;
+    say(format_args!("starts:   {path}\n{}", report::commands(target).trim_end()));
+    let stop = interrupt.flag();
+    let played = target.confirm_until(scenario, *expect, &stop).and_then(|finding| {
         // What came instead is to be told as well.
-        let instead = if finding.confirmed == 0 { Some(target.play(scenario)?) } else { None };
+        let instead = if finding.confirmed == 0 { Some(target.play_until(scenario, &stop)?) } else { None };
         Ok((finding, instead))
     });
     let (finding, instead) = match played {
         Ok(played) => played,
+        Err(TargetError::Stopped) => return Err(Failure::Interrupted),
         Err(error) => {
             count.unplayable += 1;
             writeln!(out, "FAILED  {path}: it could not be played")?;
@@ -134,13 +157,14 @@ fn replay_target(case: &TargetCase, path: &Path, count: &mut Count, out: &mut Ou
         return Ok(());
     }
     count.failed += 1;
+    out.found();
     writeln!(out, "FAILED  {path}\n        expected: {expect} {CONFIRMATIONS} of {CONFIRMATIONS}")?;
     match instead {
         None => writeln!(out, "             got: {expect} {times} of {CONFIRMATIONS}")?,
         Some(run) if run.seen.is_empty() => writeln!(out, "             got: nothing wrong")?,
         Some(run) => {
             for seen in &run.seen {
-                writeln!(out, "             got: {}: {}", seen.symptom, seen.evidence)?;
+                writeln!(out, "             got: {}: {}", seen.symptom, report::printable(&seen.evidence))?;
             }
         }
     }

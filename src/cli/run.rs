@@ -62,12 +62,12 @@ impl Run {
         };
         let scenarios = self.scenarios.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let interrupt = Interrupt::listen()?;
-        let mut player = Player::new(self.world, self.format.unwrap_or(Format::Text), setup)?;
+        let mut player = Player::new(self.world, self.format.unwrap_or(Format::Text), setup, &interrupt)?;
         for scenario in self.shard.unwrap_or_default().part(&scenarios) {
-            if interrupt.asked() {
-                return Ok(player.interrupted());
+            match player.play(scenario, None, out) {
+                Err(Failure::Interrupted) => return Ok(player.interrupted()),
+                played => played?,
             }
-            player.play(scenario, None, out)?;
         }
         Ok(player.end())
     }
@@ -83,13 +83,17 @@ impl Run {
         }
         let interrupt = Interrupt::listen()?;
         let mut input = Scenarios::new(&interrupt)?;
-        let mut player = Player::new(self.world, self.format.unwrap_or(Format::Json), setup)?;
+        let mut player = Player::new(self.world, self.format.unwrap_or(Format::Json), setup, &interrupt)?;
         for k in 0.. {
-            match input.next(|| out.flush())? {
+            let scenario = match input.next(|| out.flush())? {
                 Input::Interrupted => return Ok(player.interrupted()),
                 Input::End => break,
-                Input::Scenario(scenario) if shard.holds(k) => player.play(&scenario, Some(input.number()), out)?,
-                Input::Scenario(_) => {}
+                Input::Scenario(scenario) if shard.holds(k) => scenario,
+                Input::Scenario(_) => continue,
+            };
+            match player.play(&scenario, Some(input.number()), out) {
+                Err(Failure::Interrupted) => return Ok(player.interrupted()),
+                played => played?,
             }
         }
         Ok(player.end())
@@ -106,13 +110,16 @@ struct Player {
 }
 
 impl Player {
-    fn new(world: World, format: Format, setup: Setup) -> Result<Player, Failure> {
-        Ok(Player { worlds: Worlds::new(world)?, format, setup, played: 0, disagreements: 0 })
+    fn new(world: World, format: Format, setup: Setup, interrupt: &Interrupt) -> Result<Player, Failure> {
+        Ok(Player { worlds: Worlds::new(world, interrupt)?, format, setup, played: 0, disagreements: 0 })
     }
 
     /// Plays one, of standard input's line `line` if it came from there.
     fn play(&mut self, scenario: &Scenario, line: Option<usize>, out: &mut Out) -> Result<(), Failure> {
         let played = self.worlds.play(&self.setup, scenario)?;
+        if matches!(played.compared, Some(Err(_))) {
+            out.found();
+        }
         match self.format {
             Format::Json => {
                 let Played { world, trace, compared, .. } = &played;

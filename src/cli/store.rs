@@ -6,6 +6,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Most characters of a program's name that the name of a case begins with.
+const LONGEST_PROGRAM: usize = 100;
+
 /// The case of a finding: it holds the server to what it did.
 pub(super) fn case(finding: &Finding) -> Case {
     let Finding { scenario, setup, kernel, .. } = finding;
@@ -28,8 +31,9 @@ pub(super) fn save(finding: &Finding, dir: &Path) -> Result<PathBuf, Failure> {
 /// [`Failure::Save`].
 pub(super) fn save_target(case: &TargetCase, dir: &Path) -> Result<PathBuf, Failure> {
     let program = case.target.words().first().and_then(|word| Path::new(word).file_name()).unwrap_or_default();
-    let stem = plain(&format!("{}-{}", program.to_string_lossy(), case.expect));
-    keep(&CaseFile::Target(case.clone()), &stem, dir)
+    // A file's name has room for 255 bytes, and this is not all of it.
+    let program: String = plain(&program.to_string_lossy()).chars().take(LONGEST_PROGRAM).collect();
+    keep(&CaseFile::Target(case.clone()), &format!("{program}-{}", case.expect), dir)
 }
 
 /// Writes what the server wrote in a finding beside its case, and gives the path; `None` if it wrote nothing.
@@ -131,12 +135,6 @@ mod tests {
         judge(&scenario, &setup, &trace, &trace).unwrap()
     }
 
-    fn folder(name: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("brokenpipe-store-{name}-{}", std::process::id()));
-        fs::create_dir(&dir).unwrap();
-        dir
-    }
-
     fn files(dir: &Path) -> Vec<String> {
         let mut names: Vec<String> =
             fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
@@ -146,7 +144,8 @@ mod tests {
 
     #[test]
     fn a_file_that_says_the_same_is_kept_and_one_that_says_something_else_is_not_touched() {
-        let dir = folder("same");
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().to_owned();
         let [one, other] =
             ["a connect; b connect; b fin; b rst; a fin", "hold; a connect; a fin; a rst; go"].map(death);
         let name = "greeter-default-sigpipe-in-send.case";
@@ -157,17 +156,27 @@ mod tests {
         assert_eq!(save(&other, &dir).unwrap(), dir.join("greeter-default-sigpipe-in-send-2.case"));
         assert_eq!(fs::read_to_string(dir.join(name)).unwrap(), text);
         assert_eq!(files(&dir), ["greeter-default-sigpipe-in-send-2.case", name]);
-        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
     fn what_is_saved_can_be_loaded_and_holds() {
-        let dir = folder("load");
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
         let found = death("a connect; b connect; b fin; b rst; a fin");
         let case = Case::load(save(&found, &dir.join("made/for it")).unwrap()).unwrap();
         assert_eq!(case.check(&found.kernel), Ok(()));
         assert!(case.cause.starts_with("b half-closed"), "{}", case.cause);
-        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_program_with_the_longest_name_there_can_be_has_a_case_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["x".repeat(255), "é".repeat(127)] {
+            let case = format!("brokenpipe case 1\ncommand: /usr/bin/{name}\nexpect: sigpipe\n\na connect\na rst\n");
+            let path = save_target(&case.parse().unwrap(), folder.path()).unwrap();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert!(name.len() < 128 && name.ends_with("-sigpipe.case"), "{name}");
+        }
     }
 
     #[test]

@@ -4,17 +4,21 @@ use super::Out;
 use super::exit::Exit;
 use super::failure::{Failure, say};
 use super::interrupt::Interrupt;
+use super::stoppable::Stoppable;
 use super::store;
 use brokenpipe::{Finding, Group, Input, Kernel, Triage as Verdict, report, triage};
 use clap::Args;
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Turn a fuzzer's artifacts into cases
 ///
 /// Each is played three times against a fresh server. Those that fail in the same way are one finding: the same kind, at the same
 /// call of the server's, on a socket in the same state. Each finding is cut down to the fewest events, shown, and kept as a case file.
+///
+/// An artifact is at most 4096 bytes, as much as libFuzzer makes unless it is told otherwise (`-max_len`), and comes to at most 10000 events,
+/// those of a block counted once for each round.
 #[derive(Debug, Args)]
 pub(super) struct Triage {
     /// Artifacts or files of a corpus, and folders of them
@@ -32,22 +36,40 @@ impl Triage {
             say("nothing ran: there is no artifact there");
             return Ok(Exit::NOTHING_RAN);
         }
+        // All are read before the first is played: what is no artifact should not cost the time of the others.
+        let inputs = files.iter().map(|path| input(path)).collect::<Result<Vec<_>, _>>()?;
         let interrupt = Interrupt::listen()?;
-        let mut kernel = Kernel::fresh()?;
-        let mut findings: Vec<(&Path, Finding)> = Vec::new();
-        for path in &files {
-            if interrupt.asked() {
-                say("interrupted: no case was written");
-                return Ok(Exit::INTERRUPTED);
+        let mut kernel = Stoppable::new(Kernel::fresh()?, &interrupt);
+        let mut written = 0;
+        match self.play(&files, &inputs, &mut kernel, &mut written, out) {
+            Err(Failure::Interrupted) => {
+                let cases = if written == 1 { "case was" } else { "cases were" };
+                say(format_args!("interrupted: {written} {cases} written"));
+                Ok(Exit::INTERRUPTED)
             }
-            let bytes = fs::read(path).map_err(|e| Failure::read(path, e))?;
-            match triage(&mut kernel, &Input::decode(&bytes))? {
+            done => done,
+        }
+    }
+
+    fn play(
+        &self,
+        files: &[PathBuf],
+        inputs: &[Input],
+        kernel: &mut Stoppable<Kernel>,
+        written: &mut usize,
+        out: &mut Out,
+    ) -> Result<u8, Failure> {
+        let mut findings: Vec<(&Path, Finding)> = Vec::new();
+        for (path, input) in files.iter().zip(inputs) {
+            match triage(kernel, input)? {
                 Verdict::Holds => writeln!(out, "holds   {}", path.display())?,
                 Verdict::Fails(finding) => {
+                    out.found();
                     writeln!(out, "fails   {}: {}", path.display(), finding.kind)?;
                     findings.push((path, *finding));
                 }
                 Verdict::Flaky { failed, finding } => {
+                    out.found();
                     writeln!(out, "flaky   {}: failed {failed} of {} times", path.display(), Verdict::TIMES)?;
                     findings.push((path, *finding));
                 }
@@ -59,7 +81,8 @@ impl Triage {
         let count = findings.len();
         let groups = Group::all(findings);
         for group in &groups {
-            self.show(&group.clone().reduced(&mut kernel)?, out)?;
+            self.show(&group.clone().reduced(kernel)?, out)?;
+            *written += 1;
         }
         let plural = if groups.len() == 1 { "" } else { "s" };
         writeln!(out, "\n{} finding{plural}, from {count} of {} files", groups.len(), files.len())?;
@@ -82,14 +105,46 @@ impl Triage {
     }
 }
 
-/// These files, and those in these folders, sorted; hidden ones are none.
+/// Most bytes of an artifact: libFuzzer's default for `-max_len`.
+const MAX_BYTES: u64 = 4096;
+/// Most events that an artifact may come to. The fuzz targets play no more than 256.
+const MAX_PLAYED: usize = 10_000;
+
+/// The input that a file holds.
+pub(super) fn input(path: &Path) -> Result<Input, Failure> {
+    let unreadable = |source: io::Error| Failure::read(path, source);
+    let mut bytes = Vec::new();
+    // One byte more, to know that there is more: a file may grow while it is read.
+    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    let path = path.display();
+    if bytes.len() as u64 > MAX_BYTES {
+        let problem =
+            format!("{path} is no artifact: it has more than {MAX_BYTES} bytes, which libFuzzer makes at most");
+        return Err(Failure::Usage(problem));
+    }
+    let input = Input::decode(&bytes);
+    let played = input.scenario.played();
+    if played > MAX_PLAYED {
+        let problem =
+            format!("{path} is no artifact: it comes to {played} events, and at most {MAX_PLAYED} are played");
+        return Err(Failure::Usage(problem));
+    }
+    Ok(input)
+}
+
+/// These files, and those in these folders, sorted; hidden ones are none, and neither is what is no regular file: to open a pipe is to wait
+/// for somebody who writes.
 pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
         let unreadable = |source: io::Error| Failure::read(path, source);
-        if !fs::metadata(path).map_err(unreadable)?.is_dir() {
+        let kind = fs::metadata(path).map_err(unreadable)?;
+        if kind.is_file() {
             files.push(path.clone());
             continue;
+        }
+        if !kind.is_dir() {
+            return Err(Failure::Usage(format!("{} is neither a regular file nor a folder", path.display())));
         }
         let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(unreadable)?;
         let shown = |path: &PathBuf| !path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));

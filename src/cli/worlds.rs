@@ -1,6 +1,9 @@
 //! A scenario in the worlds that were asked for.
 
-use brokenpipe::{Difference, Kernel, KernelError, Model, Scenario, Setup, Trace, compare, play};
+use super::failure::Failure;
+use super::interrupt::Interrupt;
+use super::stoppable::Stoppable;
+use brokenpipe::{Difference, Kernel, Model, Scenario, Setup, Trace, compare, play};
 use clap::ValueEnum;
 
 /// Where to play.
@@ -19,8 +22,8 @@ pub(super) enum World {
 pub(super) struct Worlds {
     world: World,
     /// There unless only the model was asked for: the machine may not be able to.
-    kernel: Option<Kernel>,
-    model: Model,
+    kernel: Option<Stoppable<Kernel>>,
+    model: Stoppable<Model>,
     real: Trace,
     foreseen: Trace,
 }
@@ -39,27 +42,28 @@ pub(super) struct Played<'w> {
 }
 
 impl Worlds {
-    /// Makes them.
+    /// Makes them. They play until somebody interrupts.
     ///
     /// # Errors
     ///
     /// If the kernel world is asked for, and not to be had.
-    pub(super) fn new(world: World) -> Result<Worlds, KernelError> {
-        let kernel = if world == World::Model { None } else { Some(Kernel::new()?) };
-        Ok(Worlds { world, kernel, model: Model::default(), real: Trace::default(), foreseen: Trace::default() })
+    pub(super) fn new(world: World, interrupt: &Interrupt) -> Result<Worlds, Failure> {
+        let kernel = if world == World::Model { None } else { Some(Stoppable::new(Kernel::new()?, interrupt)) };
+        let model = Stoppable::new(Model::default(), interrupt);
+        Ok(Worlds { world, kernel, model, real: Trace::default(), foreseen: Trace::default() })
     }
 
     /// Plays.
     ///
     /// # Errors
     ///
-    /// The kernel world's.
-    pub(super) fn play(&mut self, setup: &Setup, scenario: &Scenario) -> Result<Played<'_>, KernelError> {
+    /// The kernel world's, or [`Failure::Interrupted`].
+    pub(super) fn play(&mut self, setup: &Setup, scenario: &Scenario) -> Result<Played<'_>, Failure> {
         if let Some(kernel) = &mut self.kernel {
             play(kernel, setup, scenario, &mut self.real)?;
         }
         if self.world != World::Kernel {
-            let Ok(()) = play(&mut self.model, setup, scenario, &mut self.foreseen);
+            play(&mut self.model, setup, scenario, &mut self.foreseen)?;
         }
         let (world, trace) = match self.world {
             World::Model => ("model", &self.foreseen),

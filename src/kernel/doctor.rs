@@ -3,10 +3,10 @@
 use super::error::errno;
 use super::sys::{self, check};
 use super::table;
-use super::{Kernel, foreign, netstat::Netstat};
+use super::{Kernel, KernelError, foreign, netstat::Netstat};
 use crate::scenario::Errno;
 use socket2::{Domain, Socket, Type};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
 /// Something that brokenpipe needs of a machine, or would like.
@@ -17,7 +17,7 @@ pub struct Requirement {
     pub name: &'static str,
     /// What for.
     pub purpose: &'static str,
-    /// Whether nothing can be played without it.
+    /// Whether brokenpipe cannot do its work without it.
     pub needed: bool,
     /// What the machine said: `Ok` with a detail, or `Err` with what went wrong.
     pub state: Result<String, String>,
@@ -25,15 +25,15 @@ pub struct Requirement {
     pub remedy: &'static str,
 }
 
-/// Looks at all that brokenpipe needs of this machine. Nothing stays behind.
-pub fn requirements() -> Vec<Requirement> {
+/// Looks at all that brokenpipe needs of the kernel here. Nothing stays behind.
+pub(crate) fn requirements() -> Vec<Requirement> {
     let words = |e: Errno| format!("{e} ({})", e.text());
     vec![
         Requirement {
             name: "Linux 5.9 or later",
             purpose: "pidfds, pidfd_getfd and close_range, all in one kernel",
             needed: true,
-            state: kernel_version(),
+            state: kernel_since((5, 9)),
             remedy: "run it on a newer kernel; a container uses its host's",
         },
         Requirement {
@@ -71,11 +71,19 @@ pub fn requirements() -> Vec<Requirement> {
             name: "SOCK_DESTROY",
             purpose: "keeps TIME_WAIT from piling up in long runs; without it they pause now and then",
             needed: false,
-            state: destroy().map_err(|e| e.to_string()).and_then(|can| match can {
+            state: may_destroy().map_err(|e| e.to_string()).and_then(|can| match can {
                 true => Ok("allowed".to_owned()),
                 false => Err("not allowed".to_owned()),
             }),
             remedy: "CAP_NET_ADMIN, and a kernel with CONFIG_INET_DIAG_DESTROY",
+        },
+        Requirement {
+            name: "Linux 5.16 or later",
+            purpose: "a core dump of a server that a program describes ends that server alone; before, brokenpipe too, whose memory \
+                      it shares, and whatever the limit for core files is",
+            needed: false,
+            state: kernel_since(ONE_DUMPED),
+            remedy: "none is needed unless such a server crashes, which is a fault of brokenpipe's own",
         },
         Requirement {
             name: "seccomp user notification",
@@ -117,14 +125,26 @@ pub fn requirements() -> Vec<Requirement> {
 const NAMESPACES: &str = "run as root, or allow user namespaces: user.max_user_namespaces above 0, \
                           kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0 where there are such";
 
-fn kernel_version() -> Result<String, String> {
+/// Since this version a core dump ends one process, and not every process that shares its memory ("signal/coredump: Limit coredumps to a
+/// single thread group"; before, `zap_threads` of `fs/coredump.c` killed the others before the limit for core files was looked at).
+const ONE_DUMPED: (u32, u32) = (5, 16);
+
+/// Whether a process that dumps core takes those with it that share its memory.
+pub(super) fn core_dumps_spread() -> bool {
+    kernel_since(ONE_DUMPED).is_err()
+}
+
+/// The kernel's release: `Ok` if it is of this version or a later one.
+fn kernel_since(wanted: (u32, u32)) -> Result<String, String> {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|e| e.to_string())?;
     let release = release.trim().to_owned();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse::<u32>().ok());
-    match (numbers.next(), numbers.next()) {
-        (Some(major), Some(minor)) if (major, minor) >= (5, 9) => Ok(release),
-        _ => Err(release),
-    }
+    if version(&release).is_some_and(|version| version >= wanted) { Ok(release) } else { Err(release) }
+}
+
+/// The first two numbers of a release such as `6.1.0-18-amd64`.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
+    Some((numbers.next()?, numbers.next()?))
 }
 
 fn own_descriptor() -> Result<(), Errno> {
@@ -148,6 +168,41 @@ fn cut_off() -> Result<(), Errno> {
     sys::md5_sign(socket.as_fd(), SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1), true)
 }
 
-fn destroy() -> Result<bool, super::KernelError> {
-    Netstat::open()?.may_destroy()
+/// Whether SOCK_DESTROY is allowed here: destroys a connection of our own. The kernel asks for the privilege only once it has found the
+/// socket (`sock_diag_destroy`), so there must be one.
+fn may_destroy() -> Result<bool, KernelError> {
+    const DOING: &str = "make a connection to destroy";
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(KernelError::io(DOING, "bind"))?;
+    let address = listener.local_addr().map_err(KernelError::io(DOING, "getsockname"))?;
+    // It waits in the accept queue, and need not be accepted.
+    let client = TcpStream::connect(address).map_err(KernelError::io(DOING, "connect"))?;
+    let own = client.local_addr().map_err(KernelError::io(DOING, "getsockname"))?;
+    match (own, address) {
+        (SocketAddr::V4(own), SocketAddr::V4(address)) => Netstat::open()?.destroy(&[(own, address)]),
+        _ => Err(KernelError::Garbled { what: "an address of the loopback" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(version("6.1.0-18-amd64"), Some((6, 1)));
+        assert_eq!(version("5.10.230"), Some((5, 10)));
+        assert_eq!(version("4.4"), Some((4, 4)));
+        assert_eq!(version("six"), None);
+        assert!(version("5.9.1") < Some(ONE_DUMPED) && version("5.16-rc1") >= Some(ONE_DUMPED));
+    }
+
+    #[test]
+    fn a_destroyed_connection_is_one_of_our_own() {
+        // Whatever is allowed here, it is not more than the privilege that goes with it.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
+        const NET_ADMIN: u64 = 1 << 12;
+        let privileged = u64::from_str_radix(effective.trim(), 16).unwrap() & NET_ADMIN != 0;
+        assert!(privileged || !may_destroy().unwrap());
+    }
 }

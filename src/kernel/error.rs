@@ -37,6 +37,12 @@ pub enum KernelError {
     /// A server ended before its program began.
     #[error("failed to start a server: it ended before its first accept")]
     StillBorn,
+    /// The gate does not know the numbers of this architecture's system calls.
+    #[error(
+        "the gate does not know the system calls of {}, only those of x86_64 and aarch64: `--no-gate` does without",
+        std::env::consts::ARCH
+    )]
+    Architecture,
     /// The kernel's answer makes no sense here.
     #[error("failed to understand {what}")]
     Garbled {

@@ -24,7 +24,8 @@ mod table;
 mod timewait;
 mod wrong_end;
 
-pub use doctor::{Requirement, requirements};
+pub use doctor::Requirement;
+pub(crate) use doctor::requirements;
 pub use error::KernelError;
 pub use foreign::enter_user_namespace;
 
@@ -47,7 +48,7 @@ use timewait::Leftovers;
 
 /// The kernel world: plays scenarios with real sockets against a forked server.
 ///
-/// It needs Linux 5.9 or later on a 64-bit machine ([`requirements`] tells more), and no privilege.
+/// It needs Linux 5.9 or later on a 64-bit machine ([`requirements`](crate::requirements) tells more), and no privilege.
 ///
 /// ```no_run
 /// use brokenpipe::{Kernel, Policy, Scenario, Setup, Trace, play};

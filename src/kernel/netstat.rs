@@ -177,19 +177,6 @@ impl Netstat {
         Ok(allowed)
     }
 
-    /// Whether [`destroy`](Netstat::destroy) is allowed, tried on a pair of addresses that no socket can have: the kernel asks for
-    /// the privilege before it looks.
-    pub(super) fn may_destroy(&mut self) -> Result<bool, KernelError> {
-        let nowhere = SocketAddrV4::new(std::net::Ipv4Addr::BROADCAST, 1);
-        self.begin();
-        self.request((nowhere, nowhere), ANY, NLM_F_REQUEST | NLM_F_ACK, Some(SOCK_DESTROY));
-        self.send()?;
-        match self.receive()? {
-            NetlinkPayload::Error(e) => Ok(-e.raw_code() == libc::ENOENT),
-            other => Err(refusal(&other)),
-        }
-    }
-
     /// Adds a request about one socket; `kind` replaces the type of message.
     fn request(&mut self, (local, peer): Pair, cookie: Cookie, flags: u16, kind: Option<u16>) {
         let mut header = NetlinkHeader::default();

@@ -20,6 +20,10 @@ const CODE: c_int = 3;
 
 impl WrongEnd {
     /// The one that is planted. It is for the harness to ask: a server may not look into the environment.
+    ///
+    /// # Panics
+    ///
+    /// If it dumps core, on a kernel where that would end the harness too.
     pub(super) fn planted() -> Option<WrongEnd> {
         let ends = [
             (Plant::ServerAborts, WrongEnd::Abort),
@@ -27,7 +31,13 @@ impl WrongEnd {
             (Plant::ServerFaults, WrongEnd::Fault),
             (Plant::ServerTerminates, WrongEnd::Terminate),
         ];
-        ends.into_iter().find(|(plant, _)| planted(*plant)).map(|(_, end)| end)
+        let end = ends.into_iter().find(|(plant, _)| planted(*plant)).map(|(_, end)| end);
+        let dumps = matches!(end, Some(WrongEnd::Abort | WrongEnd::Fault));
+        assert!(
+            !dumps || !super::doctor::core_dumps_spread(),
+            "BROKENPIPE_PLANT: before Linux 5.16 a server that dumps core ends the harness, whose memory it shares"
+        );
+        end
     }
 
     /// Comes to this end. What handlers the server has get their chance, as in a server that has its signals open.

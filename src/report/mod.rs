@@ -3,7 +3,9 @@
 #[cfg(feature = "cli")]
 mod json;
 mod ladder;
+mod printable;
 mod target;
+mod target_case;
 #[cfg(feature = "cli")]
 mod target_json;
 mod text;
@@ -12,7 +14,9 @@ mod why;
 #[cfg(feature = "cli")]
 pub use json::Json;
 pub use ladder::Ladder;
+pub use printable::printable;
 pub use target::{server, target_finding, target_run};
+pub use target_case::{commands, target_case};
 #[cfg(feature = "cli")]
 pub use target_json::TargetJson;
 pub use text::{advice, explain, finding};

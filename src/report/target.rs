@@ -1,7 +1,7 @@
 //! What is said of a target: what it is like, and what is wrong with it.
 
-use super::Ladder;
 use super::text::{paragraph, wrap};
+use super::{Ladder, printable};
 use crate::scenario::{Event, Scenario};
 use crate::target::{Baseline, CONFIRMATIONS, Target, TargetFinding, TargetRun};
 use crate::trace::Trace;
@@ -100,11 +100,6 @@ fn picture(scenario: &Scenario, trace: &Trace) -> String {
     format!("{}\n", Ladder::new(scenario, trace))
 }
 
-/// What servers write may have anything in it, and does nothing to a terminal here.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +157,7 @@ scenario: a connect; a rst
 command:  ./server --port {port}
 process:  child
 
-the server was killed [31m.
+the server was killed?[31m.
 
 ";
         assert!(told.starts_with(head), "{told}");
@@ -193,7 +188,7 @@ the server was killed [31m.
         assert!(unsteered.starts_with("flaky: exit: 2 of 3 fresh servers, without the gate: "), "{unsteered}");
         assert_eq!(
             told(Symptom::Sigpipe, 1),
-            "flaky: sigpipe: 1 of 3 fresh servers: the server was killed [31m\nscenario: a connect\n"
+            "flaky: sigpipe: 1 of 3 fresh servers: the server was killed?[31m\nscenario: a connect\n"
         );
         assert!(told(Symptom::MemoryGrowth, 3).starts_with("warning: memory-growth: resident memory grows"));
     }

@@ -1,52 +1,53 @@
-//! Error numbers by their POSIX names.
+//! Error numbers by their names, as errno(3) has them.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
-/// An error number of a system call, shown by its POSIX name.
+/// An error number of a system call, shown by its name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Errno(i32);
 
-/// Declares the constants and the one table from which names are read and printed.
+/// Declares constants of these names.
 macro_rules! errnos {
-    ($($name:ident $text:literal)*) => {
+    ($($name:ident)*) => {
         impl Errno {
-            $(#[doc = concat!("`", stringify!($name), "`: ", $text, ".")]
+            $(#[doc = concat!("`", stringify!($name), "`, as in errno(3).")]
             pub const $name: Errno = Errno(libc::$name);)*
-
-            /// Every number that has a name here, with its name and its text in English.
-            const NAMED: &'static [(Errno, &'static str, &'static str)] = &[$((Errno::$name, stringify!($name), $text)),*];
         }
     };
 }
 
 errnos! {
-    EPERM "operation not permitted"
-    ENOENT "no such file, or no such thing"
-    EINTR "interrupted by a signal"
-    EIO "input/output error"
-    EBADF "bad file descriptor"
-    EAGAIN "would block"
-    ENOMEM "out of memory"
-    EACCES "permission denied"
-    EFAULT "bad address"
-    EINVAL "invalid argument"
-    ENFILE "too many open files in the system"
-    EMFILE "too many open files in the process"
-    EPIPE "broken pipe"
-    ENOSYS "function not implemented"
-    EPROTO "protocol error"
-    ENOTSOCK "not a socket"
-    ENOPROTOOPT "no such option"
-    EADDRNOTAVAIL "address not available"
-    ENETDOWN "network is down"
-    ECONNABORTED "connection aborted"
-    ECONNRESET "connection reset by peer"
-    ENOBUFS "no buffer space"
-    ENOTCONN "not connected"
-    ETIMEDOUT "connection timed out"
-    ECONNREFUSED "connection refused"
-    EHOSTUNREACH "host is unreachable"
+    EPERM ENOENT EINTR EIO EBADF EAGAIN ENOMEM EACCES EFAULT EINVAL ENFILE EMFILE EPIPE ENOSYS EPROTO ENOTSOCK ENOPROTOOPT EADDRNOTAVAIL
+    ENETDOWN ECONNABORTED ECONNRESET ENOBUFS ENOTCONN ETIMEDOUT ECONNREFUSED EHOSTUNREACH
+}
+
+/// The largest number that the kernel returns as an error (`MAX_ERRNO`).
+const LARGEST: i32 = 4095;
+
+/// What there is to say of a number.
+struct Known {
+    errno: Errno,
+    name: String,
+    text: String,
+}
+
+/// Every number that has a name, in order. nix has them all, but no list of them, and no name that outlives the number.
+static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
+    let all = (1..=LARGEST).map(nix::errno::Errno::from_raw).filter(|e| *e != nix::errno::Errno::UnknownErrno);
+    all.map(|e| Known { errno: Errno(e as i32), name: format!("{e:?}"), text: lower_case(e.desc()) }).collect()
+});
+
+/// The text with its first letter in lower case, unless the first word is an abbreviation.
+fn lower_case(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if letters.clone().next().is_some_and(char::is_lowercase) => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
+    }
 }
 
 impl Errno {
@@ -65,28 +66,28 @@ impl Errno {
 
     /// What the error says, in English and lower case.
     pub fn text(self) -> &'static str {
-        self.named().map_or("an error without a name here", |n| n.2)
+        self.known().map_or("unknown error", |known| &known.text)
     }
 
-    /// Its POSIX name, if it has one here.
+    /// Its name, if it has one.
     pub fn name(self) -> Option<&'static str> {
-        self.named().map(|n| n.1)
+        self.known().map(|known| known.name.as_str())
     }
 
-    /// Every name there is here.
+    /// Every name there is, in the order of the numbers.
     pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-        Self::NAMED.iter().map(|n| n.1)
+        KNOWN.iter().map(|known| known.name.as_str())
     }
 
-    fn named(self) -> Option<&'static (Errno, &'static str, &'static str)> {
-        Self::NAMED.iter().find(|n| n.0 == self)
+    fn known(self) -> Option<&'static Known> {
+        KNOWN.binary_search_by_key(&self, |known| known.errno).ok().map(|i| &KNOWN[i])
     }
 }
 
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.named() {
-            Some(named) => f.pad(named.1),
+        match self.name() {
+            Some(name) => f.pad(name),
             None => write!(f, "errno {}", self.0),
         }
     }
@@ -98,7 +99,7 @@ impl fmt::Debug for Errno {
     }
 }
 
-/// A word that is the name of no error known here.
+/// A word that is the name of no error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no error of that name")]
 pub struct UnknownErrno;
@@ -107,6 +108,69 @@ impl FromStr for Errno {
     type Err = UnknownErrno;
 
     fn from_str(name: &str) -> Result<Errno, UnknownErrno> {
-        Self::NAMED.iter().find(|n| n.1 == name).map(|n| n.0).ok_or(UnknownErrno)
+        KNOWN.iter().find(|known| known.name == name).map(|known| known.errno).ok_or(UnknownErrno)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_older_cases_may_have_are_read_as_they_were() {
+        for (name, number) in [
+            ("EPERM", 1),
+            ("ENOENT", 2),
+            ("EINTR", 4),
+            ("EIO", 5),
+            ("EBADF", 9),
+            ("EAGAIN", 11),
+            ("ENOMEM", 12),
+            ("EACCES", 13),
+            ("EFAULT", 14),
+            ("EINVAL", 22),
+            ("ENFILE", 23),
+            ("EMFILE", 24),
+            ("EPIPE", 32),
+            ("ENOSYS", libc::ENOSYS),
+            ("EPROTO", libc::EPROTO),
+            ("ENOTSOCK", libc::ENOTSOCK),
+            ("ENOPROTOOPT", libc::ENOPROTOOPT),
+            ("EADDRNOTAVAIL", libc::EADDRNOTAVAIL),
+            ("ENETDOWN", libc::ENETDOWN),
+            ("ECONNABORTED", libc::ECONNABORTED),
+            ("ECONNRESET", libc::ECONNRESET),
+            ("ENOBUFS", libc::ENOBUFS),
+            ("ENOTCONN", libc::ENOTCONN),
+            ("ETIMEDOUT", libc::ETIMEDOUT),
+            ("ECONNREFUSED", libc::ECONNREFUSED),
+            ("EHOSTUNREACH", libc::EHOSTUNREACH),
+        ] {
+            assert_eq!(name.parse(), Ok(Errno::from_raw(number)));
+            assert_eq!(Errno::from_raw(number).to_string(), name);
+        }
+    }
+
+    #[test]
+    fn every_error_of_the_kernel_s_has_a_name_that_is_read_back() {
+        for number in
+            [libc::EADDRINUSE, libc::ENETUNREACH, libc::ENOSPC, libc::EALREADY, libc::EDEADLK, libc::EHWPOISON]
+        {
+            let errno = Errno::from_raw(number);
+            assert_eq!(errno.name().and_then(|name| name.parse().ok()), Some(errno), "{number}");
+            assert_ne!(errno.text(), "unknown error");
+        }
+        assert_eq!(Errno::from_raw(libc::EADDRINUSE).to_string(), "EADDRINUSE");
+        assert_eq!(Errno::EMFILE.text(), "too many open files");
+        assert!(Errno::names().count() > 120);
+    }
+
+    #[test]
+    fn what_is_no_error_has_no_name() {
+        assert_eq!(Errno::UNSEEN.name(), None);
+        assert_eq!(Errno::from_raw(3999).to_string(), "errno 3999");
+        for name in ["", "ENOTHING", "epipe", "UnknownErrno"] {
+            assert_eq!(name.parse::<Errno>(), Err(UnknownErrno));
+        }
     }
 }

@@ -95,7 +95,7 @@ impl Target {
         Target { polite, ..self }
     }
 
-    /// A variable of its environment.
+    /// A variable of its environment. Each name may be set once, or it is not started.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Target {
         self.environment.push((name.into(), value.into()));
         self
@@ -170,12 +170,21 @@ impl Target {
         all.into_iter().any(|text| text.contains("{port}"))
     }
 
+    /// A name that is set more than once in its environment.
+    pub(crate) fn set_twice(&self) -> Option<&str> {
+        let mut seen = std::collections::BTreeSet::new();
+        self.environment.iter().map(|(name, _)| name.as_str()).find(|name| !seen.insert(*name))
+    }
+
     /// What to start.
     ///
     /// # Errors
     ///
     /// What is wrong with the command.
     pub(super) fn plan(&self, port: u16, dir: &Path) -> Result<Plan, String> {
+        if let Some(name) = self.set_twice() {
+            return Err(format!("`{name}` is set twice in the server's environment: give it one value"));
+        }
         let fill = |text: &str| c_string(Target::filled(text, port, dir));
         let words: Vec<CString> = self.words.iter().map(|word| fill(word)).collect::<Result<_, _>>()?;
         let first = words.first().ok_or("there is no command")?;
@@ -201,7 +210,9 @@ impl Target {
         let activation = self.listen_fd.then(|| OsString::from("LISTEN_FDS=1"));
         let environment = inherited.chain(own).chain(activation).map(c_string).collect::<Result<_, _>>()?;
         let folder = match &self.cwd {
-            Some(folder) => std::path::absolute(folder).map_err(|e| format!("{}: {e}", folder.display()))?,
+            Some(folder) => {
+                folder_of(folder).map_err(|e| format!("cannot run the server in {}: {e}", folder.display()))?
+            }
             None => dir.to_owned(),
         };
         Ok(Plan {
@@ -234,6 +245,12 @@ pub(super) const OUTPUT: &str = "output";
 
 fn c_string(text: OsString) -> Result<CString, String> {
     CString::new(text.into_vec()).map_err(|e| format!("a word with a zero byte in it: {:?}", e.into_vec()))
+}
+
+/// The absolute path of a folder that is there.
+fn folder_of(path: &Path) -> std::io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    if std::fs::metadata(&path)?.is_dir() { Ok(path) } else { Err(std::io::ErrorKind::NotADirectory.into()) }
 }
 
 /// The path of a program: itself, or where PATH has it.

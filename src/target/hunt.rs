@@ -158,9 +158,23 @@ impl Target {
     ///
     /// As [`Target::hunt`].
     pub fn confirm(&self, scenario: &Scenario, symptom: Symptom) -> Result<TargetFinding, TargetError> {
+        self.confirm_until(scenario, symptom, &Arc::default())
+    }
+
+    /// The same, until somebody sets `stop`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Target::hunt`], and [`TargetError::Stopped`].
+    pub fn confirm_until(
+        &self,
+        scenario: &Scenario,
+        symptom: Symptom,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<TargetFinding, TargetError> {
         super::forked::is_no_server()?;
         on_a_thread(|| {
-            let mut lab = Lab::open(self, Arc::default())?;
+            let mut lab = Lab::open(self, Arc::clone(stop))?;
             confirm(&mut lab, scenario, symptom)
         })
     }

@@ -1,6 +1,7 @@
 //! Where a target is tried: a server at a time, what it is like under polite clients, and what a scenario makes of it.
 
 mod examine;
+mod impolite;
 
 pub(super) use examine::REPEATS;
 
@@ -157,7 +158,7 @@ impl<'t> Lab<'t> {
         if !self.namespace {
             self.port = network::free_port()?;
         }
-        let scratch = Scratch::new().map_err(|e| TargetError::Command(format!("a scratch folder: {e}")))?;
+        let scratch = Scratch::new().map_err(TargetError::Command)?;
         if let Some(setup) = &self.target.setup {
             let done = super::shell::run(&Target::filled(setup, self.port, scratch.path()), scratch.path(), &self.stop);
             self.still_wanted()?;
@@ -205,7 +206,7 @@ impl<'t> Lab<'t> {
             self.still_wanted()?;
             self.latency = self.latency.max(start.elapsed());
             if !answered.is_full() {
-                return Err(TargetError::Impolite { why: answered.to_string(), output: self.output() });
+                return Err(self.impolite(&answered)?);
             }
             let running = self.running()?;
             let counts = running.world.server.counts();
@@ -223,8 +224,9 @@ impl<'t> Lab<'t> {
     fn polite(&mut self, bound: Duration, stays: bool) -> Result<Answered, KernelError> {
         let (answers, protocol) = (self.baseline.as_ref().is_some_and(|b| b.answers), self.protocol());
         if let Polite::Command(command) = &self.target.polite {
-            let command = Target::filled(command, self.port, Path::new("."));
             let running = self.running.as_mut().ok_or(KernelError::StillBorn)?;
+            // A server whose command has no {port} listens on a port of its own choice.
+            let command = Target::filled(command, running.world.address().port(), Path::new("."));
             return super::shell::ask(&command, &mut running.world, bound.max(EXAMINING));
         }
         let running = self.running()?;
@@ -267,8 +269,8 @@ impl<'t> Lab<'t> {
             idle: String::new(),
         };
         let running = self.running()?;
-        let main = running.world.main();
-        baseline.sigpipe = crate::kernel::sigpipe_of(main).unwrap_or_else(|e| e.to_string());
+        let serves = running.world.serving_process();
+        baseline.sigpipe = crate::kernel::sigpipe_of(serves).unwrap_or_else(|e| e.to_string());
         baseline.idle = idle(&running.counts);
         let mut holder = PoliteClient::new(Client::BYSTANDER, protocol, EXAMINING);
         let held = holder.connect(&mut running.world)?;
@@ -291,8 +293,9 @@ impl<'t> Lab<'t> {
     /// A polite client while another is connected: nothing is cleared away.
     fn polite_beside(&mut self, bound: Duration) -> Result<Answered, KernelError> {
         if let Polite::Command(command) = &self.target.polite {
-            let command = Target::filled(command, self.port, Path::new("."));
-            return super::shell::ask(&command, &mut self.running()?.world, bound);
+            let world = &mut self.running.as_mut().ok_or(KernelError::StillBorn)?.world;
+            let command = Target::filled(command, world.address().port(), Path::new("."));
+            return super::shell::ask(&command, world, bound);
         }
         let protocol = self.protocol();
         let world = &mut self.running()?.world;

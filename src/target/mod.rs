@@ -2,6 +2,7 @@
 
 mod baseline;
 mod command;
+mod doctor;
 mod forked;
 mod hunt;
 mod lab;
@@ -20,6 +21,7 @@ mod symptom;
 pub use crate::kernel::foreign::launch::Sigpipe;
 pub use baseline::{Baseline, TargetError};
 pub use command::{Polite, Target};
+pub use doctor::requirements;
 pub use hunt::{CONFIRMATIONS, HuntEvent, TargetFinding, TargetHunt, TargetReport};
 pub use once::{TargetRun, TargetSeen};
 pub use protocol::{Answer, Exchange, Progress, Protocol, parse_payload};

@@ -10,6 +10,8 @@ use crate::kernel::KernelError;
 use crate::scenario::Scenario;
 use crate::trace::Trace;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What came of one run of a scenario against a fresh server.
 #[derive(Clone, Debug)]
@@ -40,11 +42,24 @@ impl Target {
     ///
     /// As [`Target::hunt`].
     pub fn play(&self, scenario: &Scenario) -> Result<TargetRun, TargetError> {
+        self.play_until(scenario, &Arc::default())
+    }
+
+    /// The same, until somebody sets `stop`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Target::hunt`], and [`TargetError::Stopped`].
+    pub fn play_until(&self, scenario: &Scenario, stop: &Arc<AtomicBool>) -> Result<TargetRun, TargetError> {
         super::forked::is_no_server()?;
         on_a_thread(|| {
-            let mut lab = Lab::open(self, Arc::default())?;
+            let mut lab = Lab::open(self, Arc::clone(stop))?;
             let baseline = lab.baseline().cloned().ok_or(KernelError::StillBorn)?;
             let outcome = lab.look(scenario)?;
+            if stop.load(Relaxed) {
+                // What was cut short is worth nothing.
+                return Err(TargetError::Stopped);
+            }
             lab.end();
             let told = |Seen { symptom, evidence, main, .. }| TargetSeen { symptom, evidence, main };
             Ok(TargetRun { baseline, trace: outcome.trace, seen: outcome.seen.into_iter().map(told).collect() })

@@ -1,49 +1,180 @@
-//! Folders that go when nobody needs them any more.
+//! Scratch folders: each start of a server gets a fresh one, which is removed when the server has ended.
+//!
+//! A scratch folder is a folder of a random name in TMPDIR with two things in it: a [`MARKER`] file, on which the process that uses the
+//! folder holds a lock (`flock(2)`), and the folder that the server gets, which begins empty. A process that is killed leaves its
+//! folders behind, and the kernel releases their locks: so a folder is stale, and may be removed, if it has our marker and the lock on
+//! that can be taken. The name says nothing: a folder of the user's may have the same prefix, process numbers repeat in containers, and
+//! those of another pid namespace are not seen in `/proc`. A lock is seen from everywhere.
 
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::unistd::geteuid;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Once;
+use tempfile::TempDir;
 
-/// What the folders are called, before the number of the process that made them.
+/// What the names of scratch folders begin with. Only what begins so is looked at when stale ones are removed.
 const PREFIX: &str = "brokenpipe-";
+/// The file that is in scratch folders only, and carries the lock.
+const MARKER: &str = ".brokenpipe-scratch";
+/// Its name until it is locked: with the marker's name it is never seen without the lock of the process that made it.
+const UNLOCKED: &str = ".brokenpipe-scratch-new";
+/// The folder in it that the server gets.
+const INNER: &str = "dir";
 
-/// An empty folder, removed with all that is in it when it is dropped.
+/// An empty folder in TMPDIR. It is removed, with all that is in it, when this is dropped, or by a later run if the process is killed.
 #[derive(Debug)]
-pub(super) struct Scratch(PathBuf);
+pub(super) struct Scratch {
+    // In this order: the folder goes while it is locked.
+    _folder: TempDir,
+    _lock: Flock<File>,
+    inner: PathBuf,
+}
 
 impl Scratch {
-    pub(super) fn new() -> io::Result<Scratch> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        if count == 0 {
-            remove_stale();
-        }
-        let path = std::env::temp_dir().join(format!("{PREFIX}{}-{count}", std::process::id()));
-        std::fs::create_dir(&path)?;
-        Ok(Scratch(path))
+    /// Makes one. The first of a process removes stale ones first.
+    ///
+    /// # Errors
+    ///
+    /// Names TMPDIR's folder.
+    pub(super) fn new() -> Result<Scratch, String> {
+        static STALE: Once = Once::new();
+        let parent = parent();
+        STALE.call_once(|| remove_stale(&parent));
+        Scratch::within(&parent).map_err(|error| {
+            let (parent, why) = (parent.display(), error.kind());
+            format!("cannot make a scratch folder in {parent}: {why}; TMPDIR names the folder to make it in")
+        })
     }
 
+    fn within(parent: &Path) -> io::Result<Scratch> {
+        // Others may look into it, as into any folder that a user makes: many servers go on as another user.
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+        let unlocked = folder.path().join(UNLOCKED);
+        let lock = lock(File::create_new(&unlocked)?)?;
+        fs::rename(unlocked, folder.path().join(MARKER))?;
+        let inner = folder.path().join(INNER);
+        fs::create_dir(&inner)?;
+        Ok(Scratch { _folder: folder, _lock: lock, inner })
+    }
+
+    /// The folder that the server gets.
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.inner
     }
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What a server has made unremovable stays.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// The folder in which scratch folders are made. Its path is absolute: `{dir}` must mean the same to a server that runs elsewhere.
+fn parent() -> PathBuf {
+    std::path::absolute(std::env::temp_dir()).unwrap_or_else(|_| std::env::temp_dir())
 }
 
-/// Removes what processes that were killed have left behind. What belongs to somebody else cannot be removed, and stays.
-fn remove_stale() {
-    let entries = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
-    for entry in entries {
-        let name = entry.file_name();
-        let maker = name.to_str().and_then(|n| n.strip_prefix(PREFIX)).and_then(|rest| rest.split_once('-'));
-        let Some(maker) = maker.and_then(|(pid, _)| pid.parse::<u32>().ok()) else { continue };
-        if !Path::new(&format!("/proc/{maker}")).exists() {
-            let _ = std::fs::remove_dir_all(entry.path());
+/// Whether a scratch folder can be made, and where; the error says why not.
+pub(super) fn try_scratch() -> Result<String, String> {
+    Scratch::new().map(|_| format!("in {}", parent().display()))
+}
+
+/// Takes the lock on a file, if nobody has it.
+fn lock(file: File) -> io::Result<Flock<File>> {
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
+}
+
+/// Removes what processes that were killed have left behind in this folder. What cannot be removed stays.
+fn remove_stale(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let ours = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
+        if ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            // What fails here fails for whoever comes next, too, and harms neither.
+            let _ = remove_if_stale(&entry.path());
         }
+    }
+}
+
+fn remove_if_stale(folder: &Path) -> io::Result<()> {
+    // Whoever may write here could put a link or a pipe in the marker's place.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let marker = File::options().read(true).custom_flags(flags.bits()).open(folder.join(MARKER))?;
+    let user = geteuid().as_raw();
+    if !marker.metadata()?.is_file() || marker.metadata()?.uid() != user || fs::symlink_metadata(folder)?.uid() != user
+    {
+        return Ok(());
+    }
+    let lock = lock(marker)?;
+    // Another process may have removed it between the two, and have let go of the lock.
+    if lock.metadata()?.nlink() == 0 {
+        return Ok(());
+    }
+    fs::remove_dir_all(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// A scratch folder of a process that is gone: nobody holds its lock.
+    fn abandoned(parent: &Path) -> PathBuf {
+        let Scratch { _folder: folder, _lock, inner } = Scratch::within(parent).unwrap();
+        fs::write(inner.join("file"), "of a server").unwrap();
+        folder.keep()
+    }
+
+    #[test]
+    fn it_is_empty_and_goes_with_all_that_is_in_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let [one, other] = [(); 2].map(|()| Scratch::within(parent.path()).unwrap());
+        assert_ne!(one.path(), other.path());
+        assert!(names(one.path()).is_empty());
+        fs::create_dir(one.path().join("more")).unwrap();
+        drop((one, other));
+        assert!(names(parent.path()).is_empty());
+    }
+
+    #[test]
+    fn what_is_abandoned_is_stale_and_what_is_in_use_is_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let used = Scratch::within(parent.path()).unwrap();
+        let left = abandoned(parent.path());
+        remove_stale(parent.path());
+        assert!(used.path().is_dir() && !left.exists(), "{:?}", names(parent.path()));
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_s_is_left_alone_whatever_its_name() {
+        let parent = tempfile::tempdir().unwrap();
+        for name in ["brokenpipe-999999999-0", "brokenpipe-7-notes", "brokenpipe-mine"] {
+            fs::create_dir(parent.path().join(name)).unwrap();
+            fs::write(parent.path().join(name).join("thesis"), "all of it").unwrap();
+        }
+        let before = names(parent.path());
+        remove_stale(parent.path());
+        assert_eq!(names(parent.path()), before);
+        assert!(parent.path().join("brokenpipe-7-notes/thesis").is_file());
+    }
+
+    #[test]
+    fn a_marker_that_is_none_is_not_waited_for() {
+        let parent = tempfile::tempdir().unwrap();
+        let [linked, piped] = ["brokenpipe-link", "brokenpipe-pipe"].map(|name| parent.path().join(name));
+        fs::create_dir(&linked).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", linked.join(MARKER)).unwrap();
+        fs::create_dir(&piped).unwrap();
+        nix::unistd::mkfifo(&piped.join(MARKER), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        remove_stale(parent.path());
+        assert!(linked.is_dir() && piped.is_dir());
+    }
+
+    #[test]
+    fn where_none_can_be_made_the_error_names_the_folder() {
+        let error = Scratch::within(Path::new("/nowhere")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

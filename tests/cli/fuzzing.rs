@@ -1,9 +1,11 @@
 //! From a fuzzer's bytes to cases, and back.
 
 use super::DEATH;
-use super::util::{Folder, run};
+use super::util::{Folder, Running, brokenpipe, run};
 use brokenpipe::{Input, Policy, Setup};
+use nix::sys::signal::Signal;
 use std::fs;
+use std::process::Stdio;
 
 fn bytes(policy: Policy, scenario: &str) -> Vec<u8> {
     Input::new(Setup::new("greeter".parse().unwrap(), policy), scenario.parse().unwrap()).encode()
@@ -53,4 +55,46 @@ fn cases_go_to_a_corpus_and_come_back_as_they_were_played() {
     run(&["corpus", "import", &corpus, "--cases", &back]).code(0).out(&format!("{seeds} files written"));
     run(&["replay", &back]).code(0).out(&format!("{seeds} cases: {seeds} ok, 0 failed"));
     run(&["corpus", "import", &corpus, "--cases", &back]).code(4).err("left alone: ");
+}
+
+#[test]
+fn what_no_fuzzer_makes_is_refused_before_anything_is_played() {
+    let dir = Folder::new();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let mut random = 1u32;
+    let mut next = || {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 24) as u8
+    };
+    fs::write(path("large"), (0..2_000_000).map(|_| next()).collect::<Vec<u8>>()).unwrap();
+    run(&["triage", &path("large")]).code(2).err("large is no artifact: it has more than 4096 bytes");
+    run(&["corpus", "import", &path(""), "--cases", &path("cases")]).code(2).err("large is no artifact");
+    fs::remove_file(path("large")).unwrap();
+    fs::write(path("long"), bytes(Policy::Ignore, "repeat 10000 { a connect; a rst }")).unwrap();
+    run(&["triage", &path("")])
+        .code(2)
+        .err("long is no artifact: it comes to 20000 events, and at most 10000 are played");
+}
+
+#[test]
+fn a_pipe_is_no_artifact() {
+    let dir = Folder::new();
+    let pipe = dir.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    run(&["triage", pipe.to_str().unwrap()]).code(2).err("pipe is neither a regular file nor a folder");
+    run(&["triage", dir.path().to_str().unwrap()]).code(4).err("no artifact");
+}
+
+#[test]
+fn ctrl_c_ends_triage_in_the_midst_of_an_artifact() {
+    let dir = Folder::new();
+    let waits = ["wait 60000ms"; 20].join("; ");
+    fs::write(dir.path().join("slow"), bytes(Policy::Ignore, &format!("a connect; {waits}"))).unwrap();
+    let mut command = brokenpipe();
+    command.args(["triage", "."]).current_dir(dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = Running::start(&mut command);
+    let group = running.with_server();
+    running.signal(Signal::SIGINT);
+    running.end().code(130).err("interrupted: 0 cases were written");
+    group.is_gone();
 }

@@ -4,6 +4,7 @@ use crate::util::{Folder, Said, brokenpipe};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 
 /// The variables by which a process knows that it is a server: which, and on which port. Without a port, descriptor 3 is its listener.
@@ -23,10 +24,27 @@ pub(crate) enum Server {
     Hoarder,
     /// It complains, and ends before it listens.
     Broken,
+    /// It ignores SIGPIPE, and tells of a broken pipe with an escape sequence, by which it ends.
+    Escaping,
+    /// It listens on a port of its own choice, whatever it was given.
+    Alone,
+    /// It closes what it was given, and waits.
+    Closing,
+    /// It listens on a Unix socket in its folder.
+    Unix,
 }
 
 impl Server {
-    const ALL: [Server; 4] = [Server::Greeter, Server::Careful, Server::Hoarder, Server::Broken];
+    const ALL: [Server; 8] = [
+        Server::Greeter,
+        Server::Careful,
+        Server::Hoarder,
+        Server::Broken,
+        Server::Escaping,
+        Server::Alone,
+        Server::Closing,
+        Server::Unix,
+    ];
 
     /// The options of `hunt` by which this test binary becomes this server.
     pub(crate) fn options(self) -> [String; 2] {
@@ -38,9 +56,20 @@ impl Server {
             eprintln!("no \x1b[31mconfiguration\x1b[0m");
             std::process::exit(7);
         }
-        // SAFETY: the default is no handler; Rust's runtime has SIGPIPE ignored.
-        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        if self == Server::Unix {
+            let listener = UnixListener::bind("socket").expect("a folder to listen in");
+            listener.incoming().for_each(drop);
+        }
+        if self == Server::Closing {
+            // SAFETY: nobody here has descriptor 3, but for whoever started this server.
+            drop(unsafe { OwnedFd::from_raw_fd(3) });
+            std::thread::park();
+        }
+        let sigpipe = if self == Server::Escaping { libc::SIG_IGN } else { libc::SIG_DFL };
+        // SAFETY: neither is a handler; Rust's runtime has SIGPIPE ignored.
+        unsafe { libc::signal(libc::SIGPIPE, sigpipe) };
         let listener = match std::env::var(PORT) {
+            _ if self == Server::Alone => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port that is free"),
             Ok(port) => {
                 TcpListener::bind((Ipv4Addr::LOCALHOST, port.parse().expect("a port"))).expect("a port that is free")
             }
@@ -52,7 +81,11 @@ impl Server {
             let Ok(mut client) = client else { continue };
             let flags = if self == Server::Careful { libc::MSG_NOSIGNAL } else { 0 };
             // SAFETY: the kernel reads the greeting.
-            unsafe { libc::send(client.as_raw_fd(), GREETING.as_ptr().cast(), GREETING.len(), flags) };
+            let sent = unsafe { libc::send(client.as_raw_fd(), GREETING.as_ptr().cast(), GREETING.len(), flags) };
+            if self == Server::Escaping && sent < 0 {
+                eprintln!("==7==ERROR: AddressSanitizer: \x1b[31mSEGV\x1b[0m on unknown address 0x000000000000");
+                std::process::exit(1);
+            }
             if self == Server::Hoarder {
                 hoard.push(vec![1u8; 16 * 1024]);
             }

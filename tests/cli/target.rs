@@ -60,7 +60,7 @@ fn it_says_what_the_server_is_like_and_what_is_wrong_with_it_and_the_printed_com
     let output = Command::new("sh").args(["-c", replay]).current_dir(dir.path()).output().expect("a shell");
     let replayed = Said::of(output).code(0);
     assert_eq!(replayed.out, format!("ok      ./{case}: sigpipe 3 of 3\n1 case: 1 ok, 0 failed\n"));
-    in_folder(&dir, &["explain", &case])
+    in_folder(&dir, &["explain", "--run", &case])
         .code(0)
         .out("sigpipe: the server was killed by SIGPIPE")
         .out("✗ killed by SIGPIPE");
@@ -283,14 +283,14 @@ fn replay_says_what_came_instead_and_explain_what_it_cannot_do() {
     in_folder(&dir, &["replay", &case])
         .code(1)
         .out(&format!("FAILED  {case}\n        expected: sigpipe 3 of 3\n             got: nothing wrong\n"));
-    in_folder(&dir, &["explain", &case]).code(0).out("nothing was seen to be wrong\n");
+    in_folder(&dir, &["explain", "--run", &case]).code(0).out("nothing was seen to be wrong\n");
 
     fs::write(&path, text.replace("expect: sigpipe", "expect: exit")).expect("the case");
     in_folder(&dir, &["replay", &case]).code(1).out("got: sigpipe: the server was killed by SIGPIPE");
 
     fs::write(&path, text.replace("CLI_SERVER=Greeter", "CLI_SERVER=Broken")).expect("the case");
     in_folder(&dir, &["replay", &case]).code(3).out("FAILED  ").out("1 not played").err("exited with 7");
-    in_folder(&dir, &["explain", &case]).code(3).err("exited with 7");
+    in_folder(&dir, &["explain", "--run", &case]).code(3).err("exited with 7");
 
     fs::write(&path, text.replace("expect: sigpipe", "expect: sigpip")).expect("the case");
     in_folder(&dir, &["replay", &case]).code(2).err("did you mean `sigpipe`?").out("1 unreadable");

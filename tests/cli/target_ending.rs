@@ -1,7 +1,7 @@
 //! How a hunt of any server ends before its time, and that nothing of the server is left.
 
 use crate::server::{Server, hunt};
-use crate::util::{Folder, NOTHING_LEFT, Running};
+use crate::util::{BOUND, Folder, NOTHING_LEFT, Running, brokenpipe};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -89,15 +89,54 @@ fn kill_9_leaves_no_server_and_the_next_hunt_takes_away_its_folder() {
 }
 
 #[test]
-fn a_closed_pipe_is_a_quiet_success() {
+fn a_closed_pipe_ends_it_quietly_and_a_finding_is_in_the_exit_code() {
     // As text the first line is what the server is like; as JSON it is a finding, and the rest is said elsewhere.
-    for (server, options) in [(Server::Careful, &[][..]), (Server::Greeter, &["--format", "json"])] {
+    for (server, options, code) in [(Server::Careful, &[][..], 0), (Server::Greeter, &["--format", "json"], 1)] {
         let dir = Folder::new();
         let mark = Mark::new(&dir);
         let mut running = Running::start(&mut endless(&dir, &mark, server, options));
         drop(running.child.stdout.take());
-        let said = running.end().code(0);
+        let said = running.end().code(code);
         assert!(!said.err.contains("cannot write") && options.is_empty() == said.err.is_empty(), "{}", said.err);
         mark.is_gone();
+    }
+}
+
+#[test]
+fn who_has_read_the_first_line_has_the_finding_in_the_exit_code() {
+    let dir = Folder::new();
+    let mark = Mark::new(&dir);
+    let mut running = Running::start(&mut endless(&dir, &mark, Server::Greeter, &[]));
+    let mut line = String::new();
+    BufReader::new(running.child.stdout.take().expect("it is piped")).read_line(&mut line).expect("a line");
+    assert!(line.starts_with("server:   "), "{line}");
+    running.end().code(1);
+    mark.is_gone();
+}
+
+#[test]
+fn ctrl_c_ends_the_replay_of_a_case_of_any_server() {
+    let dir = Folder::new();
+    let made = dir.path().join("made");
+    for (args, setup) in [
+        (&["replay", "a.case"][..], format!("touch {} && sleep 600", made.display())),
+        (&["explain", "--run", "a.case"], format!("touch {} && sleep 600", made.display())),
+    ] {
+        let case = format!(
+            "brokenpipe case 1\ncommand: sleep 600\nenv: PORT={{port}}\nsetup: {setup}\nexpect: exit\n\na rst\n"
+        );
+        fs::write(dir.path().join("a.case"), case).expect("a scratch file");
+        let mut command = brokenpipe();
+        command.args(args).current_dir(dir.path()).env("TMPDIR", dir.path());
+        let running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let start = Instant::now();
+        while !made.exists() {
+            assert!(start.elapsed() < BOUND, "no setup after {BOUND:?}");
+            std::thread::yield_now();
+        }
+        running.signal(Signal::SIGINT);
+        running.end().code(130).err("interrupted");
+        fs::remove_file(&made).expect("what the setup made");
+        assert_eq!(dir.names(), ["a.case"], "no scratch folder is left");
     }
 }

@@ -62,7 +62,7 @@ impl Said {
 impl Folder {
     /// The names of all that is in it, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).expect("a scratch folder");
+        let entries = fs::read_dir(self.path()).expect("a scratch folder");
         let mut names: Vec<String> =
             entries.map(|e| e.expect("an entry").file_name().into_string().expect("a name")).collect();
         names.sort();

@@ -93,6 +93,7 @@ fn errors_name_the_place_and_what_would_be_right() {
     says("command:  # nothing", &["line 2, column 11", "there is no command"]);
     says("command: it's\nexpect: exit", &["line 2, column 10", "a quotation mark that is never closed"]);
     says("command: x\nenv: LANG", &["line 3, column 6", "`LANG` sets no variable", "NAME=VALUE"]);
+    says("command: x\nenv: A=1\nenv: B=1\nenv: A=2\nexpect: exit", &["line 5, column 6", "`A` is set twice"]);
     says("command: x\nsay: GET", &["line 3, column 6", "`GET` is no number", "quoted"]);
     says("command: x\nsay: 5", &["line 3, column 6", "this is not quoted"]);
     says("command: x\nsay: \"\\q\"", &["line 3, column 7", "an unknown escape"]);
@@ -108,6 +109,17 @@ fn errors_name_the_place_and_what_would_be_right() {
     );
     says("command: x\nexpect: sigpip", &["line 3, column 9", "did you mean `sigpipe`?"]);
     says("command: x\nexpect: exit\n\na conect", &["line 5, column 3", "did you mean `connect`?"]);
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over_and_places_are_those_of_the_file() {
+    let marked = format!("\u{feff}{WHOLE}");
+    assert_eq!(marked.parse::<TargetCase>(), WHOLE.parse());
+    assert_eq!(marked.parse::<CaseFile>(), WHOLE.parse());
+    let error = "\u{feff}brokenpipe case 1\r\ncommand: x\r\nexpct: exit\r\n".parse::<CaseFile>().unwrap_err();
+    assert_eq!((error.line, error.column, error.offset), (3, 1, 34));
+    let error = "\u{feff}brokenpipe case 2\n".parse::<CaseFile>().unwrap_err();
+    assert!(error.problem.starts_with("`2` is no version"), "{error}");
 }
 
 #[test]
@@ -128,10 +140,10 @@ fn a_file_is_of_either_kind_by_its_headers() {
 #[test]
 fn what_is_saved_can_be_loaded() {
     let case: TargetCase = WHOLE.parse().unwrap();
-    let path = std::env::temp_dir().join(format!("target-case-{}", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.case");
     case.save(&path).unwrap();
     let (loaded, file) = (TargetCase::load(&path).unwrap(), CaseFile::load(&path).unwrap());
-    std::fs::remove_file(&path).unwrap();
     assert_eq!(file, CaseFile::Target(loaded.clone()));
     assert_eq!(loaded, case);
 }
@@ -180,6 +192,8 @@ mod properties {
                 )| {
                     let target = Target::command(words).sigpipe(sigpipe).protocol(protocol).polite(polite);
                     let target = target.gate(gate).namespace(namespace).listen_fd(listen_fd);
+                    // Each name once.
+                    let environment: std::collections::BTreeMap<_, _> = environment.into_iter().collect();
                     let target = environment.into_iter().fold(target, |target, (name, value)| target.env(name, value));
                     let target = says.into_iter().fold(target, Target::say);
                     let target = cwd.into_iter().fold(target, |target, cwd| target.cwd(OsString::from_vec(cwd)));

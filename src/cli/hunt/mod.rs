@@ -64,6 +64,12 @@ fn seconds(text: &str) -> Result<Duration, String> {
 impl Hunt {
     pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
         let Hunt { search, program, target, command } = self;
+        // clap does not tell this from no `--` at all, and takes `--` for no option's value.
+        if command.is_empty() && std::env::args_os().next_back().is_some_and(|last| last == "--") {
+            return Err(Failure::Usage(
+                "there is no command after `--`: the server's program and its arguments go there".to_owned(),
+            ));
+        }
         if command.is_empty() { program.run(&search, out) } else { target.run(command, &search, out) }
     }
 }

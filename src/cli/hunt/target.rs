@@ -196,7 +196,10 @@ impl TargetOptions {
             }
             target = target.say(bytes);
         }
-        for (name, value) in &self.env {
+        for (i, (name, value)) in self.env.iter().enumerate() {
+            if self.env[..i].iter().any(|(other, _)| other == name) {
+                return Err(Failure::Usage(format!("--env {name} is given twice: give it one value")));
+            }
             target = target.env(name, value);
         }
         if let Some(cwd) = &self.cwd {
@@ -250,6 +253,9 @@ impl Shower<'_> {
     fn found(&self, finding: &TargetFinding, out: &mut Out) -> Result<(), Failure> {
         // The first thing that is told is what the server is like.
         let Some(baseline) = &self.baseline else { return Ok(()) };
+        if finding.is_confirmed() && !finding.symptom.is_warning() {
+            out.found();
+        }
         // What did not come true each time would not replay each time.
         let case = finding.is_confirmed().then(|| TargetCase::of(self.target, finding));
         let saved = case.as_ref().map(|case| store::save_target(case, self.dir)).transpose();

@@ -1,5 +1,7 @@
 //! Which of a server's calls are handed to the harness: those by which it waits, talks, makes or ends tasks, sends signals or sets timers.
 
+use crate::kernel::error::KernelError;
+
 /// What a call is to the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
@@ -93,20 +95,29 @@ pub(super) fn call(number: i32) -> Option<(&'static str, Class)> {
     CALLS.iter().find(|c| c.1 == libc::c_long::from(number)).map(|c| (c.0, c.2))
 }
 
-/// `AUDIT_ARCH_*` of the machine's own calls.
-#[cfg(target_arch = "x86_64")]
-const ARCH: u32 = 0xc000_003e;
-#[cfg(target_arch = "aarch64")]
-const ARCH: u32 = 0xc000_00b7;
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const ARCH: u32 = 0;
+/// `AUDIT_ARCH_*` of the machine's own calls; `None` where nobody has tried the gate.
+const ARCH: Option<u32> = if cfg!(target_arch = "x86_64") {
+    Some(0xc000_003e)
+} else if cfg!(target_arch = "aarch64") {
+    Some(0xc000_00b7)
+} else {
+    None
+};
 
 /// Where `struct seccomp_data` has the call's number and architecture.
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 
 /// The filter, as classic BPF: a call of another architecture passes, one of [`CALLS`] is handed over, any other passes.
-pub(super) fn program() -> Vec<libc::sock_filter> {
+///
+/// # Errors
+///
+/// [`KernelError::Architecture`], where every call would be one of another architecture, and would pass.
+pub(super) fn program() -> Result<Vec<libc::sock_filter>, KernelError> {
+    ARCH.map(program_for).ok_or(KernelError::Architecture)
+}
+
+fn program_for(architecture: u32) -> Vec<libc::sock_filter> {
     let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let jump = |k: u32, jt: u8, jf: u8| libc::sock_filter {
         code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
@@ -117,7 +128,7 @@ pub(super) fn program() -> Vec<libc::sock_filter> {
     let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     let give = libc::BPF_RET | libc::BPF_K;
     let count = CALLS.len() as u8;
-    let mut program = vec![statement(load, ARCHITECTURE), jump(ARCH, 0, count + 1), statement(load, NUMBER)];
+    let mut program = vec![statement(load, ARCHITECTURE), jump(architecture, 0, count + 1), statement(load, NUMBER)];
     program.extend((0..count).zip(CALLS).map(|(i, (_, number, _))| jump(*number as u32, count - i, 0)));
     program.extend([statement(give, libc::SECCOMP_RET_ALLOW), statement(give, libc::SECCOMP_RET_USER_NOTIF)]);
     program
@@ -127,9 +138,12 @@ pub(super) fn program() -> Vec<libc::sock_filter> {
 mod tests {
     use super::*;
 
+    /// Some architecture, whichever this is.
+    const OWN: u32 = 0xc000_003e;
+
     /// Runs the program as the kernel would.
     fn verdict(arch: u32, number: u32) -> u32 {
-        let (program, mut at, mut a) = (program(), 0, 0);
+        let (program, mut at, mut a) = (program_for(OWN), 0, 0);
         loop {
             let step = &program[at];
             at += 1;
@@ -148,8 +162,16 @@ mod tests {
         for number in 0..600u32 {
             let known = call(number as i32).is_some();
             let expected = if known { libc::SECCOMP_RET_USER_NOTIF } else { libc::SECCOMP_RET_ALLOW };
-            assert_eq!(verdict(ARCH, number), expected, "{number}");
-            assert_eq!(verdict(ARCH ^ 1, number), libc::SECCOMP_RET_ALLOW);
+            assert_eq!(verdict(OWN, number), expected, "{number}");
+            assert_eq!(verdict(OWN ^ 1, number), libc::SECCOMP_RET_ALLOW);
         }
+    }
+
+    #[test]
+    fn there_is_a_filter_for_known_architectures_and_for_others_an_error() {
+        let known = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+        assert_eq!(program().is_ok(), known);
+        let error = KernelError::Architecture.to_string();
+        assert!(error.contains(std::env::consts::ARCH) && error.contains("--no-gate"), "{error}");
     }
 }

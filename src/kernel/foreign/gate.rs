@@ -362,11 +362,15 @@ impl Server {
 
     /// Waits until something comes to the gate, or the first process ends or one that was let end, at most so long.
     fn wait(&mut self, most: Duration) -> Result<(), KernelError> {
+        self.wait_or(most, None)
+    }
+
+    /// The same, or until `other` can be read from.
+    fn wait_or(&mut self, most: Duration, other: Option<BorrowedFd<'_>>) -> Result<(), KernelError> {
         let ended = self.main_status().is_some();
         let ending = self.ending.and_then(|pid| self.tree.processes.get(&pid)).map(|process| process.pidfd.as_fd());
-        let fds: [Option<BorrowedFd<'_>>; 3] =
-            [self.notify.as_ref().map(Notify::as_fd), (!ended).then(|| self.pidfd.as_fd()), ending];
-        let [knocks, _, gone] = wait_for(fds, most)?;
+        let fds = [self.notify.as_ref().map(Notify::as_fd), (!ended).then(|| self.pidfd.as_fd()), ending, other];
+        let [knocks, _, gone, _] = wait_for(fds, most)?;
         self.knocks = knocks;
         if gone {
             self.ending = None;
@@ -379,6 +383,11 @@ impl Server {
 
     /// Waits for a call or an end, until `deadline`; then everything that has come is parked or passed and all is quiet again.
     pub(crate) fn until(&mut self, deadline: Instant) -> Result<Quiet, KernelError> {
+        self.until_or(deadline, None)
+    }
+
+    /// The same, and ends as well when `other` can be read from.
+    pub(crate) fn until_or(&mut self, deadline: Instant, other: Option<BorrowedFd<'_>>) -> Result<Quiet, KernelError> {
         let next = self.next_duty().map_or(deadline, |duty| duty.min(deadline));
         // Where something may wake the server of which nothing tells, its tasks are looked at now and then. What sleeps until a known time
         // comes to the gate or sleeps again, and is looked at then.
@@ -387,7 +396,7 @@ impl Server {
             Quiescence::Until(time) => next.min(time.max(Instant::now() + LOOK_AT_SLEEPERS)),
             Quiescence::Unknown { .. } | Quiescence::Busy(_) => next.min(Instant::now() + LOOK_AT_SLEEPERS),
         };
-        self.wait(next.saturating_duration_since(Instant::now()))?;
+        self.wait_or(next.saturating_duration_since(Instant::now()), other)?;
         self.raise_timers();
         // A signal of somebody else's.
         self.signals_due = true;
@@ -492,10 +501,15 @@ impl Server {
         self.parked.values().min_by_key(|parked| parked.order).and_then(Parked::descriptor)
     }
 
-    /// The process that has this socket.
+    /// The process that has this socket: the first, by its number, of several.
     pub(crate) fn owner_of(&self, inode: u32) -> Option<i32> {
+        self.owners_of(inode).next()
+    }
+
+    /// The processes that have this socket, by their numbers.
+    pub(crate) fn owners_of(&self, inode: u32) -> impl DoubleEndedIterator<Item = i32> {
         let link = format!("socket:[{inode}]");
-        self.tree.processes.keys().copied().find(|pid| super::tree::descriptors(*pid).any(|l| l == link))
+        self.tree.processes.keys().copied().filter(move |pid| super::tree::descriptors(*pid).any(|l| l == link))
     }
 
     /// Sends every process a signal.

@@ -232,7 +232,7 @@ pub(super) fn launch(plan: &Plan, namespace: bool) -> Result<Launched, KernelErr
         arguments,
         environment,
         listen_pid: listen_pid["LISTEN_PID=".len()..].as_mut_ptr(),
-        filter: if plan.gate { filter::program() } else { Vec::new() },
+        filter: if plan.gate { filter::program()? } else { Vec::new() },
         namespace,
         killable: std::env::var_os(NOT_KILLABLE).is_none(),
         page: shared.page(),

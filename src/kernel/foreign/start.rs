@@ -3,6 +3,7 @@
 use super::gate::Server;
 use super::tables;
 use super::tree::Death;
+use super::world::instead_of_listening;
 use crate::kernel::error::KernelError;
 use crate::scenario::Errno;
 use crate::trace::Signal;
@@ -30,6 +31,11 @@ pub(crate) enum NotListening {
     Never(String),
     #[error("the server listens on {0} only, which brokenpipe does not speak: have it listen on 127.0.0.1")]
     Address(IpAddr),
+    #[error(
+        "the server has closed the listener on port {port} that it had{}",
+        if *given { " as descriptor 3: `--listen-fd` is for servers that take it, as sd_listen_fds(3) has it" } else { "" }
+    )]
+    Closed { port: u16, given: bool },
     #[error("stopped")]
     Stopped,
     #[error("the server uses io_uring, whose calls the gate cannot see")]
@@ -84,9 +90,7 @@ pub(super) fn wait_for_listener(
             return Err(NotListening::Ended(server.main_status()));
         }
         if Instant::now() > deadline {
-            let waits = server.waits_in();
-            let last = waits.last().map(|(_, call)| format!("; it waits in {call}")).unwrap_or_default();
-            return Err(NotListening::Never(last));
+            return Err(NotListening::Never(instead_of_listening(server)));
         }
         server.until(deadline.min(Instant::now() + ASK_AGAIN))?;
     }

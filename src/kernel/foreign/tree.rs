@@ -481,6 +481,11 @@ impl Stat {
         self.field(4)
     }
 
+    /// The letter of its state.
+    pub(super) fn state(&self) -> Option<char> {
+        self.field(3)
+    }
+
     /// How it ended, for a zombie whose parent we may look at.
     fn exit_code(&self) -> Option<i32> {
         self.field(52)

@@ -3,7 +3,10 @@
 //! A server is started once and serves run after run, as long as nothing speaks against it: whoever plays looks at what it left behind
 //! after each.
 
+mod listeners;
 mod play;
+
+pub(super) use listeners::instead_of_listening;
 
 use super::gate::{Passed, Quiet, Server, Whose};
 use super::launch::Plan;
@@ -21,6 +24,7 @@ use crate::trace::{Called, End, Reason, Reply, Signal, TcpState};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -90,6 +94,8 @@ pub(crate) struct Foreign {
     /// The process that counts as the server itself: the one that was started, or, if that has gone into the background, the one that
     /// listens.
     main: i32,
+    /// The inode of the listener that was found when it started.
+    listener: u32,
     netstat: Netstat,
     leftovers: Leftovers,
     faults: Vec<Fault>,
@@ -140,6 +146,7 @@ impl Foreign {
             server,
             address: SocketAddrV4::new(ip, entry.port),
             main,
+            listener: entry.inode,
             netstat,
             leftovers: Leftovers::default(),
             faults: Vec::new(),
@@ -159,7 +166,14 @@ impl Foreign {
             _not_send: PhantomData,
         };
         if foreign.netstat.queue_is_full(foreign.address)?.is_none() {
-            return Err(NotListening::Address(entry.address));
+            // The sockets of a process that ends go before it has ended.
+            foreign.settle()?;
+            let end = foreign.ended.iter().find(|ended| ended.main);
+            return Err(match (end, entry.address) {
+                (Some(ended), _) => NotListening::Ended(ended.death.status),
+                (None, IpAddr::V4(_)) => NotListening::Closed { port: entry.port, given: plan.listener.is_some() },
+                (None, other) => NotListening::Address(other),
+            });
         }
         foreign.settle()?;
         foreign.server.survey()?;
@@ -178,11 +192,6 @@ impl Foreign {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddrV4 {
         self.address
-    }
-
-    /// The number of the process that counts as the server itself.
-    pub(crate) fn main(&self) -> i32 {
-        self.main
     }
 
     /// Whether there is nothing to wait for: the server has ended, or waits without any time limit until a client does something, or
@@ -211,7 +220,12 @@ impl Foreign {
     /// Lets real time pass, at most until `deadline` and until the server does something, which it then does until it is settled. After
     /// [`LOOK_UP`] it comes back in any case.
     pub(crate) fn idle(&mut self, deadline: Instant) -> Result<(), KernelError> {
-        if let Quiet::Busy(task) = self.server.until(deadline.min(Instant::now() + LOOK_UP))? {
+        self.idle_or(deadline, None)
+    }
+
+    /// The same, and comes back as well when `other` can be read from.
+    pub(crate) fn idle_or(&mut self, deadline: Instant, other: Option<BorrowedFd<'_>>) -> Result<(), KernelError> {
+        if let Quiet::Busy(task) = self.server.until_or(deadline.min(Instant::now() + LOOK_UP), other)? {
             self.spins(task, None)?;
         }
         self.settle()

@@ -1,0 +1,95 @@
+//! What a case of any server says, without starting the server.
+
+use super::printable;
+use super::text::wrap;
+use crate::case::{TargetCase, options};
+use crate::target::{Polite, Sigpipe, Target};
+use std::fmt::Write;
+
+/// What is started for a target, a line each: the command, what is set in its environment, its folder, and the commands that a shell runs,
+/// setup and polite client. For whoever wants to know before it is started.
+pub fn commands(target: &Target) -> String {
+    let mut text = String::new();
+    // For copying: a command is never broken into lines.
+    let mut line = |label: &str, value: &str| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{label}{}", printable(value));
+    };
+    line("command:  ", &target.command_line());
+    for (name, value) in &target.environment {
+        line("env:      ", &format!("{name}={value}"));
+    }
+    if let Some(cwd) = &target.cwd {
+        line("cwd:      ", &cwd.to_string_lossy());
+    }
+    if let Some(setup) = &target.setup {
+        line("setup:    ", setup);
+    }
+    if let Polite::Command(command) = &target.polite {
+        line("polite:   ", command);
+    }
+    text
+}
+
+/// All that a case of any server says.
+pub fn target_case(case: &TargetCase) -> String {
+    let TargetCase { target, expect, cause, scenario } = case;
+    let mut text = wrap("scenario: ", &scenario.to_string()) + &commands(target);
+    let talk = match target.polite {
+        Polite::As(protocol) => format!("{}; a polite client talks {protocol}", target.protocol),
+        _ => target.protocol.to_string(),
+    };
+    text += &wrap("protocol: ", &talk);
+    if target.sigpipe != Sigpipe::Default {
+        text += &wrap("sigpipe:  ", target.sigpipe.name());
+    }
+    let options = options(target).join(" ");
+    if !options.is_empty() {
+        text += &wrap("options:  ", &options);
+    }
+    text += &wrap("expect:   ", &format!("{expect}: {}", expect.what()));
+    if !cause.is_empty() {
+        text += &wrap("cause:    ", &printable(cause));
+    }
+    text + "\n" + &wrap("advice: ", expect.advice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_in_the_file_is_said_and_none_of_it_does_anything_to_a_terminal() {
+        let case: TargetCase = "brokenpipe case 1\ncommand: ./server 'a\x1b[2J' {port}\nenv: LANG=C\ncwd: /srv\nsetup: make {dir}\n\
+                                sigpipe: ignore\nprotocol: http\npolite: ./ask {port}\noptions: no-gate listen-fd\nexpect: exit\n\
+                                cause: it wrote \u{9b}31m\n\na connect\na rst\n"
+            .parse()
+            .unwrap();
+        let text = target_case(&case);
+        let head = "\
+scenario: a connect; a rst
+command:  ./server 'a?[2J' {port}
+env:      LANG=C
+cwd:      /srv
+setup:    make {dir}
+polite:   ./ask {port}
+protocol: http
+sigpipe:  ignore
+options:  no-gate listen-fd
+expect:   exit: the server ended by itself
+cause:    it wrote ¿31m
+
+advice: look at what";
+        assert!(text.starts_with(head), "{text}");
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    }
+
+    #[test]
+    fn what_a_case_does_not_have_is_left_out() {
+        let case: TargetCase =
+            "brokenpipe case 1\ncommand: ./server\npolite: redis\nexpect: exit\n\na rst\n".parse().unwrap();
+        assert_eq!(commands(&case.target), "command:  ./server\n");
+        let text = target_case(&case);
+        assert!(text.contains("\nprotocol: none; a polite client talks redis\nexpect:   exit: "), "{text}");
+    }
+}

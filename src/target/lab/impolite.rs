@@ -1,0 +1,38 @@
+//! Why a fresh server gave a polite client no full answer.
+
+use super::Lab;
+use crate::kernel::KernelError;
+use crate::kernel::foreign::start::how;
+use crate::target::baseline::TargetError;
+use crate::target::polite::Answered;
+
+impl Lab<'_> {
+    /// What is to be said of a fresh server that gave a polite client no full answer. A server that is to take descriptor 3 and does
+    /// something else has a listener all the same, the harness's, and so gets this far.
+    pub(super) fn impolite(&mut self, answered: &Answered) -> Result<TargetError, KernelError> {
+        let output = self.output();
+        let given = self.target().listen_fd;
+        if !given {
+            return Ok(TargetError::Impolite { why: answered.to_string(), output });
+        }
+        let world = &mut self.running()?.world;
+        // The sockets of a process that ends go before it has ended.
+        world.settle()?;
+        let end = world.ends().into_iter().find(|ended| ended.main);
+        let others: Vec<String> = world.other_listeners()?.iter().map(ToString::to_string).collect();
+        let why = match end {
+            Some(ended) => format!("the server ended before it had served anybody: {}", how(&ended.death.status)),
+            None if !others.is_empty() => format!(
+                "the server listens on {} by itself, and does not use the listener that it was given: leave `--listen-fd` out",
+                others.join(" and ")
+            ),
+            None if !world.has_listener() => {
+                "the server has closed descriptor 3, the listener that it was given: `--listen-fd` is for \
+                                              servers that take it, as sd_listen_fds(3) has it"
+                    .to_owned()
+            }
+            None => return Ok(TargetError::Impolite { why: answered.to_string(), output }),
+        };
+        Ok(TargetError::NotListening { why, output })
+    }
+}
