@@ -74,9 +74,12 @@ pub use scenario::{
 pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, minimise, minimise_death, reduce};
 pub use server::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
 pub use target::{
-    Answer, Baseline, CONFIRMATIONS, Exchange, HuntEvent, Polite, Progress, Protocol, Sigpipe, Symptom, Target,
-    TargetError, TargetFinding, TargetHunt, TargetReport, TargetRun, TargetSeen, UnknownSymptom, parse_payload,
+    Answer, Baseline, CONFIRMATIONS, Exchange, HuntEvent, Identity, Polite, Progress, Protocol, Severity, Sigpipe,
+    Symptom, Target, TargetError, TargetFinding, TargetHunt, TargetReport, TargetRun, TargetSeen, UnknownSymptom,
+    parse_payload,
 };
-pub use trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Step, Survivor, TcpState, Trace, WINDOW};
+pub use trace::{
+    At, Called, End, Hygiene, Outcome, Reason, Reply, Role, Signal, Step, Survivor, TcpState, Trace, WINDOW,
+};
 pub use triage::{Group, Signature, Triage, triage};
 pub use verdict::{Difference, Finding, Kind, What, compare, compare_policies, compare_runs, judge};

@@ -1,8 +1,10 @@
 //! What happened: the one type that both worlds produce, and that can be compared with `==`.
 
 mod at;
+mod role;
 
 pub use at::At;
+pub use role::Role;
 
 use crate::scenario::{Call, Client, Errno};
 use std::fmt;

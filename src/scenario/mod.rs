@@ -85,6 +85,19 @@ impl Scenario {
         clients
     }
 
+    /// The same without those events, in blocks too, that are not to stay. A block of which nothing stays goes as well.
+    pub(crate) fn filtered(&self, stays: impl Fn(&Event) -> bool) -> Scenario {
+        let of_block = |repeat: &Repeat| {
+            let inner: Vec<Event> = repeat.events().iter().filter(|event| stays(event)).cloned().collect();
+            Repeat::new(repeat.times(), &inner).map(Event::Repeat)
+        };
+        let events = self.events.iter().filter_map(|event| match event {
+            Event::Repeat(repeat) => of_block(repeat),
+            event => stays(event).then(|| event.clone()),
+        });
+        Scenario::from_valid(events.collect())
+    }
+
     /// How many events are played: those of a block once for each round.
     pub fn played(&self) -> usize {
         self.events.iter().map(Event::played).sum()

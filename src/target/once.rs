@@ -8,7 +8,7 @@ use super::outcome::Seen;
 use super::symptom::Symptom;
 use crate::kernel::KernelError;
 use crate::scenario::Scenario;
-use crate::trace::Trace;
+use crate::trace::{Role, Trace};
 use std::sync::Arc;
 
 /// What came of one run of a scenario against a fresh server.
@@ -29,8 +29,8 @@ pub struct TargetSeen {
     pub symptom: Symptom,
     /// What was seen, in words.
     pub evidence: String,
-    /// Whether it is the server itself; `false` for a child of its.
-    pub main: bool,
+    /// Which process of the server's it is about.
+    pub role: Role,
 }
 
 impl Target {
@@ -46,7 +46,8 @@ impl Target {
             let baseline = lab.baseline().cloned().ok_or(KernelError::StillBorn)?;
             let outcome = lab.look(scenario)?;
             lab.end();
-            let told = |Seen { symptom, evidence, main, .. }| TargetSeen { symptom, evidence, main };
+            let told =
+                |Seen { identity, evidence }| TargetSeen { symptom: identity.symptom, evidence, role: identity.role };
             Ok(TargetRun { baseline, trace: outcome.trace, seen: outcome.seen.into_iter().map(told).collect() })
         })
     }

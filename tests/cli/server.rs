@@ -21,12 +21,14 @@ pub(crate) enum Server {
     Careful,
     /// It keeps something of every connection.
     Hoarder,
+    /// It takes care of SIGPIPE, and ends if a client was gone before it was accepted.
+    Aborted,
     /// It complains, and ends before it listens.
     Broken,
 }
 
 impl Server {
-    const ALL: [Server; 4] = [Server::Greeter, Server::Careful, Server::Hoarder, Server::Broken];
+    const ALL: [Server; 5] = [Server::Greeter, Server::Careful, Server::Hoarder, Server::Aborted, Server::Broken];
 
     /// The options of `hunt` by which this test binary becomes this server.
     pub(crate) fn options(self) -> [String; 2] {
@@ -49,8 +51,15 @@ impl Server {
         };
         let mut hoard = Vec::new();
         for client in listener.incoming() {
-            let Ok(mut client) = client else { continue };
-            let flags = if self == Server::Careful { libc::MSG_NOSIGNAL } else { 0 };
+            let mut client = match client {
+                Ok(client) => client,
+                Err(error) if self == Server::Aborted && error.kind() == io::ErrorKind::ConnectionAborted => {
+                    std::process::exit(1)
+                }
+                Err(_) => continue,
+            };
+            let careful = matches!(self, Server::Careful | Server::Aborted);
+            let flags = if careful { libc::MSG_NOSIGNAL } else { 0 };
             // SAFETY: the kernel reads the greeting.
             unsafe { libc::send(client.as_raw_fd(), GREETING.as_ptr().cast(), GREETING.len(), flags) };
             if self == Server::Hoarder {

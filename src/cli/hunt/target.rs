@@ -9,7 +9,7 @@ use crate::cli::options::{Name, value};
 use crate::cli::{store, user};
 use brokenpipe::report::{self, TargetJson};
 use brokenpipe::{
-    Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Sigpipe, Target, TargetCase, TargetError, TargetFinding,
+    Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Severity, Sigpipe, Target, TargetCase, TargetError, TargetFinding,
     TargetHunt, TargetReport, parse_payload,
 };
 use clap::{Args, ValueEnum};
@@ -59,6 +59,12 @@ pub(super) struct TargetOptions {
     /// Do not steer the server's calls: `hold` then stops its processes
     #[arg(long, requires = "command")]
     no_gate: bool,
+    /// Inject no errors: no `fault` is played
+    #[arg(long, requires = "command")]
+    no_faults: bool,
+    /// Let warnings count as findings do, for the exit code and for `--first`
+    #[arg(long, requires = "command")]
+    strict: bool,
     /// Stop at the first confirmed finding
     #[arg(long, requires = "command")]
     first: bool,
@@ -113,6 +119,8 @@ impl TargetOptions {
             clients: search.clients.into(),
             max_events: search.max_events.map_or(default.max_events, usize::from),
             first: self.first,
+            strict: self.strict,
+            faults: !self.no_faults,
             stop: interrupt.flag(),
         };
         let bar = bar(search.seconds.is_none().then_some(cases));
@@ -164,7 +172,7 @@ impl TargetOptions {
             Format::Text => writeln!(out, "{tally}")?,
             Format::Json => say(&tally),
         }
-        let found = report.findings.iter().any(|finding| finding.is_confirmed() && !finding.symptom.is_warning());
+        let found = report.findings.iter().any(|finding| how.counts(finding.severity()));
         Ok(match report.played {
             _ if interrupt.asked() => Exit::INTERRUPTED,
             0 => Exit::NOTHING_RAN,
@@ -280,10 +288,8 @@ impl Shower<'_> {
 /// The last line.
 fn tally(report: &TargetReport, start: Instant) -> String {
     let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let count = |of: &dyn Fn(&TargetFinding) -> bool| report.findings.iter().filter(|f| of(f)).count() as u64;
-    let findings = count(&|f| f.is_confirmed() && !f.symptom.is_warning());
-    let warnings = count(&|f| f.is_confirmed() && f.symptom.is_warning());
-    let flaky = count(&|f| !f.is_confirmed());
+    let count = |severity| report.findings.iter().filter(|f| f.severity() == severity).count() as u64;
+    let [findings, warnings, flaky] = [Severity::Finding, Severity::Warning, Severity::Flaky].map(count);
     let mut text = format!("{}, {}", counted(report.played, "scenario"), counted(findings, "finding"));
     if warnings > 0 {
         text += &format!(", {}", counted(warnings, "warning"));
@@ -291,8 +297,8 @@ fn tally(report: &TargetReport, start: Instant) -> String {
     if flaky > 0 {
         text += &format!(", {flaky} flaky");
     }
-    if report.unconfirmed > 0 {
-        text += &format!(", {} not confirmed", report.unconfirmed);
+    if !report.unconfirmed.is_empty() {
+        text += &format!(", {} not confirmed", report.unconfirmed.len());
     }
     text + &format!(" in {:.2} s", start.elapsed().as_secs_f64())
 }

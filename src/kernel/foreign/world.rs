@@ -5,7 +5,9 @@
 
 mod play;
 
+use super::environment::Injection;
 use super::gate::{Passed, Quiet, Server, Whose};
+use super::history::{History, Last};
 use super::launch::Plan;
 use super::quiescence::Quiescence;
 use super::start::{NotListening, wait_for_listener};
@@ -17,7 +19,7 @@ use crate::kernel::pin;
 use crate::kernel::timewait::Leftovers;
 use crate::play::{Ending, Stepped, World};
 use crate::scenario::{Call, Client, Errno, Fault};
-use crate::trace::{Called, End, Reason, Reply, Signal, TcpState};
+use crate::trace::{Called, End, Reason, Reply, Role, Signal, TcpState};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -69,16 +71,18 @@ pub(crate) struct Spin {
     pub(crate) task: i32,
     /// The call that it makes again and again, and on which descriptor; `None` if it makes none that can be seen.
     pub(crate) call: Option<(&'static str, Option<i32>)>,
+    /// By which call it is told from others, if it makes any.
+    pub(crate) known_by: Option<Last>,
 }
 
 /// A process of the server's that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub(crate) death: Death,
-    /// Whether it is the one that was started.
-    pub(crate) main: bool,
-    /// The last call that was let in before, and the client it was about.
-    pub(crate) after: Option<(&'static str, Option<Client>)>,
+    /// Which process of the server's it was.
+    pub(crate) role: Role,
+    /// The last call that it made.
+    pub(crate) after: Option<Last>,
 }
 
 /// A running server, and the clients of the run.
@@ -92,10 +96,9 @@ pub(crate) struct Foreign {
     main: i32,
     netstat: Netstat,
     leftovers: Leftovers,
-    faults: Vec<Fault>,
+    injection: Injection,
+    history: History,
     stalling: Vec<Client>,
-    /// The sockets of the harness's own clients, which no fault is meant for.
-    immune: Vec<u64>,
     held: bool,
     /// Connections that wait to be accepted, by their place in the list.
     queue: VecDeque<usize>,
@@ -142,9 +145,9 @@ impl Foreign {
             main,
             netstat,
             leftovers: Leftovers::default(),
-            faults: Vec::new(),
+            injection: Injection::default(),
+            history: History::default(),
             stalling: Vec::new(),
-            immune: Vec::new(),
             held: false,
             queue: VecDeque::new(),
             late: VecDeque::new(),
@@ -215,6 +218,11 @@ impl Foreign {
             self.spins(task, None)?;
         }
         self.settle()
+    }
+
+    /// The injected errors that calls were answered with in the last run.
+    pub(crate) fn injected(&self) -> &[Fault] {
+        self.injection.injected()
     }
 
     /// How processes of the server's have ended since this was last asked.
@@ -288,7 +296,9 @@ impl Foreign {
             Err(error) => return Err(error),
         };
         let cookie = self.netstat.cookie((self.address, client.address))?;
-        self.immune.extend(cookie.filter(|_| client.name.is_own()));
+        if !client.name.is_own() {
+            self.injection.expose(cookie);
+        }
         self.queue.push_back(self.connections.len());
         self.connections.push(Connection { client, cookie, state: TcpState::Established, known: true });
         Ok(Reply::Ok(0))
@@ -310,7 +320,8 @@ impl Foreign {
     /// Takes note of a server at work in a circle, and measures, if asked to, what it does in a second.
     fn spins(&mut self, task: i32, call: Option<(&'static str, Option<i32>)>) -> Result<(), KernelError> {
         let known = self.spin;
-        let mut spin = known.unwrap_or(Spin { measured: None, task, call });
+        let known_by = call.and_then(|_| self.history.of_a_loop());
+        let mut spin = known.unwrap_or(Spin { measured: None, task, call, known_by });
         if self.measures && spin.measured.is_none() {
             spin.measured = Some(self.measure()?);
         }
@@ -327,7 +338,7 @@ impl Foreign {
         let busy = |server: &Server| server.processor_time().saturating_sub(before) >= MEASURED;
         while calls < MEASURED_CALLS && !busy(&self.server) && !rested && !self.is_stopped() {
             rested = Instant::now() >= deadline;
-            match self.server.step(&mut self.faults, &self.immune)? {
+            match self.server.step(&mut self.injection)? {
                 Some((passed, _)) if passed.gets_on() => calls = 0,
                 Some(_) => calls += 1,
                 None => rested = self.server.quiet()? == Quiet::Yes,
@@ -360,9 +371,9 @@ impl Foreign {
     /// Takes note of processes that have ended.
     fn note_ends(&mut self) {
         for death in self.server.deaths() {
-            let main = death.pid == self.main;
-            let ended = Ended { death, main, after: self.last };
-            if main {
+            let (role, after) = self.history.ended(death.pid, self.main);
+            let ended = Ended { death, role, after };
+            if role == Role::Main {
                 self.main_ended = Some(match (death.signal(), death.code()) {
                     (Some(signal), _) => Ending::Killed(Signal::from_raw(signal)),
                     (_, Some(code)) => Ending::Exited(code),
@@ -397,7 +408,9 @@ impl Foreign {
             self.spins(task, call.map(|call| (call, fd)))?;
             return Ok(Stepped::Blocked);
         }
-        let Some((passed, quiet)) = self.server.step(&mut self.faults, &self.immune)? else {
+        let next = self.queue.front().map(|i| self.connections[*i].client.name);
+        self.injection.set_next(next);
+        let Some((passed, quiet)) = self.server.step(&mut self.injection)? else {
             if self.server.rests(Whose::All) {
                 return Ok(Stepped::Blocked);
             }
@@ -410,7 +423,9 @@ impl Foreign {
         };
         self.calls = if passed.gets_on() { 0 } else { self.calls + 1 };
         let client = passed.cookie.and_then(|cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)));
-        self.last = Some((passed.name, client.map(|c| c.client.name)));
+        let client = client.map(|c| c.client.name);
+        self.last = Some((passed.name, client));
+        self.history.called(&passed, client);
         if let Quiet::Busy(task) = quiet {
             self.spins(task, None)?;
         }
@@ -437,8 +452,6 @@ impl Foreign {
             self.leftovers.add((self.address, connection.client.address), &mut self.netstat)?;
         }
         self.queue.clear();
-        self.immune.clear();
-        self.immune.extend(self.connections.iter().filter_map(|connection| connection.cookie));
         self.settle()
     }
 

@@ -10,6 +10,7 @@ use crate::kernel::foreign::world::{Circle, Foreign};
 use crate::play::play;
 use crate::scenario::{Client, Scenario};
 use crate::target::baseline::TargetError;
+use crate::target::identity::Identity;
 use crate::target::outcome::{Left, Outcome};
 use crate::target::polite::{Answered, PoliteClient};
 use crate::target::protocol::Protocol;
@@ -106,7 +107,7 @@ impl Lab<'_> {
         };
         self.still_wanted()?;
         self.distrust_perturbed(&mut outcome);
-        outcome.seen.retain(|seen| seen.symptom == symptom);
+        outcome.seen.retain(|seen| seen.identity.symptom == symptom);
         outcome.output = self.output();
         // What it was made into is nothing to go on with.
         self.end();
@@ -139,11 +140,11 @@ impl Lab<'_> {
         let mut outcome = Outcome::default();
         for _ in 0..REPEATS {
             let run = self.run(scenario, REPEATING)?;
-            let Some(seen) = run.seen.into_iter().find(|seen| seen.symptom == symptom) else {
-                return Ok(Outcome { trace: run.trace, ..Outcome::default() });
+            let Some(seen) = run.seen.into_iter().find(|seen| seen.identity.symptom == symptom) else {
+                return Ok(Outcome { trace: run.trace, injected: run.injected, ..Outcome::default() });
             };
             all.push(measure(self.running()?.world.server.counts()));
-            outcome = Outcome { trace: run.trace, seen: vec![seen], ..Outcome::default() };
+            outcome = Outcome { trace: run.trace, seen: vec![seen], injected: run.injected, ..Outcome::default() };
         }
         let start = Instant::now();
         loop {
@@ -214,6 +215,7 @@ impl Lab<'_> {
             bystands = keeps && bystander.connect(world)?.is_full();
         }
         play(world, &(), scenario, &mut outcome.trace)?;
+        outcome.injected = world.injected().to_vec();
         let spin = world.spin();
         if spin.is_none() && bystands && world.main_ended().is_none() {
             let still = match bystander.is_connected(world) {
@@ -227,12 +229,8 @@ impl Lab<'_> {
             if let Err(how) = still
                 && world.main_ended().is_none()
             {
-                outcome.add(
-                    Symptom::Collateral,
-                    format!("a polite client that was connected throughout: {how}"),
-                    true,
-                    None,
-                );
+                let evidence = format!("a polite client that was connected throughout: {how}");
+                outcome.add(Identity::of(Symptom::Collateral), evidence);
             }
             if world.main_ended().is_none() {
                 bystander.leave(world)?;
@@ -258,12 +256,14 @@ impl Lab<'_> {
             let measured = measured.unwrap_or_default();
             let circles = spin.measured.is_some_and(|circle| !circle.rested);
             if !measures || circles {
-                outcome.add(Symptom::Spin, what + &measured, true, spin.call.map(|call| call.0.to_owned()));
+                let (call, state) = (spin.known_by.map(|last| last.name), spin.known_by.and_then(|last| last.state));
+                outcome.add(Identity { call, state, ..Identity::of(Symptom::Spin) }, what + &measured);
             }
             return Ok(outcome.sorted());
         }
         if !world.is_listening()? {
-            outcome.add(Symptom::NotListening, format!("nobody listens on {} any more", world.address()), true, None);
+            let evidence = format!("nobody listens on {} any more", world.address());
+            outcome.add(Identity::of(Symptom::NotListening), evidence);
             return Ok(outcome.sorted());
         }
         let before = *before;
@@ -282,7 +282,7 @@ impl Lab<'_> {
             world.idle(deadline)?;
         };
         outcome.left(&left);
-        outcome.seen.retain(|seen| !tolerated.contains(&seen.symptom));
+        outcome.seen.retain(|seen| !tolerated.contains(&seen.identity.symptom));
         // What is let go of late is gone from here on, and what is tolerated is not told again.
         self.running.as_mut().ok_or(KernelError::StillBorn)?.counts = left.now;
         let Running { world, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
@@ -294,7 +294,7 @@ impl Lab<'_> {
         if !answered.is_full() && world.main_ended().is_none() {
             let waits =
                 if waits.is_empty() { String::new() } else { format!("; the server waits in {}", waits.join(", ")) };
-            outcome.add(Symptom::Unresponsive, format!("a polite client afterwards: {answered}{waits}"), true, None);
+            outcome.add(Identity::of(Symptom::Unresponsive), format!("a polite client afterwards: {answered}{waits}"));
         }
         outcome.reported(&self.output());
         Ok(outcome.sorted())

@@ -15,7 +15,8 @@ impl World for Foreign {
     fn start(&mut self, (): &()) -> Result<(), KernelError> {
         self.held = false;
         self.calls = 0;
-        self.faults.clear();
+        self.injection.clear();
+        self.history.begin(self.server.pids()?);
         self.late.clear();
         Ok(())
     }
@@ -63,7 +64,7 @@ impl World for Foreign {
     }
 
     fn fault(&mut self, fault: Fault) {
-        self.faults.push(fault);
+        self.injection.add(fault);
     }
 
     fn hold(&mut self, held: bool) -> Result<(), KernelError> {
@@ -152,7 +153,7 @@ impl World for Foreign {
     fn finish(&mut self) -> Result<(), KernelError> {
         self.stalling.clear();
         // What nobody ran into was for this run's clients, and not for the next one's.
-        self.faults.clear();
+        self.injection.end();
         Ok(())
     }
 }
