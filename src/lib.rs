@@ -68,8 +68,8 @@ pub use play::{Ending, Stepped, World, play};
 #[cfg(feature = "proptest")]
 pub use scenario::strategy;
 pub use scenario::{
-    Action, BadName, Call, Client, Enumerate, Errno, Event, Fault, MAX_CLIENTS, MAX_SEND, MAX_WAIT, ParseError,
-    Payload, ROUNDS, Repeat, Scenario, TooManyClients, UnknownErrno, Wait, enumerate,
+    Action, BadName, Call, Client, Enumerate, Errno, Event, Fault, HarmlessSignal, Limit, MAX_CLIENTS, MAX_SEND,
+    MAX_WAIT, ParseError, Payload, ROUNDS, Repeat, Scenario, TooManyClients, UnknownErrno, Wait, enumerate,
 };
 pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, minimise, minimise_death, reduce};
 pub use server::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};

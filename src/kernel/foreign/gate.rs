@@ -7,7 +7,7 @@
 //!
 //! Without the gate, quiet is what `/proc` tells alone, and settled the same.
 
-use super::environment::Injection;
+use super::environment::{Injection, Lowered};
 use super::idle::DEFERRED_AT_MOST;
 use super::launch::{Guardian, Launched, Plan, launch};
 use super::notify::{Answer, Notify};
@@ -111,6 +111,10 @@ pub(crate) struct Server {
     /// Threads that were let make a task, and have not been seen at rest since: what they made may not be known yet.
     makers: bool,
     io_uring: bool,
+    /// The limits that were lowered, for as long as they are.
+    pub(super) lowered: Option<Lowered>,
+    /// Calls that were let in for a signal and have not been told.
+    pub(super) interrupted: Vec<Passed>,
     /// Whether a signal may wait for the thread of a parked call.
     pub(super) signals_due: bool,
     pub(super) timers: Timers,
@@ -148,6 +152,8 @@ impl Server {
             knocks: false,
             makers: false,
             io_uring: false,
+            lowered: None,
+            interrupted: Vec::new(),
             signals_due: false,
             timers: Timers::default(),
             sent: Ledger::default(),
@@ -447,11 +453,12 @@ impl Server {
     }
 
     /// What is to be said of a call that is about to be answered.
-    fn passed(&self, parked: &Parked, answer: Answer) -> Passed {
+    pub(super) fn passed(&self, parked: &Parked, answer: Answer) -> Passed {
         let accepts = parked.accepts();
         let told = |socket: Option<BorrowedFd<'_>>| match answer {
             Answer::Error(errno) => Some(Err(errno)),
             Answer::Value(value) => Some(Ok(value as u32)),
+            Answer::Continue if accepts && self.lacks_descriptors(parked.pid) => Some(Err(Errno::EMFILE)),
             // Of a connection that is taken, or data that is, it can be told beforehand whether there is any.
             Answer::Continue => socket.filter(|_| accepts || parked.reads()).and_then(|socket| parked.foreseen(socket)),
         };

@@ -95,6 +95,21 @@ pub(super) fn tcp_state(fd: BorrowedFd<'_>) -> Option<TcpState> {
     }
 }
 
+/// Sets the soft limit of another process' open descriptors, `RLIMIT_NOFILE` (`prlimit(2)`), or only asks. What both limits were.
+pub(super) fn limit_descriptors(pid: i32, soft: Option<u64>) -> Result<libc::rlimit, Errno> {
+    let ask = |new: Option<&libc::rlimit>| {
+        let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        let new = new.map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: the kernel reads the one struct if there is one, and writes the other.
+        check(unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, new, &raw mut old) }.into()).map(|_| old)
+    };
+    let old = ask(None)?;
+    match soft {
+        Some(soft) => ask(Some(&libc::rlimit { rlim_cur: soft.min(old.rlim_max), rlim_max: old.rlim_max })),
+        None => Ok(old),
+    }
+}
+
 /// Bytes that wait to be read from a socket.
 pub(super) fn unread(fd: BorrowedFd<'_>) -> Result<u32, Errno> {
     let mut bytes = 0i32;

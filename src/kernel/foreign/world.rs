@@ -97,6 +97,8 @@ pub(crate) struct Foreign {
     netstat: Netstat,
     leftovers: Leftovers,
     injection: Injection,
+    /// Whether the server's descriptors were limited in the last run.
+    was_limited: bool,
     history: History,
     stalling: Vec<Client>,
     held: bool,
@@ -146,6 +148,7 @@ impl Foreign {
             netstat,
             leftovers: Leftovers::default(),
             injection: Injection::default(),
+            was_limited: false,
             history: History::default(),
             stalling: Vec::new(),
             held: false,
@@ -223,6 +226,16 @@ impl Foreign {
     /// The injected errors that calls were answered with in the last run.
     pub(crate) fn injected(&self) -> &[Fault] {
         self.injection.injected()
+    }
+
+    /// Whether the server's descriptors were limited in the last run.
+    pub(crate) const fn was_limited(&self) -> bool {
+        self.was_limited
+    }
+
+    /// Whether the server ran short of something in the last run: an error said so that was injected, or a limit was set.
+    pub(crate) fn was_short(&self) -> bool {
+        self.was_limited || !self.injected().is_empty()
     }
 
     /// How processes of the server's have ended since this was last asked.
@@ -319,6 +332,10 @@ impl Foreign {
 
     /// Takes note of a server at work in a circle, and measures, if asked to, what it does in a second.
     fn spins(&mut self, task: i32, call: Option<(&'static str, Option<i32>)>) -> Result<(), KernelError> {
+        if self.server.is_limited() {
+            // What goes on when the limit is lifted is seen then; what ends with it is no busy loop.
+            return Ok(());
+        }
         let known = self.spin;
         let known_by = call.and_then(|_| self.history.of_a_loop());
         let mut spin = known.unwrap_or(Spin { measured: None, task, call, known_by });
@@ -368,8 +385,19 @@ impl Foreign {
         }
     }
 
+    /// Takes note of a call that a process has made, and gives the client of the connection that it was made on.
+    fn note(&mut self, passed: &Passed) -> Option<Client> {
+        let client = passed.cookie.and_then(|cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)));
+        let client = client.map(|c| c.client.name);
+        self.history.called(passed, client);
+        client
+    }
+
     /// Takes note of processes that have ended.
     fn note_ends(&mut self) {
+        for interrupted in std::mem::take(&mut self.server.interrupted) {
+            self.note(&interrupted);
+        }
         for death in self.server.deaths() {
             let (role, after) = self.history.ended(death.pid, self.main);
             let ended = Ended { death, role, after };
@@ -400,7 +428,8 @@ impl Foreign {
         if let Some(ending) = self.main_ended {
             return Ok(Stepped::Ended(None, ending));
         }
-        let most = if self.spin.is_some() { MOST_CALLS_OF_A_SPINNER } else { MOST_CALLS };
+        let short = self.spin.is_some() || self.server.is_limited();
+        let most = if short { MOST_CALLS_OF_A_SPINNER } else { MOST_CALLS };
         if self.calls >= most {
             let call = self.server.waits_in().first().map(|(_, name)| *name).or(self.last.map(|last| last.0));
             let task = self.main;
@@ -422,10 +451,8 @@ impl Foreign {
             return self.one();
         };
         self.calls = if passed.gets_on() { 0 } else { self.calls + 1 };
-        let client = passed.cookie.and_then(|cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)));
-        let client = client.map(|c| c.client.name);
+        let client = self.note(&passed);
         self.last = Some((passed.name, client));
-        self.history.called(&passed, client);
         if let Quiet::Busy(task) = quiet {
             self.spins(task, None)?;
         }

@@ -29,6 +29,9 @@ const GRACE_REPEATED: Duration = Duration::from_millis(500);
 /// A server that waits with a time limit does something when it is up, and may let go of things then: it is given until then, but no
 /// longer than this. Timeouts of a minute and a little more are common.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a server may leave its clients alone that was told that it is short of something, and the same while scenarios are screened.
+const BACK_OFF: Duration = Duration::from_secs(10);
+const BACK_OFF_SCREENING: Duration = Duration::from_secs(3);
 /// How much more of what is tolerated a server may have before it makes way for a fresh one.
 const MOST_TOLERATED: usize = 200;
 /// A server that recovers is given so long to do so, to tell how long it takes.
@@ -216,6 +219,10 @@ impl Lab<'_> {
         }
         play(world, &(), scenario, &mut outcome.trace)?;
         outcome.injected = world.injected().to_vec();
+        // An honest server that was short of something leaves its listener alone for a while.
+        let bound =
+            if world.was_short() { bound.max(if measures { BACK_OFF } else { BACK_OFF_SCREENING }) } else { bound };
+        bystander.bound = bound;
         let spin = world.spin();
         if spin.is_none() && bystands && world.main_ended().is_none() {
             let still = match bystander.is_connected(world) {
@@ -253,7 +260,8 @@ impl Lab<'_> {
                 let time = processor.as_millis();
                 format!("; while nobody asked anything of it: {calls} calls, {time} ms of processor time, and it never blocked")
             });
-            let measured = measured.unwrap_or_default();
+            let lifted = if world.was_limited() { "; the limit had been lifted" } else { "" };
+            let measured = measured.unwrap_or_default() + lifted;
             let circles = spin.measured.is_some_and(|circle| !circle.rested);
             if !measures || circles {
                 let (call, state) = (spin.known_by.map(|last| last.name), spin.known_by.and_then(|last| last.state));
