@@ -1,6 +1,7 @@
 //! The hunt for whatever is wrong with a target.
 
 mod follow_up;
+mod for_real;
 
 use super::baseline::{Baseline, TargetError};
 use super::command::Target;

@@ -34,6 +34,7 @@ const BARE: &[&str] = &[
     "fault accept EMFILE; a connect; b connect; b close",
     "fault accept EINTR; a connect; b connect; b close",
     "fault accept ECONNABORTED; a connect; b connect; b close",
+    "limit descriptors; a connect; b connect; b close",
     "a connect; wait 300ms; a rst",
     "a connect; wait 300ms; a close",
     "a connect; a fin; wait 300ms; a rst",

@@ -1,6 +1,6 @@
 //! From a suspicion to a finding: confirmed on fresh servers, in the fewest events, and by a real cause where there is one.
 
-use super::{CONFIRMATIONS, HuntEvent, Hunting, TargetFinding};
+use super::{CONFIRMATIONS, HuntEvent, Hunting, TargetFinding, for_real};
 use crate::scenario::{Event, Fault, Repeat, Scenario};
 use crate::search::minimise;
 use crate::target::baseline::TargetError;
@@ -141,6 +141,22 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         let finding = self.confirmed(&suspicion)?;
         if finding.is_confirmed() && finding.identity.role.is_main() && finding.identity.symptom.ends_the_server() {
             self.deadly.extend(&finding.injected);
+        }
+        if !finding.is_confirmed() || !finding.is_injected() {
+            return Ok(Some(finding));
+        }
+        for scenario in for_real::variants(&finding.scenario) {
+            let Some(real) = self.suspected(scenario, finding.identity)? else { continue };
+            if real.seen.identity.call != finding.identity.call {
+                continue;
+            }
+            if self.is_known(&real) {
+                return Ok(None);
+            }
+            let real = self.confirmed(&real)?;
+            if real.is_confirmed() {
+                return Ok(Some(real));
+            }
         }
         Ok(Some(finding))
     }
