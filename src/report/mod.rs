@@ -12,7 +12,7 @@ mod why;
 #[cfg(feature = "cli")]
 pub use json::Json;
 pub use ladder::Ladder;
-pub use target::{server, target_finding, target_run};
+pub use target::{server, target_finding, target_run, target_suspicion};
 #[cfg(feature = "cli")]
 pub use target_json::TargetJson;
 pub use text::{advice, explain, finding};

@@ -60,6 +60,12 @@ pub fn target_finding(finding: &TargetFinding, target: &Target, baseline: &Basel
     text + &paragraph("advice: ", symptom.advice())
 }
 
+/// What is said of a suspicion that no fresh server confirmed: what, in which scenario, and what was seen.
+pub fn target_suspicion(finding: &TargetFinding) -> String {
+    let TargetFinding { identity, scenario, evidence, .. } = finding;
+    format!("not confirmed: {}: `{scenario}`: {}\n", identity.symptom, printable(evidence))
+}
+
 /// What is to be known of a warning that needs an injected error.
 fn injected(fault: Fault) -> String {
     let (call, errno) = (fault.call(), fault.errno());

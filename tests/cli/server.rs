@@ -12,6 +12,9 @@ const PORT: &str = "CLI_SERVER_PORT";
 
 const GREETING: &[u8] = b"hello, this is a greeting\n";
 
+/// After so many clients a server is tired: more than come to one that is started for one scenario.
+const TIRED: usize = 100;
+
 /// A server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Server {
@@ -23,12 +26,15 @@ pub(crate) enum Server {
     Hoarder,
     /// It takes care of SIGPIPE, and ends if a client was gone before it was accepted.
     Aborted,
+    /// It takes care of SIGPIPE, and ends after so many clients as come to one that serves scenario after scenario.
+    Tired,
     /// It complains, and ends before it listens.
     Broken,
 }
 
 impl Server {
-    const ALL: [Server; 5] = [Server::Greeter, Server::Careful, Server::Hoarder, Server::Aborted, Server::Broken];
+    const ALL: [Server; 6] =
+        [Server::Greeter, Server::Careful, Server::Hoarder, Server::Aborted, Server::Tired, Server::Broken];
 
     /// The options of `hunt` by which this test binary becomes this server.
     pub(crate) fn options(self) -> [String; 2] {
@@ -50,6 +56,7 @@ impl Server {
             Err(_) => TcpListener::from(unsafe { OwnedFd::from_raw_fd(3) }),
         };
         let mut hoard = Vec::new();
+        let mut served = 0;
         for client in listener.incoming() {
             let mut client = match client {
                 Ok(client) => client,
@@ -58,7 +65,11 @@ impl Server {
                 }
                 Err(_) => continue,
             };
-            let careful = matches!(self, Server::Careful | Server::Aborted);
+            served += 1;
+            if self == Server::Tired && served == TIRED {
+                std::process::exit(0);
+            }
+            let careful = matches!(self, Server::Careful | Server::Aborted | Server::Tired);
             let flags = if careful { libc::MSG_NOSIGNAL } else { 0 };
             // SAFETY: the kernel reads the greeting.
             unsafe { libc::send(client.as_raw_fd(), GREETING.as_ptr().cast(), GREETING.len(), flags) };

@@ -173,6 +173,29 @@ fn an_error_is_injected_for_a_scenarios_client_and_for_nobody_else() {
     in_folder(&dir, &["replay", &case]).code(1).out("got: nothing wrong\n");
 }
 
+#[test]
+fn what_no_fresh_server_confirms_is_told_before_the_last_line_and_is_no_finding() {
+    let options = ["--cases", "120", "--no-faults"];
+    let dir = Folder::new();
+    let said = hunted(&dir, Server::Tired, &options).code(0).out("\nnot confirmed: exit: `");
+    let told: Vec<&str> = said.out.lines().filter(|line| line.starts_with("not confirmed: ")).collect();
+    assert!(told.iter().all(|line| line.contains("`: the server exited with 0")), "{told:?}");
+    let last = said.out.lines().last().unwrap_or_default();
+    assert!(last.starts_with(&format!("120 scenarios, 0 findings, {} not confirmed in ", told.len())), "{last}");
+    assert!(dir.names().is_empty(), "{:?}", dir.names());
+
+    let said = hunted(&dir, Server::Tired, &[&options[..], &["--format", "json"]].concat()).code(0);
+    assert_eq!(said.out, "", "a line on standard output is a finding");
+    let objects: Vec<&str> = said.err.lines().filter(|line| line.starts_with('{')).collect();
+    assert_eq!(objects.len(), told.len(), "{}", said.err);
+    for line in objects {
+        let object: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!((&object["kind"], &object["severity"]), (&"exit".into(), &"unconfirmed".into()), "{line}");
+        assert_eq!((object["confirmed"].as_u64(), &object["case"]), (Some(0), &serde_json::Value::Null), "{line}");
+        assert!(object["scenario"].as_str().is_some_and(|scenario| !scenario.is_empty()), "{line}");
+    }
+}
+
 /// The fields that the README promises, in their order.
 const FIELDS: [&str; 19] = [
     "kind",

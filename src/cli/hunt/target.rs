@@ -84,6 +84,9 @@ enum Format {
 /// Most scenarios if nothing else is asked for; of events as the library has it.
 const CASES: u64 = 1000;
 
+/// How many suspicions that no fresh server confirmed are shown as text.
+const MOST_SUSPICIONS: usize = 10;
+
 fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -167,6 +170,7 @@ impl TargetOptions {
         if interrupt.asked() {
             say("interrupted");
         }
+        self.suspicions(&target, &report, out)?;
         let tally = tally(&report, start);
         match self.format {
             Format::Text => writeln!(out, "{tally}")?,
@@ -179,6 +183,28 @@ impl TargetOptions {
             _ if found => Exit::FINDING,
             _ => Exit::HELD,
         })
+    }
+
+    /// What no fresh server confirmed, before the last line: in text the first few, a line each; as JSON all of them, but on standard error,
+    /// so that standard output has a line for each finding and no other.
+    fn suspicions(&self, target: &Target, report: &TargetReport, out: &mut Out) -> Result<(), Failure> {
+        let TargetReport { unconfirmed, baseline, .. } = report;
+        if self.format == Format::Json {
+            for finding in unconfirmed {
+                let mut line = Vec::new();
+                TargetJson { finding, target, baseline, case: None }.write_line(&mut line)?;
+                say(String::from_utf8_lossy(&line).trim_end());
+            }
+            return Ok(());
+        }
+        for finding in unconfirmed.iter().take(MOST_SUSPICIONS) {
+            write!(out, "{}", report::target_suspicion(finding))?;
+        }
+        match unconfirmed.len().saturating_sub(MOST_SUSPICIONS) {
+            0 => {}
+            more => writeln!(out, "not confirmed: {more} more")?,
+        }
+        Ok(())
     }
 
     /// What is hunted.
