@@ -71,16 +71,18 @@ pub use play::{Ending, Stepped, World, play};
 #[cfg(feature = "proptest")]
 pub use scenario::strategy;
 pub use scenario::{
-    Action, BadName, Call, Client, Enumerate, Errno, Event, Fault, MAX_CLIENTS, MAX_SEND, MAX_WAIT, ParseError,
-    Payload, ROUNDS, Repeat, Scenario, TooManyClients, UnknownErrno, Wait, enumerate,
+    Action, BadName, Call, Client, Enumerate, Errno, Event, Fault, HarmlessSignal, Limit, MAX_CLIENTS, MAX_SEND,
+    MAX_WAIT, ParseError, Payload, ROUNDS, Repeat, Scenario, TooManyClients, UnknownErrno, Wait, enumerate,
 };
 pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, minimise, minimise_death, reduce};
 pub use server::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
 pub use target::{
-    Answer, Baseline, CONFIRMATIONS, Exchange, HuntEvent, Polite, Progress, Protocol, Sigpipe, Symptom, Target,
-    TargetError, TargetFinding, TargetHunt, TargetReport, TargetRun, TargetSeen, UnknownSymptom, parse_payload,
-    requirements,
+    Answer, Baseline, CONFIRMATIONS, Exchange, HuntEvent, Identity, Polite, Progress, Protocol, Severity, Sigpipe,
+    Symptom, Target, TargetError, TargetFinding, TargetHunt, TargetReport, TargetRun, TargetSeen, UnknownSymptom,
+    parse_payload, requirements,
 };
-pub use trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Step, Survivor, TcpState, Trace, WINDOW};
+pub use trace::{
+    At, Called, End, Hygiene, Outcome, Reason, Reply, Role, Signal, Step, Survivor, TcpState, Trace, WINDOW,
+};
 pub use triage::{Group, Signature, Triage, triage};
 pub use verdict::{Difference, Finding, Kind, What, compare, compare_policies, compare_runs, judge};

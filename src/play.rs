@@ -1,6 +1,6 @@
 //! The one loop that plays a scenario, written once and generic over the world.
 
-use crate::scenario::{Action, Call, Client, Errno, Event, Fault, Repeat};
+use crate::scenario::{Action, Call, Client, Errno, Event, Fault, HarmlessSignal, Limit, Repeat};
 use crate::trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Survivor, TcpState, Trace};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -35,6 +35,28 @@ pub trait World {
 
     /// Has the server's next such call answered with an error. Faults of one call are used up in the order they were given in.
     fn fault(&mut self, fault: Fault);
+
+    /// Limits the server's resources, or lifts the limit, which in the end is lifted in any case: when all clients have gone. By default it
+    /// does nothing, for a program that is described has no resources of its own.
+    ///
+    /// # Errors
+    ///
+    /// If the world fails, not if it may not.
+    fn limit(&mut self, limit: Limit) -> Result<Reply, Self::Error> {
+        let _ = limit;
+        Ok(Reply::Nothing(Reason::Program))
+    }
+
+    /// Sends a signal to each process of the server that has a handler for it. By default it does nothing, for a program that is described
+    /// has none.
+    ///
+    /// # Errors
+    ///
+    /// If the world fails, not if it may not.
+    fn signal(&mut self, signal: HarmlessSignal) -> Result<Reply, Self::Error> {
+        let _ = signal;
+        Ok(Reply::Nothing(Reason::Program))
+    }
 
     /// Is told that the server is held from here on, or no longer: a world whose server goes nowhere between two steps has nothing to do.
     ///
@@ -241,6 +263,8 @@ pub(crate) fn happen<W: World>(
             world.wait(wait.time())?;
             Reply::Ok(0)
         }
+        Event::Limit(limit) => world.limit(*limit)?,
+        Event::Signal(signal) => world.signal(*signal)?,
         // A block is played round by round, and its events come here one by one.
         Event::Repeat(_) => Reply::Ok(0),
     };

@@ -1,8 +1,10 @@
 //! What happened: the one type that both worlds produce, and that can be compared with `==`.
 
 mod at;
+mod role;
 
 pub use at::At;
+pub use role::Role;
 
 use crate::scenario::{Call, Client, Errno};
 use std::fmt;
@@ -59,6 +61,16 @@ pub enum Reason {
     NotHeld,
     /// The server is held, and its call could not finish now.
     Blocked,
+    /// It is for a server that is a process of its own, and this one is a program that is described.
+    Program,
+    /// The server's resources are limited already.
+    AlreadyLimited,
+    /// The server's resources are not limited.
+    NotLimited,
+    /// No process of the server has a handler for the signal.
+    NoHandler,
+    /// This process may not do that to the server.
+    NotAllowed,
 }
 
 /// Most bytes that may be under way in one direction of a connection. A client's send beyond it does nothing, and a server's
@@ -78,6 +90,11 @@ impl Reason {
             Reason::AlreadyHeld => "already held",
             Reason::NotHeld => "not held",
             Reason::Blocked => "blocked",
+            Reason::Program => "for no described program",
+            Reason::AlreadyLimited => "already limited",
+            Reason::NotLimited => "not limited",
+            Reason::NoHandler => "no handler",
+            Reason::NotAllowed => "not allowed",
         }
     }
 }

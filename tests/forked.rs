@@ -24,7 +24,7 @@ fn found(target: &Target, sigpipe: &str) -> Vec<Symptom> {
     let report = target.hunt(&how, |_| ControlFlow::Continue(())).unwrap();
     assert!(report.played > 0);
     assert_eq!(report.baseline.sigpipe, sigpipe);
-    report.findings.iter().filter(|finding| finding.is_confirmed()).map(|finding| finding.symptom).collect()
+    report.findings.iter().filter(|finding| finding.is_confirmed()).map(|finding| finding.identity.symptom).collect()
 }
 
 #[test]

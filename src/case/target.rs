@@ -52,7 +52,7 @@ impl TargetCase {
     pub fn of(target: &Target, finding: &TargetFinding) -> TargetCase {
         TargetCase {
             target: target.clone().gate(finding.gate),
-            expect: finding.symptom,
+            expect: finding.identity.symptom,
             // It may quote what the server wrote.
             cause: finding.evidence.replace(char::is_control, " "),
             scenario: finding.scenario.clone(),

@@ -15,7 +15,7 @@ mod why;
 pub use json::Json;
 pub use ladder::Ladder;
 pub use printable::printable;
-pub use target::{server, target_finding, target_run};
+pub use target::{server, target_finding, target_run, target_suspicion};
 pub use target_case::{commands, target_case};
 #[cfg(feature = "cli")]
 pub use target_json::TargetJson;

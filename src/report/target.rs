@@ -2,9 +2,9 @@
 
 use super::text::{paragraph, wrap};
 use super::{Ladder, printable};
-use crate::scenario::{Event, Scenario};
-use crate::target::{Baseline, CONFIRMATIONS, Target, TargetFinding, TargetRun};
-use crate::trace::Trace;
+use crate::scenario::{Event, Fault, Scenario};
+use crate::target::{Baseline, CONFIRMATIONS, Severity, Target, TargetFinding, TargetRun};
+use crate::trace::{Role, Trace};
 
 /// What a server is like under polite clients.
 pub fn server(target: &Target, baseline: &Baseline) -> String {
@@ -32,19 +32,25 @@ pub fn server(target: &Target, baseline: &Baseline) -> String {
 /// All there is to say of what was found in a target: what, the scenario, the evidence, the [`Ladder`], and what to do. One that did not
 /// come true each time has no more than the scenario and the evidence.
 pub fn target_finding(finding: &TargetFinding, target: &Target, baseline: &Baseline) -> String {
-    let TargetFinding { symptom, scenario, trace, evidence, main, confirmed, gate, .. } = finding;
+    let TargetFinding { identity, scenario, trace, evidence, confirmed, gate, .. } = finding;
+    let (symptom, severity) = (identity.symptom, finding.severity());
     let unsteered = !gate && baseline.gate.is_ok();
     if !finding.is_confirmed() {
         let how = if unsteered { ", without the gate" } else { "" };
         let first = format!("{confirmed} of {CONFIRMATIONS} fresh servers{how}: {}", printable(evidence));
-        return wrap(&format!("flaky: {symptom}: "), &first) + &wrap("scenario: ", &scenario.to_string());
+        return wrap(&format!("{severity}: {symptom}: "), &first) + &wrap("scenario: ", &scenario.to_string());
     }
-    let word = if symptom.is_warning() { "warning" } else { "finding" };
-    let mut text =
-        wrap(&format!("{word}: {symptom}: "), &format!("{}, {confirmed} times of {CONFIRMATIONS}", symptom.what()));
-    text += &body(target, scenario, Some(*main));
+    let times = format!("{}, {confirmed} times of {CONFIRMATIONS}", symptom.what());
+    let mut text = wrap(&format!("{severity}: {symptom}: "), &times);
+    text += &body(target, scenario, Some(identity.role));
     text += &paragraph("", &format!("{}.", printable(evidence)));
     text += &picture(scenario, trace);
+    for fault in &finding.injected {
+        text += &paragraph("note:   ", &injected(*fault));
+    }
+    if severity == Severity::Warning && identity.role == Role::Connection {
+        text += &paragraph("note:   ", OWN_CONNECTION);
+    }
     if unsteered {
         text += &paragraph("note:   ", UNSTEERED);
     }
@@ -53,6 +59,24 @@ pub fn target_finding(finding: &TargetFinding, target: &Target, baseline: &Basel
     }
     text + &paragraph("advice: ", symptom.advice())
 }
+
+/// What is said of a suspicion that no fresh server confirmed: what, in which scenario, and what was seen.
+pub fn target_suspicion(finding: &TargetFinding) -> String {
+    let TargetFinding { identity, scenario, evidence, .. } = finding;
+    format!("not confirmed: {}: `{scenario}`: {}\n", identity.symptom, printable(evidence))
+}
+
+/// What is to be known of a warning that needs an injected error.
+fn injected(fault: Fault) -> String {
+    let (call, errno) = (fault.call(), fault.errno());
+    format!(
+        "{errno} is what brokenpipe answered {call} with. This kernel does not return it there, so this is a warning."
+    )
+}
+
+/// What is to be known of a warning about a process that serves one connection.
+const OWN_CONNECTION: &str =
+    "the process served this one connection and nothing else was harmed, so this is a warning.";
 
 /// What is to be known of a finding that came without the gate, in a hunt that has it.
 const UNSTEERED: &str = "this was played without the gate, which lets one call pass at a time and so takes away what threads race \
@@ -72,7 +96,7 @@ pub fn target_run(run: &TargetRun, target: &Target, scenario: &Scenario) -> Stri
         text += &wrap(&format!("{}: ", seen.symptom), &printable(&seen.evidence));
     }
     text += "\n";
-    text += &body(target, scenario, run.seen.first().map(|seen| seen.main));
+    text += &body(target, scenario, run.seen.first().map(|seen| seen.role));
     text += &picture(scenario, &run.trace);
     if let Some(seen) = run.seen.first() {
         text += &paragraph("advice: ", seen.symptom.advice());
@@ -81,19 +105,17 @@ pub fn target_run(run: &TargetRun, target: &Target, scenario: &Scenario) -> Stri
 }
 
 /// The scenario, the server, and which process of it.
-fn body(target: &Target, scenario: &Scenario, main: Option<bool>) -> String {
+fn body(target: &Target, scenario: &Scenario, role: Option<Role>) -> String {
     let mut text = wrap("scenario: ", &scenario.to_string());
     // For copying: a command is never broken into lines.
     text += &format!("command:  {}\n", printable(&target.command_line()));
-    if let Some(main) = main {
-        text += &format!("process:  {}\n", process(main));
-    }
+    let process = role.map(|role| match role {
+        Role::Main => "main",
+        Role::Worker => "a worker",
+        Role::Connection => "a child that serves one connection",
+    });
+    text += &process.map(|process| format!("process:  {process}\n")).unwrap_or_default();
     text + "\n"
-}
-
-/// The word for which process it is.
-pub(super) const fn process(main: bool) -> &'static str {
-    if main { "main" } else { "child" }
 }
 
 fn picture(scenario: &Scenario, trace: &Trace) -> String {
@@ -103,7 +125,8 @@ fn picture(scenario: &Scenario, trace: &Trace) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{Sigpipe, TargetSeen};
+    use crate::scenario::{Call, Errno};
+    use crate::target::{Identity, Sigpipe, TargetSeen};
     use crate::trace::{Outcome, Signal};
     use crate::{At, Symptom};
 
@@ -129,7 +152,9 @@ mod tests {
         trace.finish(Outcome::Killed { signal: Signal::SIGPIPE, at: At::Event(0) });
         let evidence = "the server was killed\x1b[31m".to_owned();
         let output = String::new();
-        TargetFinding { symptom, scenario, trace, evidence, main: false, call: None, output, confirmed, gate: true }
+        let identity = Identity { symptom, role: Role::Worker, call: None, state: None };
+        let injected = Vec::new();
+        TargetFinding { identity, scenario, trace, evidence, output, confirmed, gate: true, injected }
     }
 
     #[test]
@@ -155,7 +180,7 @@ idle:     processes: 1, threads: 1, descriptors: 4
 finding: sigpipe: a process of the server was killed by SIGPIPE, 3 times of 3
 scenario: a connect; a rst
 command:  ./server --port {port}
-process:  child
+process:  a worker
 
 the server was killed?[31m.
 
@@ -191,6 +216,21 @@ the server was killed?[31m.
             "flaky: sigpipe: 1 of 3 fresh servers: the server was killed?[31m\nscenario: a connect\n"
         );
         assert!(told(Symptom::MemoryGrowth, 3).starts_with("warning: memory-growth: resident memory grows"));
+        assert!(told(Symptom::Spin, 0).starts_with("unconfirmed: spin: 0 of 3 fresh servers: "));
+    }
+
+    #[test]
+    fn a_warning_says_why_it_is_no_finding() {
+        let told = |finding: &TargetFinding| target_finding(finding, &target(), &baseline(Ok(())));
+        let injected = Fault::new(Call::Accept, Errno::ECONNABORTED).into_iter().collect();
+        let text =
+            told(&TargetFinding { injected, ..finding("fault accept ECONNABORTED; a connect", Symptom::Exit, 3) });
+        assert!(text.starts_with("warning: exit: ") && text.contains("\nnote:   ECONNABORTED is what"), "{text}");
+        let child = finding("a connect; a rst", Symptom::Sigpipe, 3);
+        let identity = Identity { role: Role::Connection, ..child.identity };
+        let text = told(&TargetFinding { identity, ..child });
+        assert!(text.starts_with("warning: sigpipe: ") && text.contains("nothing else was harmed"), "{text}");
+        assert!(text.contains("\nprocess:  a child that serves one connection\n"), "{text}");
     }
 
     #[test]
@@ -198,7 +238,7 @@ the server was killed?[31m.
         let seen = [Symptom::Exit, Symptom::FdLeak].map(|symptom| TargetSeen {
             symptom,
             evidence: "so".to_owned(),
-            main: true,
+            role: Role::Main,
         });
         let run = |seen| TargetRun { baseline: baseline(Ok(())), trace: Trace::default(), seen };
         let scenario = "a connect".parse().unwrap();

@@ -1,8 +1,8 @@
 //! The JSON of a target's finding: a promise to whoever reads it, down to the order of the fields.
 
 use super::json::{Steps, Text};
-use super::target::process;
-use crate::target::{Baseline, CONFIRMATIONS, Sigpipe, Target, TargetFinding};
+use crate::target::{Baseline, CONFIRMATIONS, Identity, Severity, Sigpipe, Target, TargetFinding};
+use crate::trace::TcpState;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 use std::io;
@@ -35,17 +35,23 @@ impl TargetJson<'_> {
 impl Serialize for TargetJson<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let TargetJson { finding, target, baseline, case } = self;
-        let mut object = to.serialize_struct("Finding", 15)?;
-        object.serialize_field("kind", finding.symptom.name())?;
+        let Identity { symptom, role, call, state } = finding.identity;
+        let severity = finding.severity();
+        let mut object = to.serialize_struct("Finding", 19)?;
+        object.serialize_field("kind", symptom.name())?;
         object.serialize_field("confirmed", &finding.confirmed)?;
         object.serialize_field("of", &CONFIRMATIONS)?;
-        object.serialize_field("warning", &finding.symptom.is_warning())?;
+        object.serialize_field("warning", &(severity == Severity::Warning))?;
+        object.serialize_field("severity", severity.name())?;
+        object.serialize_field("injected", &finding.is_injected())?;
         object.serialize_field("scenario", &Text(&finding.scenario))?;
         object.serialize_field("command", target.words())?;
-        object.serialize_field("process", process(finding.main))?;
-        object.serialize_field("call", &finding.call)?;
+        object.serialize_field("process", if role.is_main() { "main" } else { "child" })?;
+        object.serialize_field("role", role.name())?;
+        object.serialize_field("call", &call)?;
+        object.serialize_field("state", &state.map(TcpState::name))?;
         object.serialize_field("evidence", &finding.evidence)?;
-        object.serialize_field("advice", finding.symptom.advice())?;
+        object.serialize_field("advice", symptom.advice())?;
         object.serialize_field("gate", &finding.gate)?;
         object.serialize_field("namespace", &baseline.namespace)?;
         object.serialize_field("sigpipe", &Pipe { requested: target.sigpipe, effective: &baseline.sigpipe })?;

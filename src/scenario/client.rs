@@ -8,8 +8,8 @@ use std::str::FromStr;
 pub const MAX_CLIENTS: usize = 64;
 
 /// Words of the scenario language that cannot name a client.
-const RESERVED: [&str; 10] =
-    ["hold", "step", "go", "fault", "teardown", "probe", "repeat", "wait", "program", "bystand"];
+const RESERVED: [&str; 12] =
+    ["hold", "step", "go", "fault", "teardown", "probe", "repeat", "wait", "program", "bystand", "limit", "signal"];
 
 /// A client of a scenario, known by its name: a lower-case letter, then up to seven lower-case letters, digits or `_`.
 ///

@@ -6,7 +6,9 @@
 //! [`encode`](Scenario::encode) gives decodes to the same scenario, but for the names of its clients, which are `a`, `b`, … in
 //! the order of the old ones. Given payloads follow their cell, padded to whole cells.
 
-use super::{Action, Client, Event, Fault, MAX_CLIENTS, MAX_SEND, Payload, ROUNDS, Repeat, Scenario, Wait};
+use super::{
+    Action, Client, Event, Fault, HarmlessSignal, Limit, MAX_CLIENTS, MAX_SEND, Payload, ROUNDS, Repeat, Scenario, Wait,
+};
 
 /// Bytes of one cell.
 pub(crate) const CELL: usize = 4;
@@ -14,7 +16,10 @@ pub(crate) const CELL: usize = 4;
 const ROWS: u8 = 11;
 const URGENT: u8 = 11;
 const STALL: u8 = 12;
-/// The rows that take long to play or are more than one cell. No small change of another row makes it one of them.
+/// The rows that do nothing to a described program, take long to play or are more than one cell. No small change of another row makes it
+/// one of them.
+const LIMIT: u8 = 250;
+const SIGNAL: u8 = 251;
 const WAIT: u8 = 252;
 const END: u8 = 253;
 const REPEAT: u8 = 254;
@@ -67,6 +72,11 @@ impl Cell {
             URGENT => return Event::Client(client, Action::Urgent),
             STALL => return Event::Client(client, Action::Stall),
             WAIT => return self.wait().map_or(Event::Go, Event::Wait),
+            LIMIT => return Event::Limit(Limit::ALL[usize::from(self.argument) % Limit::ALL.len()]),
+            SIGNAL => {
+                let all = HarmlessSignal::ALL;
+                return Event::Signal(all[usize::from(self.argument) % all.len()]);
+            }
             row => row % ROWS,
         };
         let action = match row {
@@ -97,6 +107,8 @@ impl Cell {
             Event::Fault(fault) => (event.row(), Fault::all().position(|f| f == *fault).unwrap_or(0) as u16),
             Event::Wait(wait) => (WAIT, wait.as_millis()),
             Event::Repeat(repeat) => (REPEAT, repeat.times() as u16),
+            Event::Limit(limit) => (LIMIT, *limit as u16),
+            Event::Signal(signal) => (SIGNAL, *signal as u16),
             _ => (event.row(), 0),
         };
         Cell { row, client: rank as u8, argument }
@@ -197,14 +209,14 @@ mod tests {
     fn every_event_survives_the_round_trip() {
         let text = "a connect; b send 0; c send 16384; d send \"x\\xff\"; e send \"\"; a recv; b fin; c close; d rst; e vanish; \
                     hold; step; go; fault accept EMFILE; fault send ETIMEDOUT; fault recv EINTR; a urgent; b stall; wait 1ms; \
-                    wait 60000ms; repeat 10000 { f connect; f send \"abcde\"; wait 3ms }; repeat 2 { f rst }; a rst";
+                    wait 60000ms; limit descriptors; limit off; signal SIGCHLD; signal SIGURG; repeat 10000 { f connect; f send \"abcde\"; wait 3ms }; repeat 2 { f rst }; a rst";
         let scenario: Scenario = text.parse().unwrap();
         assert_eq!(Scenario::decode(&scenario.encode()), scenario);
     }
 
     #[test]
     fn bytes_that_stood_for_a_row_before_there_were_more_do_so_still() {
-        let rows = (13..WAIT).map(|row| Cell { row, client: 0, argument: 5 });
+        let rows = (13..LIMIT).map(|row| Cell { row, client: 0, argument: 5 });
         assert!(rows.clone().all(|cell| cell.event() == Cell { row: cell.row % 11, ..cell }.event()));
         assert!(rows.map(|cell| cell.event().row()).max() == Some(10));
     }

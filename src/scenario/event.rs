@@ -1,6 +1,6 @@
 //! What can happen in a scenario.
 
-use super::{Client, Fault, Repeat, text};
+use super::{Client, Fault, HarmlessSignal, Limit, Repeat, text};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,6 +172,10 @@ pub enum Event {
     Wait(Wait),
     /// A block of events is played again and again.
     Repeat(Repeat),
+    /// The server's resources are limited, or no longer.
+    Limit(Limit),
+    /// Each process of the server that has a handler for this signal is sent it.
+    Signal(HarmlessSignal),
 }
 
 impl Event {
@@ -217,6 +221,8 @@ impl Event {
             Event::Client(_, Action::Stall) => 12,
             Event::Wait(_) => 13,
             Event::Repeat(_) => 14,
+            Event::Limit(_) => 15,
+            Event::Signal(_) => 16,
         }
     }
 }
@@ -229,6 +235,8 @@ impl Ord for Event {
             (Event::Fault(a), Event::Fault(b)) => a.cmp(b),
             (Event::Wait(a), Event::Wait(b)) => a.cmp(b),
             (Event::Repeat(a), Event::Repeat(b)) => a.cmp(b),
+            (Event::Limit(a), Event::Limit(b)) => a.cmp(b),
+            (Event::Signal(a), Event::Signal(b)) => a.cmp(b),
             _ => std::cmp::Ordering::Equal,
         })
     }
@@ -250,6 +258,8 @@ impl fmt::Display for Event {
             Event::Fault(fault) => fault.fmt(f),
             Event::Wait(wait) => write!(f, "wait {wait}"),
             Event::Repeat(repeat) => repeat.fmt(f),
+            Event::Limit(limit) => limit.fmt(f),
+            Event::Signal(signal) => signal.fmt(f),
         }
     }
 }

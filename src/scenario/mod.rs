@@ -4,6 +4,7 @@ mod call;
 mod client;
 mod codec;
 mod enumerate;
+mod environment;
 mod errno;
 mod event;
 mod repeat;
@@ -14,6 +15,7 @@ pub(crate) mod text;
 pub use call::{Call, Fault};
 pub use client::{BadName, Client, MAX_CLIENTS};
 pub use enumerate::{Enumerate, enumerate};
+pub use environment::{HarmlessSignal, Limit};
 pub use errno::{Errno, UnknownErrno};
 pub use event::{Action, Event, MAX_SEND, MAX_WAIT, Payload, Wait};
 pub use repeat::{ROUNDS, Repeat};
@@ -83,6 +85,19 @@ impl Scenario {
             }
         }
         clients
+    }
+
+    /// The same without those events, in blocks too, that are not to stay. A block of which nothing stays goes as well.
+    pub(crate) fn filtered(&self, stays: impl Fn(&Event) -> bool) -> Scenario {
+        let of_block = |repeat: &Repeat| {
+            let inner: Vec<Event> = repeat.events().iter().filter(|event| stays(event)).cloned().collect();
+            Repeat::new(repeat.times(), &inner).map(Event::Repeat)
+        };
+        let events = self.events.iter().filter_map(|event| match event {
+            Event::Repeat(repeat) => of_block(repeat),
+            event => stays(event).then(|| event.clone()),
+        });
+        Scenario::from_valid(events.collect())
     }
 
     /// How many events are played: those of a block once for each round.

@@ -14,7 +14,8 @@ pub fn events(clients: usize) -> impl Strategy<Value = Event> {
     let clients = clients.clamp(1, super::MAX_CLIENTS) as u8;
     // Connects come more often than their share, or most other events would have nothing to act on; `select` shrinks towards
     // the front.
-    let rows = proptest::sample::select(&[0u8, 0, 0, 0, 1, 2, 3, 3, 4, 5, 5, 6, 7, 8, 8, 9, 9, 10, 11, 12][..]);
+    let rows =
+        proptest::sample::select(&[0u8, 0, 0, 0, 1, 2, 3, 3, 4, 5, 5, 6, 7, 8, 8, 9, 9, 10, 11, 12, 250, 251][..]);
     (rows, 0..clients, 0..=64u16).prop_map(|(row, client, argument)| Cell { row, client, argument }.event())
 }
 

@@ -1,7 +1,8 @@
 //! The text form: one scanner for scenarios and server programs, and errors that say where and what instead.
 
 use super::{
-    Action, BadName, Call, Client, Errno, Event, Fault, MAX_SEND, MAX_WAIT, Payload, ROUNDS, Repeat, Scenario, Wait,
+    Action, BadName, Call, Client, Errno, Event, Fault, HarmlessSignal, Limit, MAX_SEND, MAX_WAIT, Payload, ROUNDS,
+    Repeat, Scenario, Wait,
 };
 use std::collections::BTreeSet;
 use std::fmt;
@@ -292,7 +293,7 @@ fn too_many(word: &Word<'_>, n: usize) -> ParseError {
 }
 
 /// The words that begin an event of no client.
-const OTHER_WORDS: [&str; 6] = ["hold", "step", "go", "fault", "wait", "repeat"];
+const OTHER_WORDS: [&str; 8] = ["hold", "step", "go", "fault", "wait", "repeat", "limit", "signal"];
 /// The words that follow a client's name.
 const ACTION_WORDS: [&str; 9] = ["connect", "send", "recv", "fin", "close", "rst", "vanish", "urgent", "stall"];
 
@@ -366,12 +367,14 @@ fn event(first: &Word<'_>, statement: &mut Statement<'_>) -> Result<Event, Parse
         "go" => Ok(Event::Go),
         "fault" => fault(statement).map(Event::Fault),
         "wait" => wait(statement).map(Event::Wait),
+        "limit" => limit(statement).map(Event::Limit),
+        "signal" => signal(statement).map(Event::Signal),
         name => match name.parse() {
             Ok(client) => action(client, first, statement).map(|action| Event::Client(client, action)),
             Err(why) => Err(first
                 .error(
                     format!("`{name}` names no client{}", if why == BadName::Reserved { ": it is a word of the language" } else { "" }),
-                    "a client's name (a lower-case letter, then up to seven of a-z, 0-9 and _), or hold, step, go, fault, wait or repeat",
+                    "a client's name (a lower-case letter, then up to seven of a-z, 0-9 and _), or hold, step, go, fault, wait, repeat, limit or signal",
                 )
                 .near(name, OTHER_WORDS)),
         },
@@ -413,6 +416,24 @@ fn wait(statement: &mut Statement<'_>) -> Result<Wait, ParseError> {
         None => format!("`{}` is no time to wait", word.word),
     };
     Err(word.error(problem, &expected))
+}
+
+fn limit(statement: &mut Statement<'_>) -> Result<Limit, ParseError> {
+    const EXPECTED: &str = "descriptors or off";
+    let word = statement.word(EXPECTED)?;
+    Limit::ALL.into_iter().find(|limit| limit.word() == word.word).ok_or_else(|| {
+        let error = word.error(format!("`{}` cannot be limited", word.word), EXPECTED);
+        error.near(word.word, Limit::ALL.map(Limit::word))
+    })
+}
+
+fn signal(statement: &mut Statement<'_>) -> Result<HarmlessSignal, ParseError> {
+    const EXPECTED: &str = "SIGCHLD or SIGURG";
+    let word = statement.word(EXPECTED)?;
+    HarmlessSignal::ALL.into_iter().find(|signal| signal.name() == word.word).ok_or_else(|| {
+        let error = word.error(format!("`{}` is no signal that can be sent", word.word), EXPECTED);
+        error.near(word.word, HarmlessSignal::ALL.map(HarmlessSignal::name))
+    })
 }
 
 fn fault(statement: &mut Statement<'_>) -> Result<Fault, ParseError> {

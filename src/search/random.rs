@@ -254,7 +254,7 @@ impl Draft {
             Event::Hold => self.held = true,
             Event::Go => self.held = false,
             // What is in a block was kept up with when it was drawn.
-            Event::Step | Event::Fault(_) | Event::Wait(_) | Event::Repeat(_) => {}
+            Event::Step | Event::Fault(_) | Event::Wait(_) | Event::Repeat(_) | Event::Limit(_) | Event::Signal(_) => {}
             Event::Client(client, action) => {
                 let rank = (0..self.clients.len()).find(|k| Client::nth(*k) == *client);
                 match (action, rank) {

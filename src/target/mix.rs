@@ -17,6 +17,8 @@ pub(super) struct Mixer<'m> {
     pub(super) clients: usize,
     pub(super) max_events: usize,
     pub(super) seed: u64,
+    /// Whether errors may be injected.
+    pub(super) faults: bool,
 }
 
 impl Mixer<'_> {
@@ -85,6 +87,7 @@ impl Mixer<'_> {
             16 => Action::Vanish,
             17 => return if rng.bool() { Event::Hold } else { Event::Go },
             18 => return Event::Step,
+            _ if !self.faults => Action::Recv,
             _ => {
                 let errno = rng.choice(ACCEPT).unwrap_or(Errno::EINTR);
                 return Fault::new(Call::Accept, errno).map_or(Event::Step, Event::Fault);
@@ -117,4 +120,25 @@ fn shuffled(x: &[Event], y: &[Event], rng: &mut Rng) -> Vec<Event> {
         all.extend(if first { x.next() } else { y.next() }.cloned());
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::shapes::shapes;
+
+    /// How many of the events of the first scenarios are injected errors.
+    fn faults(faults: bool) -> usize {
+        let mut shapes = shapes(&[]);
+        shapes.retain(|shape| !shape.events().iter().any(|event| matches!(event, Event::Fault(_))));
+        let mixer = Mixer { shapes: &shapes, payloads: &[], clients: 3, max_events: 12, seed: 1, faults };
+        let all = (0..2000).map(|number| mixer.scenario(number));
+        all.map(|s| s.events().iter().filter(|event| matches!(event, Event::Fault(_))).count()).sum()
+    }
+
+    #[test]
+    fn errors_are_injected_only_if_they_may_be() {
+        assert!(faults(true) > 0);
+        assert_eq!(faults(false), 0);
+    }
 }

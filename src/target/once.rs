@@ -8,7 +8,7 @@ use super::outcome::Seen;
 use super::symptom::Symptom;
 use crate::kernel::KernelError;
 use crate::scenario::Scenario;
-use crate::trace::Trace;
+use crate::trace::{Role, Trace};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,8 +31,8 @@ pub struct TargetSeen {
     pub symptom: Symptom,
     /// What was seen, in words.
     pub evidence: String,
-    /// Whether it is the server itself; `false` for a child of its.
-    pub main: bool,
+    /// Which process of the server's it is about.
+    pub role: Role,
 }
 
 impl Target {
@@ -61,7 +61,8 @@ impl Target {
                 return Err(TargetError::Stopped);
             }
             lab.end();
-            let told = |Seen { symptom, evidence, main, .. }| TargetSeen { symptom, evidence, main };
+            let told =
+                |Seen { identity, evidence }| TargetSeen { symptom: identity.symptom, evidence, role: identity.role };
             Ok(TargetRun { baseline, trace: outcome.trace, seen: outcome.seen.into_iter().map(told).collect() })
         })
     }

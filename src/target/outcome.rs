@@ -1,22 +1,21 @@
 //! What a run came to: what of it should not be.
 
+use super::identity::Identity;
 use super::symptom::Symptom;
 use crate::kernel::KernelError;
+use crate::kernel::foreign::history::Last;
 use crate::kernel::foreign::residue::Counts;
 use crate::kernel::foreign::start::how;
 use crate::kernel::foreign::world::{Ended, Foreign};
-use crate::trace::Trace;
+use crate::scenario::Fault;
+use crate::trace::{Role, Trace};
 
 /// Something that a scenario brought about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
-    pub(super) symptom: Symptom,
+    pub(super) identity: Identity,
     /// What was seen, in words.
     pub(super) evidence: String,
-    /// Whether it is the server itself; `false` for a child of its.
-    pub(super) main: bool,
-    /// The call after which it showed.
-    pub(super) call: Option<String>,
 }
 
 /// What a run came to.
@@ -24,6 +23,8 @@ pub(super) struct Seen {
 pub(super) struct Outcome {
     pub(super) trace: Trace,
     pub(super) seen: Vec<Seen>,
+    /// The injected errors that calls of the server's were answered with.
+    pub(super) injected: Vec<Fault>,
     /// The end of what the server wrote.
     pub(super) output: String,
 }
@@ -56,48 +57,49 @@ impl Left {
 }
 
 impl Outcome {
-    pub(super) fn add(&mut self, symptom: Symptom, evidence: String, main: bool, call: Option<String>) {
-        self.seen.push(Seen { symptom, evidence, main, call });
+    pub(super) fn add(&mut self, identity: Identity, evidence: String) {
+        self.seen.push(Seen { identity, evidence });
     }
 
     pub(super) fn sorted(mut self) -> Outcome {
-        self.seen.sort_by_key(|seen| seen.symptom);
+        self.seen.sort_by_key(|seen| seen.identity.symptom);
         self
     }
 
     /// Processes that ended as none should, and when that was if the trace does not have it.
     pub(super) fn ends(&mut self, ends: &[Ended], when: &str) {
-        for Ended { death, main, after } in ends {
-            let symptom = match (death.signal(), main) {
+        for Ended { death, role, after } in ends {
+            let symptom = match death.signal() {
                 // A server that ends its own processes means to.
-                (Some(_), false) if death.sent => continue,
-                (Some(_), true) if death.sent => Symptom::Exit,
-                (Some(libc::SIGPIPE), _) => Symptom::Sigpipe,
-                (Some(_), _) => Symptom::Crash,
-                (None, true) => Symptom::Exit,
-                (None, false) => continue,
+                Some(_) if death.sent => None,
+                Some(libc::SIGPIPE) => Some(Symptom::Sigpipe),
+                Some(_) => Some(Symptom::Crash),
+                None => None,
             };
-            let who = if *main { "the server" } else { "a child of the server's" };
-            let call = after.map(|(call, client)| match client {
-                Some(client) => format!("{call} {client}"),
-                None => call.to_owned(),
-            });
-            let after = call.as_ref().map(|call| format!(", in or after {call}")).unwrap_or_default();
+            let Some(symptom) = symptom.or(role.is_main().then_some(Symptom::Exit)) else { continue };
+            let who = match role {
+                Role::Main => "the server",
+                Role::Worker => "a worker process of the server",
+                Role::Connection => "a child process that served one connection",
+            };
             let was = if death.signal().is_some() { "was " } else { "" };
-            let evidence = format!("{who} {was}{}{after}{when}", how(&death.status));
-            self.add(symptom, evidence, *main, call.map(|c| c.split(' ').next().unwrap_or_default().to_owned()));
+            let after = after.as_ref();
+            let evidence =
+                format!("{who} {was}{}{}{when}", how(&death.status), after.map(in_or_after).unwrap_or_default());
+            let (call, state) = (after.map(|last| last.name), after.and_then(|last| last.state));
+            self.add(Identity { symptom, role: *role, call, state }, evidence);
         }
     }
 
     /// A sanitizer's report makes an end by itself a crash, and is one where nothing has ended.
     pub(super) fn reported(&mut self, output: &str) {
         let Some(line) = super::sanitizer::report(output) else { return };
-        match self.seen.iter_mut().find(|seen| matches!(seen.symptom, Symptom::Exit | Symptom::Crash)) {
+        match self.seen.iter_mut().find(|seen| matches!(seen.identity.symptom, Symptom::Exit | Symptom::Crash)) {
             Some(seen) => {
-                seen.symptom = Symptom::Crash;
+                seen.identity.symptom = Symptom::Crash;
                 seen.evidence += &format!("; it wrote: {line}");
             }
-            None => self.add(Symptom::Crash, format!("it wrote: {line}"), true, None),
+            None => self.add(Identity::of(Symptom::Crash), format!("it wrote: {line}")),
         }
     }
 
@@ -106,23 +108,78 @@ impl Outcome {
         let Left { before, now, close_wait } = left;
         let grown = |what: &str, before: usize, now: usize| format!("{what}: {before} before, {now} afterwards");
         let sockets = if *close_wait > 0 { format!("; sockets in CLOSE_WAIT: {close_wait}") } else { String::new() };
+        let mut add = |symptom, evidence| self.add(Identity::of(symptom), evidence);
         if now.zombies > before.zombies {
-            self.add(
-                Symptom::Zombie,
-                grown("processes that ended and are not reaped", before.zombies, now.zombies),
-                true,
-                None,
-            );
+            add(Symptom::Zombie, grown("processes that ended and are not reaped", before.zombies, now.zombies));
         }
         if now.processes > before.processes {
-            self.add(Symptom::ProcessLeak, grown("processes", before.processes, now.processes) + &sockets, true, None);
+            add(Symptom::ProcessLeak, grown("processes", before.processes, now.processes) + &sockets);
         } else if now.threads > before.threads {
-            self.add(Symptom::ThreadLeak, grown("threads", before.threads, now.threads) + &sockets, true, None);
+            add(Symptom::ThreadLeak, grown("threads", before.threads, now.threads) + &sockets);
         } else if *close_wait > 0 {
             let evidence = format!("all clients have gone, and {close_wait} of the server's sockets are in CLOSE_WAIT");
-            self.add(Symptom::CloseWaitLeak, evidence, true, None);
+            add(Symptom::CloseWaitLeak, evidence);
         } else if now.descriptors > before.descriptors {
-            self.add(Symptom::FdLeak, grown("descriptors", before.descriptors, now.descriptors), true, None);
+            add(Symptom::FdLeak, grown("descriptors", before.descriptors, now.descriptors));
         }
+    }
+}
+
+/// The last call of a process that has ended, for after what became of it.
+fn in_or_after(Last { name, client, error, .. }: &Last) -> String {
+    let whose = match client {
+        Some(client) if client.is_own() => " of a polite client".to_owned(),
+        Some(client) => format!(" {client}"),
+        None => String::new(),
+    };
+    let failed = error.map(|errno| format!(", which failed with {errno}")).unwrap_or_default();
+    format!(", in or after {name}{whose}{failed}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::foreign::tree::Death;
+    use crate::scenario::{Client, Errno};
+    use crate::trace::TcpState;
+
+    /// A process that was killed by this signal, or exited with 1.
+    fn ended(role: Role, signal: Option<i32>) -> Ended {
+        let death = Death { pid: 7, inner: 7, status: Some(signal.unwrap_or(1 << 8)), sent: false };
+        Ended { death, role, after: None }
+    }
+
+    fn symptoms(ends: &[Ended]) -> Vec<Symptom> {
+        let mut outcome = Outcome::default();
+        outcome.ends(ends, "");
+        outcome.seen.iter().map(|seen| seen.identity.symptom).collect()
+    }
+
+    #[test]
+    fn only_the_main_process_may_not_exit_and_none_may_be_killed() {
+        use Role::{Connection, Main, Worker};
+        let ends =
+            [ended(Main, None), ended(Worker, None), ended(Connection, Some(libc::SIGPIPE)), ended(Worker, Some(11))];
+        assert_eq!(symptoms(&ends), [Symptom::Exit, Symptom::Sigpipe, Symptom::Crash]);
+    }
+
+    #[test]
+    fn a_signal_that_the_server_sent_on_purpose_is_no_crash() {
+        let own = |role| {
+            let ended = ended(role, Some(libc::SIGTERM));
+            Ended { death: Death { sent: true, ..ended.death }, ..ended }
+        };
+        assert_eq!(symptoms(&[own(Role::Worker)]), []);
+        assert_eq!(symptoms(&[own(Role::Main)]), [Symptom::Exit]);
+    }
+
+    #[test]
+    fn the_evidence_names_the_call_its_client_and_what_it_failed_with() {
+        let last = |client, error| Last { name: "recv", client, state: Some(TcpState::Close), error };
+        assert_eq!(in_or_after(&last(Some(Client::nth(0)), None)), ", in or after recv a");
+        assert_eq!(
+            in_or_after(&last(Some(Client::BYSTANDER), Some(Errno::EINTR))),
+            ", in or after recv of a polite client, which failed with EINTR"
+        );
     }
 }

@@ -92,9 +92,12 @@ impl Symptom {
         }
     }
 
-    /// Whether it is told without counting as a failure.
-    pub const fn is_warning(self) -> bool {
-        matches!(self, Symptom::MemoryGrowth)
+    /// Whether a server that shows it serves nobody any more, so that the rest of a scenario is not played.
+    pub(super) const fn ends_the_server(self) -> bool {
+        matches!(
+            self,
+            Symptom::Sigpipe | Symptom::Crash | Symptom::Exit | Symptom::NotListening | Symptom::Unresponsive
+        )
     }
 
     /// Whether it is something that a server has and should not have any more.

@@ -13,6 +13,9 @@ const PORT: &str = "CLI_SERVER_PORT";
 
 const GREETING: &[u8] = b"hello, this is a greeting\n";
 
+/// After so many clients a server is tired: more than come to one that is started for one scenario.
+const TIRED: usize = 100;
+
 /// A server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Server {
@@ -22,6 +25,10 @@ pub(crate) enum Server {
     Careful,
     /// It keeps something of every connection.
     Hoarder,
+    /// It takes care of SIGPIPE, and ends if a client was gone before it was accepted.
+    Aborted,
+    /// It takes care of SIGPIPE, and ends after so many clients as come to one that serves scenario after scenario.
+    Tired,
     /// It complains, and ends before it listens.
     Broken,
     /// It ignores SIGPIPE, and tells of a broken pipe with an escape sequence, by which it ends.
@@ -35,10 +42,12 @@ pub(crate) enum Server {
 }
 
 impl Server {
-    const ALL: [Server; 8] = [
+    const ALL: [Server; 10] = [
         Server::Greeter,
         Server::Careful,
         Server::Hoarder,
+        Server::Aborted,
+        Server::Tired,
         Server::Broken,
         Server::Escaping,
         Server::Alone,
@@ -77,9 +86,21 @@ impl Server {
             Err(_) => TcpListener::from(unsafe { OwnedFd::from_raw_fd(3) }),
         };
         let mut hoard = Vec::new();
+        let mut served = 0;
         for client in listener.incoming() {
-            let Ok(mut client) = client else { continue };
-            let flags = if self == Server::Careful { libc::MSG_NOSIGNAL } else { 0 };
+            let mut client = match client {
+                Ok(client) => client,
+                Err(error) if self == Server::Aborted && error.kind() == io::ErrorKind::ConnectionAborted => {
+                    std::process::exit(1)
+                }
+                Err(_) => continue,
+            };
+            served += 1;
+            if self == Server::Tired && served == TIRED {
+                std::process::exit(0);
+            }
+            let careful = matches!(self, Server::Careful | Server::Aborted | Server::Tired);
+            let flags = if careful { libc::MSG_NOSIGNAL } else { 0 };
             // SAFETY: the kernel reads the greeting.
             let sent = unsafe { libc::send(client.as_raw_fd(), GREETING.as_ptr().cast(), GREETING.len(), flags) };
             if self == Server::Escaping && sent < 0 {

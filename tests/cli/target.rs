@@ -133,16 +133,83 @@ fn growing_memory_is_a_warning_and_a_success() {
     assert!(case(&dir).ends_with("-memory-growth.case"), "{:?}", dir.names());
 }
 
+/// Where nothing but an injected error does it.
+const INJECTED: &str = "fault accept ECONNABORTED; a connect";
+
+#[test]
+fn what_needs_an_injected_error_is_a_warning_and_counts_only_if_it_is_to() {
+    let dir = Folder::new();
+    let said = hunted(&dir, Server::Aborted, &["--cases", "60"])
+        .code(0)
+        .out("\nwarning: exit: the server ended by itself, 3 times of 3\n")
+        .out(&format!("\nscenario: {INJECTED}\n"))
+        .out("in or after accept4, which failed with ECONNABORTED")
+        .out("\nnote:   ECONNABORTED is what brokenpipe answered accept with");
+    let last = said.out.lines().last().unwrap_or_default();
+    assert!(last.starts_with("60 scenarios, 0 findings, 1 warning in "), "{last}");
+    in_folder(&dir, &["replay", &case(&dir)]).code(0).out("exit 3 of 3");
+
+    let dir = Folder::new();
+    let said = hunted(&dir, Server::Aborted, &["--cases", "60", "--first", "--strict", "--format", "json"]).code(1);
+    let [line] = &said.out.lines().collect::<Vec<_>>()[..] else { panic!("one line, not\n{}", said.out) };
+    let warning: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!((&warning["severity"], &warning["injected"]), (&"warning".into(), &true.into()), "{line}");
+    assert_eq!((&warning["call"], &warning["state"]), (&"accept4".into(), &"LISTEN".into()), "{line}");
+
+    let said = hunted(&Folder::new(), Server::Aborted, &["--cases", "60", "--no-faults"]).code(0);
+    let last = said.out.lines().last().unwrap_or_default();
+    assert!(last.starts_with("60 scenarios, 0 findings in "), "{last}");
+}
+
+#[test]
+fn an_error_is_injected_for_a_scenarios_client_and_for_nobody_else() {
+    let dir = Folder::new();
+    hunted(&dir, Server::Aborted, &["--cases", "60"]).code(0);
+    let case = case(&dir);
+    let path = dir.path().join(&case);
+    let text = fs::read_to_string(&path).expect("the case");
+    // Nobody comes but the polite client afterwards.
+    fs::write(&path, text.replace("a connect", "")).expect("the case");
+    in_folder(&dir, &["replay", &case]).code(1).out("got: nothing wrong\n");
+}
+
+#[test]
+fn what_no_fresh_server_confirms_is_told_before_the_last_line_and_is_no_finding() {
+    let options = ["--cases", "120", "--no-faults"];
+    let dir = Folder::new();
+    let said = hunted(&dir, Server::Tired, &options).code(0).out("\nnot confirmed: exit: `");
+    let told: Vec<&str> = said.out.lines().filter(|line| line.starts_with("not confirmed: ")).collect();
+    assert!(told.iter().all(|line| line.contains("`: the server exited with 0")), "{told:?}");
+    let last = said.out.lines().last().unwrap_or_default();
+    assert!(last.starts_with(&format!("120 scenarios, 0 findings, {} not confirmed in ", told.len())), "{last}");
+    assert!(dir.names().is_empty(), "{:?}", dir.names());
+
+    let said = hunted(&dir, Server::Tired, &[&options[..], &["--format", "json"]].concat()).code(0);
+    assert_eq!(said.out, "", "a line on standard output is a finding");
+    let objects: Vec<&str> = said.err.lines().filter(|line| line.starts_with('{')).collect();
+    assert_eq!(objects.len(), told.len(), "{}", said.err);
+    for line in objects {
+        let object: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!((&object["kind"], &object["severity"]), (&"exit".into(), &"unconfirmed".into()), "{line}");
+        assert_eq!((object["confirmed"].as_u64(), &object["case"]), (Some(0), &serde_json::Value::Null), "{line}");
+        assert!(object["scenario"].as_str().is_some_and(|scenario| !scenario.is_empty()), "{line}");
+    }
+}
+
 /// The fields that the README promises, in their order.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 19] = [
     "kind",
     "confirmed",
     "of",
     "warning",
+    "severity",
+    "injected",
     "scenario",
     "command",
     "process",
+    "role",
     "call",
+    "state",
     "evidence",
     "advice",
     "gate",
@@ -168,8 +235,10 @@ fn as_json_there_is_one_object_a_finding_and_the_rest_goes_to_standard_error() {
     assert_eq!(finding["kind"], "sigpipe");
     assert_eq!((finding["confirmed"].as_u64(), finding["of"].as_u64()), (Some(3), Some(3)));
     assert_eq!(finding["warning"], false);
-    assert_eq!(finding["process"], "main");
+    assert_eq!((&finding["severity"], &finding["injected"]), (&"finding".into(), &false.into()));
+    assert_eq!((&finding["process"], &finding["role"]), (&"main".into(), &"main".into()));
     assert_eq!(finding["call"], "send");
+    assert!(finding["state"].is_string(), "{line}");
     assert_eq!(finding["command"], serde_json::json!(command()));
     assert_eq!(finding["sigpipe"], serde_json::json!({ "requested": "default", "effective": "default" }));
     assert_eq!(finding["case"], format!("./{}", case(&dir)));
@@ -251,6 +320,8 @@ fn options_and_their_values_are_checked() {
         &["--sigpipe", "ignore"],
         &["--no-netns"],
         &["--no-gate"],
+        &["--no-faults"],
+        &["--strict"],
         &["--first"],
         &["--format", "json"],
     ] {

@@ -3,7 +3,7 @@
 use crate::binary::{BOUND, Process, Running, brokenpipe};
 use crate::build::{Built, misbehaving, spawn};
 use crate::left::Scene;
-use crate::table::{SHAPES, Specimen};
+use crate::table::{Counts, SHAPES, Specimen};
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -86,9 +86,9 @@ fn hunt<'a>(built: &'a Built, options: &[&'a str]) -> Vec<&'a str> {
 pub(crate) fn is_found(specimen: &Specimen) -> Result<(), Failed> {
     let scene = Scene::new();
     let built = specimen.faulty(scene.path());
-    // Memory that grows is a warning: neither an end of the hunt, nor a failure.
-    let warning = specimen.finding == "memory-growth";
-    let options: &[&str] = if warning { &["--cases", "200"] } else { &["--first"] };
+    // A warning is neither an end of the hunt, nor a failure.
+    let warning = specimen.counts != Counts::Finding;
+    let options: &[&str] = if warning { &["--cases", "100"] } else { &["--first"] };
     let said = run(&scene, &hunt(&built, options), FOUND)?;
     let code = if warning { 0 } else { 1 };
     if said.code != Some(code) {
@@ -104,6 +104,11 @@ pub(crate) fn is_found(specimen: &Specimen) -> Result<(), Failed> {
     let finding = finding.ok_or_else(|| wrong(format!("no confirmed {}", specimen.finding), &said))?;
     if specimen.process.is_some_and(|process| finding["process"] != process) {
         return Err(wrong(format!("it was the {:?} process", specimen.process), &said));
+    }
+    let injected = specimen.counts == Counts::InjectedWarning;
+    let severity = if warning { "warning" } else { "finding" };
+    if finding["severity"] != severity || finding["warning"] != warning || finding["injected"] != injected {
+        return Err(wrong(format!("it is no {severity}, or injected is not {injected}"), &said));
     }
     if finding["evidence"].as_str().is_none_or(str::is_empty) {
         return Err(wrong("no evidence", &said));
@@ -123,6 +128,21 @@ pub(crate) fn is_found(specimen: &Specimen) -> Result<(), Failed> {
     }
     let replay = run(&scene, &["replay", case], FOUND)?;
     if replay.code != Some(0) { Err(wrong(format!("the replay gives {:?}", replay.code), &replay)) } else { Ok(()) }
+}
+
+/// The hunt finds each of two faults of one kind, of which one needs an injected error, and says which.
+pub(crate) fn both_are_found() -> Result<(), Failed> {
+    let scene = Scene::new();
+    let built = misbehaving("masked-exit", scene.path());
+    let said = run(&scene, &hunt(&built, &["--cases", "100"]), FOUND)?;
+    let found: Vec<Value> = said.out.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let text = |of: &Value, field: &str| of[field].as_str().unwrap_or_default().to_owned();
+    let told = found.iter().map(|of| ["kind", "severity", "call", "state"].map(|field| text(of, field)).join(" "));
+    let told: BTreeSet<String> = told.collect();
+    // A connection can fail in a send as well as in a recv.
+    let expected = ["exit finding recv CLOSE", "exit finding send CLOSE", "exit warning accept LISTEN"];
+    let as_expected = said.code == Some(1) && told == BTreeSet::from(expected.map(str::to_owned));
+    if as_expected { Ok(()) } else { Err(wrong(format!("{told:?}"), &said)) }
 }
 
 /// How many events an order is written in.

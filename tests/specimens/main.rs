@@ -4,6 +4,7 @@
 //! - `fault` and `honest` play the orders of `table.rs` without brokenpipe: a specimen without its fault, or a twin with one, would
 //!   make every test below worthless;
 //! - `hunt` and `nothing` let brokenpipe find the fault, and nothing in who has none;
+//! - `both` is about two faults of one kind in one server;
 //! - `copes` and `ends` are about those that misbehave, and about signals: a clear outcome, and no process left.
 //!
 //! `cargo test --test specimens hunt-sigpipe` is one of them.
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         trials.push(Trial::test(format!("honest-{name}"), move || is_honest(build)));
         trials.push(Trial::test(format!("nothing-{name}"), move || hunted::nothing_is_found(build)));
     }
+    trials.push(Trial::test("both-masked-exit", hunted::both_are_found));
     for name in hunted::misbehaving_names() {
         trials.push(Trial::test(format!("copes-{name}"), move || hunted::copes_with(name)));
     }

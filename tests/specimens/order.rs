@@ -2,6 +2,7 @@
 
 use crate::build::unforked;
 use crate::server::{Seen, Server};
+use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
@@ -18,6 +19,8 @@ pub(crate) fn play(order: &str, server: &mut Server) -> Seen {
                 server.hold(held);
             }
             Some(("fault", which)) => server.fail_accept(error(which)),
+            Some(("limit", which)) => server.limit_descriptors(which == "descriptors"),
+            Some(("signal", "SIGURG")) => server.signal(Signal::SIGURG),
             Some((client, action)) => act(client, action, &mut clients, server),
         }
         if !held {
@@ -27,6 +30,7 @@ pub(crate) fn play(order: &str, server: &mut Server) -> Seen {
     let guard = unforked();
     drop(clients);
     drop(guard);
+    server.limit_descriptors(false);
     server.look()
 }
 

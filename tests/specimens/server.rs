@@ -4,6 +4,7 @@
 use crate::build::{Built, fail_accept, spawn, unforked};
 use crate::table::{Clients, Protocol};
 use crate::tasks::{Settled, Tasks, numbers, resident, settle, tasks};
+use nix::sys::resource::Resource;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,6 +98,24 @@ impl Server {
             kill(Pid::from_raw(pid as i32), if held { Signal::SIGSTOP } else { Signal::SIGCONT }).expect("it is there");
         }
         self.settle();
+    }
+
+    /// Sends a signal to its main process.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).expect("it is there");
+    }
+
+    /// Its processes can open no descriptor beyond those that they have, or as many as this process can.
+    pub(crate) fn limit_descriptors(&self, limited: bool) {
+        let (own, most) = nix::sys::resource::getrlimit(Resource::RLIMIT_NOFILE).expect("the limit");
+        let pids: BTreeSet<u32> = self.tasks().keys().map(|(pid, _)| *pid).collect();
+        for pid in pids {
+            let open = numbers(&format!("/proc/{pid}/fd"));
+            let free = (0..).find(|n| !open.contains(n)).expect("a number that is free");
+            let limit = libc::rlimit { rlim_cur: if limited { free.into() } else { own }, rlim_max: most };
+            // SAFETY: the kernel reads the struct. A process that has ended needs no limit.
+            unsafe { libc::prlimit(pid as i32, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
+        }
     }
 
     /// The server's next `accept` fails with this error.

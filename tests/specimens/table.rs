@@ -11,8 +11,9 @@ pub(crate) struct Specimen {
     pub(crate) flags: &'static [&'static str],
     pub(crate) protocol: Protocol,
     pub(crate) clients: Clients,
-    /// What is to be found, and what is as true.
+    /// What is to be found, how much it counts, and what is as true.
     pub(crate) finding: &'static str,
+    pub(crate) counts: Counts,
     pub(crate) also: &'static [&'static str],
     /// Which of its processes it is that dies, if one does.
     pub(crate) process: Option<&'static str>,
@@ -20,6 +21,14 @@ pub(crate) struct Specimen {
     pub(crate) gate: bool,
     /// In the words of a scenario.
     pub(crate) order: &'static str,
+}
+
+/// How much a finding counts, and whether it needs an injected error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counts {
+    Finding,
+    Warning,
+    InjectedWarning,
 }
 
 /// An honest server.
@@ -70,6 +79,7 @@ const fn specimen(name: &'static str, clients: Clients, finding: &'static str, o
         protocol: Protocol::Echo,
         clients,
         finding,
+        counts: Counts::Finding,
         also: &[],
         process: None,
         gate: true,
@@ -77,20 +87,32 @@ const fn specimen(name: &'static str, clients: Clients, finding: &'static str, o
     }
 }
 
-/// One whose only fault is what it makes of an error of `accept`.
+/// One whose only fault is what it makes of an error of `accept` that Linux never returns to it.
 const fn accept_error(name: &'static str, fault: &'static str, order: &'static str) -> Specimen {
-    Specimen { source: "accept-error", fault, ..specimen(name, Clients::One, "exit", order) }
+    let counts = Counts::InjectedWarning;
+    Specimen { source: "accept-error", fault, counts, ..specimen(name, Clients::One, "exit", order) }
 }
 
 use Clients::{Many, One};
 
-pub(crate) const SPECIMENS: [Specimen; 25] = [
+pub(crate) const SPECIMENS: [Specimen; 27] = [
     Specimen {
         protocol: Protocol::None,
         process: Some("main"),
         ..specimen("sigpipe", One, "sigpipe", "a connect; b connect; b fin; b rst; a close")
     },
-    Specimen { process: Some("child"), ..specimen("sigpipe-child", Many, "sigpipe", RESET_WITH_A_REQUEST) },
+    // Nothing is harmed but the connection that brought it about.
+    Specimen {
+        counts: Counts::Warning,
+        process: Some("child"),
+        ..specimen("sigpipe-child", Many, "sigpipe", RESET_WITH_A_REQUEST)
+    },
+    // All that the worker serves are cut off.
+    Specimen {
+        process: Some("child"),
+        also: &["collateral"],
+        ..specimen("sigpipe-worker", Many, "sigpipe", RESET_WITH_A_REQUEST)
+    },
     Specimen { process: Some("main"), ..specimen("crash", One, "crash", "hold; a connect; a rst; go") },
     Specimen {
         flags: &["-fsanitize=address", "-static-libasan"],
@@ -101,8 +123,18 @@ pub(crate) const SPECIMENS: [Specimen; 25] = [
     specimen("exit-zero", One, "exit", RESET_WITH_A_REQUEST),
     Specimen { gate: false, ..specimen("exit-race", One, "exit", RESETS) },
     accept_error("exit-on-econnaborted", "ECONNABORTED", "fault accept ECONNABORTED; a connect; a close"),
-    accept_error("exit-on-emfile", "EMFILE", "fault accept EMFILE; a connect; a close"),
+    // The kernel itself returns this one, for as long as no descriptor is free.
+    Specimen {
+        counts: Counts::Finding,
+        ..accept_error("exit-on-emfile", "EMFILE", "limit descriptors; a connect; a close")
+    },
+    // It handles no signal, so that none interrupts it.
     accept_error("exit-on-eintr", "EINTR", "fault accept EINTR; a connect; a close"),
+    Specimen {
+        flags: &["-DHANDLES=SIGURG"],
+        counts: Counts::Finding,
+        ..accept_error("exit-on-signal", "EINTR", "signal SIGURG; a connect; a close")
+    },
     specimen("not-listening", Many, "not-listening", RESET),
     specimen("unresponsive", Many, "unresponsive", RESET),
     specimen("unresponsive-slots", Many, "unresponsive", RESETS),
@@ -124,8 +156,8 @@ pub(crate) const SPECIMENS: [Specimen; 25] = [
         protocol: Protocol::Http,
         ..specimen("spin-half-close", Many, "spin", r#"a connect; a send "GET / HTTP/1.0\r\n\r\n"; a fin; a close"#)
     },
-    specimen("spin-on-emfile", Many, "spin", "fault accept EMFILE; a connect; a close"),
-    specimen("memory-growth", One, "memory-growth", RESETS),
+    specimen("spin-on-emfile", Many, "spin", "limit descriptors; a connect; limit off; a close"),
+    Specimen { counts: Counts::Warning, ..specimen("memory-growth", One, "memory-growth", RESETS) },
 ];
 
 pub(crate) const SHAPES: [Shape; 7] = [

@@ -9,7 +9,7 @@ use crate::cli::options::{Name, value};
 use crate::cli::{store, user};
 use brokenpipe::report::{self, TargetJson};
 use brokenpipe::{
-    Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Sigpipe, Target, TargetCase, TargetError, TargetFinding,
+    Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Severity, Sigpipe, Target, TargetCase, TargetError, TargetFinding,
     TargetHunt, TargetReport, parse_payload,
 };
 use clap::{Args, ValueEnum};
@@ -59,6 +59,12 @@ pub(super) struct TargetOptions {
     /// Do not steer the server's calls: `hold` then stops its processes
     #[arg(long, requires = "command")]
     no_gate: bool,
+    /// Inject no errors: no `fault` is played
+    #[arg(long, requires = "command")]
+    no_faults: bool,
+    /// Let warnings count as findings do, for the exit code and for `--first`
+    #[arg(long, requires = "command")]
+    strict: bool,
     /// Stop at the first confirmed finding
     #[arg(long, requires = "command")]
     first: bool,
@@ -77,6 +83,9 @@ enum Format {
 
 /// Most scenarios if nothing else is asked for; of events as the library has it.
 const CASES: u64 = 1000;
+
+/// How many suspicions that no fresh server confirmed are shown as text.
+const MOST_SUSPICIONS: usize = 10;
 
 fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -113,6 +122,8 @@ impl TargetOptions {
             clients: search.clients.into(),
             max_events: search.max_events.map_or(default.max_events, usize::from),
             first: self.first,
+            strict: self.strict,
+            faults: !self.no_faults,
             stop: interrupt.flag(),
         };
         let bar = bar(search.seconds.is_none().then_some(cases));
@@ -159,18 +170,41 @@ impl TargetOptions {
         if interrupt.asked() {
             say("interrupted");
         }
+        self.suspicions(&target, &report, out)?;
         let tally = tally(&report, start);
         match self.format {
             Format::Text => writeln!(out, "{tally}")?,
             Format::Json => say(&tally),
         }
-        let found = report.findings.iter().any(|finding| finding.is_confirmed() && !finding.symptom.is_warning());
+        let found = report.findings.iter().any(|finding| how.counts(finding.severity()));
         Ok(match report.played {
             _ if interrupt.asked() => Exit::INTERRUPTED,
             0 => Exit::NOTHING_RAN,
             _ if found => Exit::FINDING,
             _ => Exit::HELD,
         })
+    }
+
+    /// What no fresh server confirmed, before the last line: in text the first few, a line each; as JSON all of them, but on standard error,
+    /// so that standard output has a line for each finding and no other.
+    fn suspicions(&self, target: &Target, report: &TargetReport, out: &mut Out) -> Result<(), Failure> {
+        let TargetReport { unconfirmed, baseline, .. } = report;
+        if self.format == Format::Json {
+            for finding in unconfirmed {
+                let mut line = Vec::new();
+                TargetJson { finding, target, baseline, case: None }.write_line(&mut line)?;
+                say(String::from_utf8_lossy(&line).trim_end());
+            }
+            return Ok(());
+        }
+        for finding in unconfirmed.iter().take(MOST_SUSPICIONS) {
+            write!(out, "{}", report::target_suspicion(finding))?;
+        }
+        match unconfirmed.len().saturating_sub(MOST_SUSPICIONS) {
+            0 => {}
+            more => writeln!(out, "not confirmed: {more} more")?,
+        }
+        Ok(())
     }
 
     /// What is hunted.
@@ -286,10 +320,8 @@ impl Shower<'_> {
 /// The last line.
 fn tally(report: &TargetReport, start: Instant) -> String {
     let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let count = |of: &dyn Fn(&TargetFinding) -> bool| report.findings.iter().filter(|f| of(f)).count() as u64;
-    let findings = count(&|f| f.is_confirmed() && !f.symptom.is_warning());
-    let warnings = count(&|f| f.is_confirmed() && f.symptom.is_warning());
-    let flaky = count(&|f| !f.is_confirmed());
+    let count = |severity| report.findings.iter().filter(|f| f.severity() == severity).count() as u64;
+    let [findings, warnings, flaky] = [Severity::Finding, Severity::Warning, Severity::Flaky].map(count);
     let mut text = format!("{}, {}", counted(report.played, "scenario"), counted(findings, "finding"));
     if warnings > 0 {
         text += &format!(", {}", counted(warnings, "warning"));
@@ -297,8 +329,8 @@ fn tally(report: &TargetReport, start: Instant) -> String {
     if flaky > 0 {
         text += &format!(", {flaky} flaky");
     }
-    if report.unconfirmed > 0 {
-        text += &format!(", {} not confirmed", report.unconfirmed);
+    if !report.unconfirmed.is_empty() {
+        text += &format!(", {} not confirmed", report.unconfirmed.len());
     }
     text + &format!(" in {:.2} s", start.elapsed().as_secs_f64())
 }

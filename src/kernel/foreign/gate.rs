@@ -7,6 +7,7 @@
 //!
 //! Without the gate, quiet is what `/proc` tells alone, and settled the same.
 
+use super::environment::{Injection, Lowered};
 use super::idle::DEFERRED_AT_MOST;
 use super::launch::{Guardian, Launched, Plan, launch};
 use super::notify::{Answer, Notify};
@@ -14,11 +15,13 @@ use super::parked::{Arrival, Owner, Parked};
 use super::peers::Peers;
 use super::quiescence::Quiescence;
 use super::signals::Ledger;
+use super::sys::tcp_state;
 use super::timers::Timers;
 use super::tree::{Death, Look, Tree};
 use crate::kernel::error::KernelError;
 use crate::kernel::sys;
-use crate::scenario::{Errno, Fault};
+use crate::scenario::Errno;
+use crate::trace::TcpState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -74,6 +77,8 @@ pub(crate) struct Passed {
     pub(crate) fd: Option<i32>,
     /// The kernel's number of the socket that it was made on (`SO_COOKIE`).
     pub(crate) cookie: Option<u64>,
+    /// The state of that socket just before, if it is one of TCP's.
+    pub(crate) state: Option<TcpState>,
     /// Whether it takes a connection from a listener.
     pub(crate) accepts: bool,
     /// Whether it takes from or gives to a socket.
@@ -106,6 +111,10 @@ pub(crate) struct Server {
     /// Threads that were let make a task, and have not been seen at rest since: what they made may not be known yet.
     makers: bool,
     io_uring: bool,
+    /// The limits that were lowered, for as long as they are.
+    pub(super) lowered: Option<Lowered>,
+    /// Calls that were let in for a signal and have not been told.
+    pub(super) interrupted: Vec<Passed>,
     /// Whether a signal may wait for the thread of a parked call.
     pub(super) signals_due: bool,
     pub(super) timers: Timers,
@@ -143,6 +152,8 @@ impl Server {
             knocks: false,
             makers: false,
             io_uring: false,
+            lowered: None,
+            interrupted: Vec::new(),
             signals_due: false,
             timers: Timers::default(),
             sent: Ledger::default(),
@@ -403,14 +414,10 @@ impl Server {
         self.quiet()
     }
 
-    /// Lets the first parked call in that could finish now, or answers it as a fault says, and lets it run until all who come to the gate
-    /// are at rest. No fault is for the sockets in `immune`. `None` if none can.
-    pub(crate) fn step(
-        &mut self,
-        faults: &mut Vec<Fault>,
-        immune: &[u64],
-    ) -> Result<Option<(Passed, Quiet)>, KernelError> {
-        let Some((tid, answer)) = self.next(faults, immune)? else {
+    /// Lets the first parked call in that could finish now, or answers it with an injected error, and lets it run until all who come to
+    /// the gate are at rest. `None` if none can.
+    pub(crate) fn step(&mut self, injection: &mut Injection) -> Result<Option<(Passed, Quiet)>, KernelError> {
+        let Some((tid, answer)) = self.next(injection)? else {
             return Ok(None);
         };
         let Some(parked) = self.parked.remove(&tid) else { return Ok(None) };
@@ -433,7 +440,7 @@ impl Server {
     }
 
     /// The call that goes next, and its answer.
-    fn next(&mut self, faults: &mut Vec<Fault>, immune: &[u64]) -> Result<Option<(i32, Answer)>, KernelError> {
+    fn next(&mut self, injection: &mut Injection) -> Result<Option<(i32, Answer)>, KernelError> {
         let now = Instant::now();
         let mut all: Vec<&Parked> = self.parked.values().collect();
         all.retain(|parked| !parked.is_deferred());
@@ -442,12 +449,11 @@ impl Server {
             let Some(process) = self.tree.processes.get(&parked.pid) else { continue };
             let owner =
                 Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone: false };
-            let fault = faults.iter().position(|fault| Some(fault.call()) == parked.faultable());
-            if let Some(i) = fault
-                && !parked.with_socket(owner, |socket| socket.is_some_and(|(_, cookie)| immune.contains(&cookie)))
+            if let Some(call) = parked.faultable().filter(|call| injection.is_for(*call))
+                && let Some(errno) =
+                    parked.with_socket(owner, |socket| injection.take(call, socket.map(|(_, cookie)| cookie)))
             {
-                let fault = faults.remove(i);
-                return Ok(Some((parked.tid, Answer::Error(fault.errno()))));
+                return Ok(Some((parked.tid, Answer::Error(errno))));
             }
             if let Some(answer) = parked.ready(owner, now)? {
                 return Ok(Some((parked.tid, answer)));
@@ -457,20 +463,24 @@ impl Server {
     }
 
     /// What is to be said of a call that is about to be answered.
-    fn passed(&self, parked: &Parked, answer: Answer) -> Passed {
+    pub(super) fn passed(&self, parked: &Parked, answer: Answer) -> Passed {
         let accepts = parked.accepts();
         let told = |socket: Option<BorrowedFd<'_>>| match answer {
             Answer::Error(errno) => Some(Err(errno)),
             Answer::Value(value) => Some(Ok(value as u32)),
+            Answer::Continue if accepts && self.lacks_descriptors(parked.pid) => Some(Err(Errno::EMFILE)),
             // Of a connection that is taken, or data that is, it can be told beforehand whether there is any.
             Answer::Continue => socket.filter(|_| accepts || parked.reads()).and_then(|socket| parked.foreseen(socket)),
         };
-        let (cookie, result) = match self.tree.processes.get(&parked.pid) {
-            None => (None, told(None)),
+        let (cookie, state, result) = match self.tree.processes.get(&parked.pid) {
+            None => (None, None, told(None)),
             Some(process) => {
                 let (pid, pidfd) = (parked.pid, process.pidfd.as_fd());
                 let owner = Owner { pid, pidfd, signalfd: process.signalfd, alone: false };
-                parked.with_socket(owner, |socket| (socket.map(|(_, cookie)| cookie), told(socket.map(|(fd, _)| fd))))
+                parked.with_socket(owner, |socket| {
+                    let (fd, cookie) = socket.unzip();
+                    (cookie, fd.and_then(tcp_state), told(fd))
+                })
             }
         };
         Passed {
@@ -478,6 +488,7 @@ impl Server {
             pid: parked.pid,
             fd: parked.descriptor(),
             cookie,
+            state,
             accepts,
             moves: parked.faultable().is_some() && !accepts,
             result,

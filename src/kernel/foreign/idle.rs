@@ -6,7 +6,7 @@
 //! timer, which the harness keeps. A call that has been received is then let in if a signal is to be delivered to its thread: with nothing
 //! to take, it only returns, as it would have done without the gate.
 
-use super::gate::Server;
+use super::gate::{Passed, Server};
 use super::notify::Answer;
 use super::parked::{Owner, Parked};
 use super::quiescence::{Outside, Quiescence, TaskState, Wakes, quiescence};
@@ -94,6 +94,9 @@ impl Server {
                 Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone: false };
             if parked.is_interrupted(owner)? {
                 let (tid, id) = (parked.tid, parked.id);
+                // Whether it fails or is made again is up to the handler.
+                let interrupted = Passed { result: None, ..self.passed(parked, Answer::Continue) };
+                self.interrupted.push(interrupted);
                 self.parked.remove(&tid);
                 self.answer(id, Answer::Continue)?;
                 return Ok(true);

@@ -3,11 +3,14 @@
 //! [`launch`] starts one, [`filter`] and [`notify`] bring its calls to the [`gate`], [`parked`] tells whether one could finish,
 //! [`tree`] looks at its tasks, [`blocked_call`] at the calls that they are blocked in, [`timers`] and [`signals`] at what may wake them,
 //! [`peers`] at whom it has connected to. From these [`idle`] computes its [`quiescence`]; [`residue`] counts what it has left behind.
+//! [`history`] keeps what each process did, and [`environment`] is what happens to a server beside what clients do.
 
 mod attempt;
 mod blocked_call;
+mod environment;
 mod filter;
 pub(crate) mod gate;
+pub(crate) mod history;
 mod idle;
 pub(crate) mod launch;
 pub(crate) mod network;

@@ -70,6 +70,18 @@ impl Masks {
     }
 }
 
+/// Whether a process has a handler for a signal.
+pub(super) fn handles(pid: i32, signal: i32) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    caught(&text) >> (signal - 1) & 1 == 1
+}
+
+/// The signals that a process has handlers for, of its status.
+fn caught(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
 /// The signals that descriptors of a process tell of (`signalfd(2)`), as `/proc/PID/fdinfo` has them.
 pub(super) fn told_by_descriptors(pid: i32) -> u64 {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
@@ -169,6 +181,12 @@ mod tests {
         assert_eq!(masks.deliverable(Some(0)), bit(libc::SIGCHLD));
         assert_eq!(masks.waiting(bit(libc::SIGCHLD) | bit(libc::SIGTERM)), bit(libc::SIGCHLD));
         assert_eq!(Masks::parse("State:\tS (sleeping)\n"), Masks::default());
+    }
+
+    #[test]
+    fn what_a_process_has_handlers_for_is_in_its_status() {
+        assert_eq!(caught("SigIgn:\t0000000000001000\nSigCgt:\t0000000000010000\n"), bit(libc::SIGCHLD));
+        assert_eq!(caught("State:\tS (sleeping)\n"), 0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From a program's start to its listener.
 
+use super::environment::Injection;
 use super::gate::Server;
 use super::tables;
 use super::tree::Death;
@@ -61,7 +62,7 @@ pub(super) fn wait_for_listener(
     let deadline = Instant::now() + LISTEN_BOUND;
     // Whatever it does to start, it does it freely.
     let go_on = |server: &mut Server| -> Result<(), KernelError> {
-        while server.step(&mut Vec::new(), &[])?.is_some() && Instant::now() < deadline {}
+        while server.step(&mut Injection::default())?.is_some() && Instant::now() < deadline {}
         server.survey()
     };
     server.survey()?;

@@ -2,6 +2,7 @@
 
 use crate::kernel::sys::{check, last_error};
 use crate::scenario::Errno;
+use crate::trace::TcpState;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// A `fork` that does not run the C library's handlers, with more `flags` of clone(2). `None` in the child.
@@ -81,6 +82,32 @@ pub(super) fn option<T: Copy>(fd: BorrowedFd<'_>, level: i32, option: i32, mut v
     // SAFETY: `value` has room for `len` bytes, and its type is one that any bytes are a value of.
     let result = unsafe { libc::getsockopt(fd.as_raw_fd(), level, option, (&raw mut value).cast(), &raw mut len) };
     check(result.into()).map(|_| value)
+}
+
+/// The state of a TCP socket, a listener's too (`TCP_INFO`, whose first byte it is); `None` for a socket of another kind.
+pub(super) fn tcp_state(fd: BorrowedFd<'_>) -> Option<TcpState> {
+    let [number] = option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, [0u8]).ok()?;
+    // Here, and in no table of sockets, a socket that has left the tables still has a state.
+    match number {
+        7 => Some(TcpState::Close),
+        10 => Some(TcpState::Listen),
+        other => crate::kernel::netstat::state(other).ok(),
+    }
+}
+
+/// Sets the soft limit of another process' open descriptors, `RLIMIT_NOFILE` (`prlimit(2)`), or only asks. What both limits were.
+pub(super) fn limit_descriptors(pid: i32, soft: Option<u64>) -> Result<libc::rlimit, Errno> {
+    let ask = |new: Option<&libc::rlimit>| {
+        let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        let new = new.map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: the kernel reads the one struct if there is one, and writes the other.
+        check(unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, new, &raw mut old) }.into()).map(|_| old)
+    };
+    let old = ask(None)?;
+    match soft {
+        Some(soft) => ask(Some(&libc::rlimit { rlim_cur: soft.min(old.rlim_max), rlim_max: old.rlim_max })),
+        None => Ok(old),
+    }
 }
 
 /// Bytes that wait to be read from a socket.

@@ -8,7 +8,9 @@ mod play;
 
 pub(super) use listeners::instead_of_listening;
 
+use super::environment::Injection;
 use super::gate::{Passed, Quiet, Server, Whose};
+use super::history::{History, Last};
 use super::launch::Plan;
 use super::quiescence::Quiescence;
 use super::start::{NotListening, wait_for_listener};
@@ -20,7 +22,7 @@ use crate::kernel::pin;
 use crate::kernel::timewait::Leftovers;
 use crate::play::{Ending, Stepped, World};
 use crate::scenario::{Call, Client, Errno, Fault};
-use crate::trace::{Called, End, Reason, Reply, Signal, TcpState};
+use crate::trace::{Called, End, Reason, Reply, Role, Signal, TcpState};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -73,16 +75,18 @@ pub(crate) struct Spin {
     pub(crate) task: i32,
     /// The call that it makes again and again, and on which descriptor; `None` if it makes none that can be seen.
     pub(crate) call: Option<(&'static str, Option<i32>)>,
+    /// By which call it is told from others, if it makes any.
+    pub(crate) known_by: Option<Last>,
 }
 
 /// A process of the server's that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub(crate) death: Death,
-    /// Whether it is the one that was started.
-    pub(crate) main: bool,
-    /// The last call that was let in before, and the client it was about.
-    pub(crate) after: Option<(&'static str, Option<Client>)>,
+    /// Which process of the server's it was.
+    pub(crate) role: Role,
+    /// The last call that it made.
+    pub(crate) after: Option<Last>,
 }
 
 /// A running server, and the clients of the run.
@@ -98,10 +102,11 @@ pub(crate) struct Foreign {
     listener: u32,
     netstat: Netstat,
     leftovers: Leftovers,
-    faults: Vec<Fault>,
+    injection: Injection,
+    /// Whether the server's descriptors were limited in the last run.
+    was_limited: bool,
+    history: History,
     stalling: Vec<Client>,
-    /// The sockets of the harness's own clients, which no fault is meant for.
-    immune: Vec<u64>,
     held: bool,
     /// Connections that wait to be accepted, by their place in the list.
     queue: VecDeque<usize>,
@@ -149,9 +154,10 @@ impl Foreign {
             listener: entry.inode,
             netstat,
             leftovers: Leftovers::default(),
-            faults: Vec::new(),
+            injection: Injection::default(),
+            was_limited: false,
+            history: History::default(),
             stalling: Vec::new(),
-            immune: Vec::new(),
             held: false,
             queue: VecDeque::new(),
             late: VecDeque::new(),
@@ -168,7 +174,7 @@ impl Foreign {
         if foreign.netstat.queue_is_full(foreign.address)?.is_none() {
             // The sockets of a process that ends go before it has ended.
             foreign.settle()?;
-            let end = foreign.ended.iter().find(|ended| ended.main);
+            let end = foreign.ended.iter().find(|ended| ended.role == Role::Main);
             return Err(match (end, entry.address) {
                 (Some(ended), _) => NotListening::Ended(ended.death.status),
                 (None, IpAddr::V4(_)) => NotListening::Closed { port: entry.port, given: plan.listener.is_some() },
@@ -229,6 +235,21 @@ impl Foreign {
             self.spins(task, None)?;
         }
         self.settle()
+    }
+
+    /// The injected errors that calls were answered with in the last run.
+    pub(crate) fn injected(&self) -> &[Fault] {
+        self.injection.injected()
+    }
+
+    /// Whether the server's descriptors were limited in the last run.
+    pub(crate) const fn was_limited(&self) -> bool {
+        self.was_limited
+    }
+
+    /// Whether the server ran short of something in the last run: an error said so that was injected, or a limit was set.
+    pub(crate) fn was_short(&self) -> bool {
+        self.was_limited || !self.injected().is_empty()
     }
 
     /// How processes of the server's have ended since this was last asked.
@@ -302,7 +323,9 @@ impl Foreign {
             Err(error) => return Err(error),
         };
         let cookie = self.netstat.cookie((self.address, client.address))?;
-        self.immune.extend(cookie.filter(|_| client.name.is_own()));
+        if !client.name.is_own() {
+            self.injection.expose(cookie);
+        }
         self.queue.push_back(self.connections.len());
         self.connections.push(Connection { client, cookie, state: TcpState::Established, known: true });
         Ok(Reply::Ok(0))
@@ -323,8 +346,13 @@ impl Foreign {
 
     /// Takes note of a server at work in a circle, and measures, if asked to, what it does in a second.
     fn spins(&mut self, task: i32, call: Option<(&'static str, Option<i32>)>) -> Result<(), KernelError> {
+        if self.server.is_limited() {
+            // What goes on when the limit is lifted is seen then; what ends with it is no busy loop.
+            return Ok(());
+        }
         let known = self.spin;
-        let mut spin = known.unwrap_or(Spin { measured: None, task, call });
+        let known_by = call.and_then(|_| self.history.of_a_loop());
+        let mut spin = known.unwrap_or(Spin { measured: None, task, call, known_by });
         if self.measures && spin.measured.is_none() {
             spin.measured = Some(self.measure()?);
         }
@@ -341,7 +369,7 @@ impl Foreign {
         let busy = |server: &Server| server.processor_time().saturating_sub(before) >= MEASURED;
         while calls < MEASURED_CALLS && !busy(&self.server) && !rested && !self.is_stopped() {
             rested = Instant::now() >= deadline;
-            match self.server.step(&mut self.faults, &self.immune)? {
+            match self.server.step(&mut self.injection)? {
                 Some((passed, _)) if passed.gets_on() => calls = 0,
                 Some(_) => calls += 1,
                 None => rested = self.server.quiet()? == Quiet::Yes,
@@ -371,12 +399,23 @@ impl Foreign {
         }
     }
 
+    /// Takes note of a call that a process has made, and gives the client of the connection that it was made on.
+    fn note(&mut self, passed: &Passed) -> Option<Client> {
+        let client = passed.cookie.and_then(|cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)));
+        let client = client.map(|c| c.client.name);
+        self.history.called(passed, client);
+        client
+    }
+
     /// Takes note of processes that have ended.
     fn note_ends(&mut self) {
+        for interrupted in std::mem::take(&mut self.server.interrupted) {
+            self.note(&interrupted);
+        }
         for death in self.server.deaths() {
-            let main = death.pid == self.main;
-            let ended = Ended { death, main, after: self.last };
-            if main {
+            let (role, after) = self.history.ended(death.pid, self.main);
+            let ended = Ended { death, role, after };
+            if role == Role::Main {
                 self.main_ended = Some(match (death.signal(), death.code()) {
                     (Some(signal), _) => Ending::Killed(Signal::from_raw(signal)),
                     (_, Some(code)) => Ending::Exited(code),
@@ -403,7 +442,8 @@ impl Foreign {
         if let Some(ending) = self.main_ended {
             return Ok(Stepped::Ended(None, ending));
         }
-        let most = if self.spin.is_some() { MOST_CALLS_OF_A_SPINNER } else { MOST_CALLS };
+        let short = self.spin.is_some() || self.server.is_limited();
+        let most = if short { MOST_CALLS_OF_A_SPINNER } else { MOST_CALLS };
         if self.calls >= most {
             let call = self.server.waits_in().first().map(|(_, name)| *name).or(self.last.map(|last| last.0));
             let task = self.main;
@@ -411,7 +451,9 @@ impl Foreign {
             self.spins(task, call.map(|call| (call, fd)))?;
             return Ok(Stepped::Blocked);
         }
-        let Some((passed, quiet)) = self.server.step(&mut self.faults, &self.immune)? else {
+        let next = self.queue.front().map(|i| self.connections[*i].client.name);
+        self.injection.set_next(next);
+        let Some((passed, quiet)) = self.server.step(&mut self.injection)? else {
             if self.server.rests(Whose::All) {
                 return Ok(Stepped::Blocked);
             }
@@ -423,8 +465,8 @@ impl Foreign {
             return self.one();
         };
         self.calls = if passed.gets_on() { 0 } else { self.calls + 1 };
-        let client = passed.cookie.and_then(|cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)));
-        self.last = Some((passed.name, client.map(|c| c.client.name)));
+        let client = self.note(&passed);
+        self.last = Some((passed.name, client));
         if let Quiet::Busy(task) = quiet {
             self.spins(task, None)?;
         }
@@ -451,8 +493,6 @@ impl Foreign {
             self.leftovers.add((self.address, connection.client.address), &mut self.netstat)?;
         }
         self.queue.clear();
-        self.immune.clear();
-        self.immune.extend(self.connections.iter().filter_map(|connection| connection.cookie));
         self.settle()
     }
 

@@ -110,6 +110,20 @@ fn a_wait_has_a_unit_and_a_bound() {
 }
 
 #[test]
+fn limits_and_signals_are_read_and_printed() {
+    let text = "limit descriptors; limit off; signal SIGCHLD; repeat 2 { signal SIGURG; limit descriptors }";
+    assert_eq!(text.parse::<Scenario>().unwrap().to_string(), text);
+    assert!(
+        error("limit descriptor")
+            .contains("cannot be limited; expected descriptors or off; did you mean `descriptors`?")
+    );
+    assert!(error("limit").contains("something is missing here; expected descriptors or off"));
+    assert!(error("signal SIGKILL").contains("`SIGKILL` is no signal that can be sent; expected SIGCHLD or SIGURG"));
+    assert!(error("signal SIGCHILD").contains("did you mean `SIGCHLD`?"));
+    assert!(error("limit connect").contains("cannot be limited"));
+}
+
+#[test]
 fn clients_in_blocks_are_counted() {
     let names = |n: usize| (0..n).map(|k| format!("c{k} rst")).collect::<Vec<_>>().join("; ");
     assert!(format!("repeat 2 {{ {} }}", names(64)).parse::<Scenario>().is_ok());

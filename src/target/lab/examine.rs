@@ -10,6 +10,7 @@ use crate::kernel::foreign::world::{Circle, Foreign};
 use crate::play::play;
 use crate::scenario::{Client, Scenario};
 use crate::target::baseline::TargetError;
+use crate::target::identity::Identity;
 use crate::target::outcome::{Left, Outcome};
 use crate::target::polite::{Answered, PoliteClient};
 use crate::target::protocol::Protocol;
@@ -28,6 +29,9 @@ const GRACE_REPEATED: Duration = Duration::from_millis(500);
 /// A server that waits with a time limit does something when it is up, and may let go of things then: it is given until then, but no
 /// longer than this. Timeouts of a minute and a little more are common.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a server may leave its clients alone that was told that it is short of something, and the same while scenarios are screened.
+const BACK_OFF: Duration = Duration::from_secs(10);
+const BACK_OFF_SCREENING: Duration = Duration::from_secs(3);
 /// How much more of what is tolerated a server may have before it makes way for a fresh one.
 const MOST_TOLERATED: usize = 200;
 /// A server that recovers is given so long to do so, to tell how long it takes.
@@ -106,7 +110,7 @@ impl Lab<'_> {
         };
         self.still_wanted()?;
         self.distrust_perturbed(&mut outcome);
-        outcome.seen.retain(|seen| seen.symptom == symptom);
+        outcome.seen.retain(|seen| seen.identity.symptom == symptom);
         outcome.output = self.output();
         // What it was made into is nothing to go on with.
         self.end();
@@ -139,11 +143,11 @@ impl Lab<'_> {
         let mut outcome = Outcome::default();
         for _ in 0..REPEATS {
             let run = self.run(scenario, REPEATING)?;
-            let Some(seen) = run.seen.into_iter().find(|seen| seen.symptom == symptom) else {
-                return Ok(Outcome { trace: run.trace, ..Outcome::default() });
+            let Some(seen) = run.seen.into_iter().find(|seen| seen.identity.symptom == symptom) else {
+                return Ok(Outcome { trace: run.trace, injected: run.injected, ..Outcome::default() });
             };
             all.push(measure(self.running()?.world.server.counts()));
-            outcome = Outcome { trace: run.trace, seen: vec![seen], ..Outcome::default() };
+            outcome = Outcome { trace: run.trace, seen: vec![seen], injected: run.injected, ..Outcome::default() };
         }
         let start = Instant::now();
         loop {
@@ -214,6 +218,11 @@ impl Lab<'_> {
             bystands = keeps && bystander.connect(world)?.is_full();
         }
         play(world, &(), scenario, &mut outcome.trace)?;
+        outcome.injected = world.injected().to_vec();
+        // An honest server that was short of something leaves its listener alone for a while.
+        let bound =
+            if world.was_short() { bound.max(if measures { BACK_OFF } else { BACK_OFF_SCREENING }) } else { bound };
+        bystander.bound = bound;
         let spin = world.spin();
         if spin.is_none() && bystands && world.main_ended().is_none() {
             let still = match bystander.is_connected(world) {
@@ -227,12 +236,8 @@ impl Lab<'_> {
             if let Err(how) = still
                 && world.main_ended().is_none()
             {
-                outcome.add(
-                    Symptom::Collateral,
-                    format!("a polite client that was connected throughout: {how}"),
-                    true,
-                    None,
-                );
+                let evidence = format!("a polite client that was connected throughout: {how}");
+                outcome.add(Identity::of(Symptom::Collateral), evidence);
             }
             if world.main_ended().is_none() {
                 bystander.leave(world)?;
@@ -255,15 +260,18 @@ impl Lab<'_> {
                 let time = processor.as_millis();
                 format!("; while nobody asked anything of it: {calls} calls, {time} ms of processor time, and it never blocked")
             });
-            let measured = measured.unwrap_or_default();
+            let lifted = if world.was_limited() { "; the limit had been lifted" } else { "" };
+            let measured = measured.unwrap_or_default() + lifted;
             let circles = spin.measured.is_some_and(|circle| !circle.rested);
             if !measures || circles {
-                outcome.add(Symptom::Spin, what + &measured, true, spin.call.map(|call| call.0.to_owned()));
+                let (call, state) = (spin.known_by.map(|last| last.name), spin.known_by.and_then(|last| last.state));
+                outcome.add(Identity { call, state, ..Identity::of(Symptom::Spin) }, what + &measured);
             }
             return Ok(outcome.sorted());
         }
         if !world.is_listening()? {
-            outcome.add(Symptom::NotListening, format!("nobody listens on {} any more", world.address()), true, None);
+            let evidence = format!("nobody listens on {} any more", world.address());
+            outcome.add(Identity::of(Symptom::NotListening), evidence);
             return Ok(outcome.sorted());
         }
         let before = *before;
@@ -282,7 +290,7 @@ impl Lab<'_> {
             world.idle(deadline)?;
         };
         outcome.left(&left);
-        outcome.seen.retain(|seen| !tolerated.contains(&seen.symptom));
+        outcome.seen.retain(|seen| !tolerated.contains(&seen.identity.symptom));
         // What is let go of late is gone from here on, and what is tolerated is not told again.
         self.running.as_mut().ok_or(KernelError::StillBorn)?.counts = left.now;
         let Running { world, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
@@ -294,7 +302,7 @@ impl Lab<'_> {
         if !answered.is_full() && world.main_ended().is_none() {
             let waits =
                 if waits.is_empty() { String::new() } else { format!("; the server waits in {}", waits.join(", ")) };
-            outcome.add(Symptom::Unresponsive, format!("a polite client afterwards: {answered}{waits}"), true, None);
+            outcome.add(Identity::of(Symptom::Unresponsive), format!("a polite client afterwards: {answered}{waits}"));
         }
         outcome.reported(&self.output());
         Ok(outcome.sorted())

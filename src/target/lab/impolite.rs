@@ -5,6 +5,7 @@ use crate::kernel::KernelError;
 use crate::kernel::foreign::start::how;
 use crate::target::baseline::TargetError;
 use crate::target::polite::Answered;
+use crate::trace::Role;
 
 impl Lab<'_> {
     /// What is to be said of a fresh server that gave a polite client no full answer. A server that is to take descriptor 3 and does
@@ -18,7 +19,7 @@ impl Lab<'_> {
         let world = &mut self.running()?.world;
         // The sockets of a process that ends go before it has ended.
         world.settle()?;
-        let end = world.ends().into_iter().find(|ended| ended.main);
+        let end = world.ends().into_iter().find(|ended| ended.role == Role::Main);
         let others: Vec<String> = world.other_listeners()?.iter().map(ToString::to_string).collect();
         let why = match end {
             Some(ended) => format!("the server ended before it had served anybody: {}", how(&ended.death.status)),

@@ -1,6 +1,7 @@
 /* Sends back what comes, one client after another.
  * Fault: one error of `accept`, that which FAULT names, ends the program. On Linux no order of events leads to some of them.
- * Shown by: `fault accept` with that error.
+ * Shown by: `fault accept` with that error; EMFILE by a limit of descriptors, and EINTR by the signal that HANDLES names, if it names one:
+ * the handler was installed without SA_RESTART.
  * The twin asks again: at once, or a little later if descriptors are short. */
 #include "server.h"
 
@@ -8,8 +9,17 @@
 #define FAULT 0
 #endif
 
+#ifndef HANDLES
+#define HANDLES 0
+#endif
+
+static void nothing(int signal) { (void)signal; }
+
 int main(int argc, char **argv)
 {
+    struct sigaction action = {.sa_handler = nothing};
+    if (HANDLES)
+        sigaction(HANDLES, &action, NULL);
     int door = listener(argc, argv);
     for (;;) {
         int client = accept(door, NULL, NULL);

@@ -1,6 +1,6 @@
 /* Sends back lines, to many clients at a time.
  * Fault: once descriptors were short it never waits again: one could become free at any time.
- * Shown by: `fault accept EMFILE`. Clients are served as before.
+ * Shown by: a limit of descriptors, also when it has been lifted. Clients are served as before.
  * The twin leaves the listener alone for a while. */
 #include "clients.h"
 

@@ -4,7 +4,7 @@ use super::{Foreign, LOOK_UP, Quiet};
 use crate::kernel::client::ClientSocket;
 use crate::kernel::error::KernelError;
 use crate::play::{Stepped, World};
-use crate::scenario::{Action, Client, Event, Fault};
+use crate::scenario::{Action, Client, Event, Fault, HarmlessSignal, Limit};
 use crate::trace::{Reason, Reply, Survivor, TcpState};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,9 @@ impl World for Foreign {
     fn start(&mut self, (): &()) -> Result<(), KernelError> {
         self.held = false;
         self.calls = 0;
-        self.faults.clear();
+        self.was_limited = false;
+        self.injection.clear();
+        self.history.begin(self.server.pids()?);
         self.late.clear();
         Ok(())
     }
@@ -63,7 +65,31 @@ impl World for Foreign {
     }
 
     fn fault(&mut self, fault: Fault) {
-        self.faults.push(fault);
+        self.injection.add(fault);
+    }
+
+    fn limit(&mut self, limit: Limit) -> Result<Reply, KernelError> {
+        self.calls = 0;
+        Ok(match (limit, self.server.is_limited()) {
+            (Limit::Descriptors, true) => Reply::Nothing(Reason::AlreadyLimited),
+            (Limit::Off, false) => Reply::Nothing(Reason::NotLimited),
+            (Limit::Off, true) => {
+                self.server.lift_limits()?;
+                Reply::Ok(0)
+            }
+            (_, false) if self.server.limit_descriptors()? => {
+                self.was_limited = true;
+                Reply::Ok(0)
+            }
+            _ => Reply::Nothing(Reason::NotAllowed),
+        })
+    }
+
+    fn signal(&mut self, signal: HarmlessSignal) -> Result<Reply, KernelError> {
+        self.calls = 0;
+        self.server.disturb();
+        let sent = self.server.send_to_handlers(signal)?;
+        Ok(if sent { Reply::Ok(0) } else { Reply::Nothing(Reason::NoHandler) })
     }
 
     fn hold(&mut self, held: bool) -> Result<(), KernelError> {
@@ -137,8 +163,9 @@ impl World for Foreign {
         open.map(|c| c.name).filter(|name| !name.is_own() && Some(*name) > after).min()
     }
 
-    /// Those that vanished come back and are reset: when everybody has gone, nobody is waited for.
+    /// Those that vanished come back and are reset: when everybody has gone, nobody is waited for. Nor is anything limited any more.
     fn survivor(&mut self) -> Result<Survivor, KernelError> {
+        self.server.lift_limits()?;
         let address = self.address;
         self.server.disturb();
         for connection in self.connections.iter_mut().filter(|c| c.client.vanished) {
@@ -152,7 +179,8 @@ impl World for Foreign {
     fn finish(&mut self) -> Result<(), KernelError> {
         self.stalling.clear();
         // What nobody ran into was for this run's clients, and not for the next one's.
-        self.faults.clear();
+        self.injection.end();
+        self.server.lift_limits()?;
         Ok(())
     }
 }

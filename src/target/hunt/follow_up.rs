@@ -1,0 +1,266 @@
+//! From a suspicion to a finding: confirmed on fresh servers, in the fewest events, and by a real cause where there is one.
+
+use super::{CONFIRMATIONS, HuntEvent, Hunting, TargetFinding, for_real};
+use crate::scenario::{Event, Fault, Repeat, Scenario};
+use crate::search::minimise;
+use crate::target::baseline::TargetError;
+use crate::target::identity::Identity;
+use crate::target::lab::{Lab, REPEATS};
+use crate::target::outcome::{Outcome, Seen};
+use crate::target::symptom::Symptom;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+/// How long, and over how many scenarios, a finding is cut down.
+const MINIMISING: Duration = Duration::from_secs(4);
+const MOST_ASKED: u32 = 400;
+/// How many scenarios a batch has that is to show whether memory grows, and how much more must be there after each, in bytes.
+const BATCH: usize = 100;
+const GROWTH: u64 = 256 * 1024;
+/// How often a scenario is played in a row that showed something now and then.
+const OFTEN: usize = 20;
+
+/// Something that a scenario showed on a server that had served others before.
+pub(super) struct Suspicion {
+    pub(super) scenario: Scenario,
+    pub(super) seen: Seen,
+    /// The injected errors that calls were answered with.
+    pub(super) injected: Vec<Fault>,
+}
+
+/// What a scenario is to show.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wanted {
+    /// Anything of this kind.
+    Kind(Symptom),
+    /// Something like this.
+    Like(Identity),
+    /// Something like this, with no injected error.
+    Real(Identity),
+}
+
+impl Wanted {
+    fn of(suspicion: &Suspicion) -> Wanted {
+        let identity = suspicion.seen.identity;
+        if suspicion.injected.is_empty() { Wanted::Real(identity) } else { Wanted::Like(identity) }
+    }
+
+    const fn identity(self) -> Identity {
+        match self {
+            Wanted::Kind(symptom) => Identity::of(symptom),
+            Wanted::Like(identity) | Wanted::Real(identity) => identity,
+        }
+    }
+
+    /// What of an outcome it is: the very same if it is there, else one like it.
+    fn among(self, outcome: &Outcome) -> Option<&Seen> {
+        let identity = self.identity();
+        match self {
+            Wanted::Kind(symptom) => outcome.seen.iter().find(|seen| seen.identity.symptom == symptom),
+            Wanted::Real(_) if !outcome.injected.is_empty() => None,
+            Wanted::Like(_) | Wanted::Real(_) => {
+                let like = outcome.seen.iter().filter(|seen| seen.identity.is_like(&identity));
+                like.min_by_key(|seen| seen.identity != identity)
+            }
+        }
+    }
+
+    /// Whether an outcome shows the very same.
+    fn is_shown_by(self, outcome: &Outcome) -> bool {
+        self.among(outcome).is_some_and(|seen| seen.identity == self.identity())
+    }
+}
+
+/// Plays a scenario on fresh servers, as often as it takes to say that it always shows something, or does not.
+pub(super) fn confirm(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted) -> Result<TargetFinding, TargetError> {
+    let mut finding = TargetFinding::of(wanted.identity(), scenario, lab.has_gate());
+    for _ in 0..CONFIRMATIONS {
+        let outcome = once(lab, scenario, wanted, false)?;
+        if let Some(Seen { identity, evidence }) = wanted.among(&outcome).cloned() {
+            finding.confirmed += 1;
+            let Outcome { trace, injected, output, .. } = outcome;
+            finding = TargetFinding { identity, evidence, trace, injected, output, ..finding };
+        }
+    }
+    Ok(finding)
+}
+
+/// Plays a scenario on a fresh server, and looks for one symptom.
+fn once(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted, patient: bool) -> Result<Outcome, TargetError> {
+    match wanted.identity().symptom {
+        Symptom::MemoryGrowth => grown(lab, scenario),
+        symptom => lab.examine(scenario, symptom, patient),
+    }
+}
+
+/// The scenario again and again; `None` if it has repetitions already.
+fn repeated(scenario: &Scenario) -> Option<Scenario> {
+    Repeat::new(OFTEN, scenario.events()).map(|repeat| Scenario::from_valid(vec![Event::Repeat(repeat)]))
+}
+
+/// Plays batches of a scenario, and sees whether the server has more memory after each.
+pub(super) fn grown(lab: &mut Lab<'_>, scenario: &Scenario) -> Result<Outcome, TargetError> {
+    lab.fresh()?;
+    let mut outcome = Outcome::default();
+    let mut all = Vec::new();
+    // What is filled once, in the first batch, is no leak.
+    for batch in 0..=REPEATS {
+        for _ in 0..BATCH {
+            let run = lab.screen(scenario)?;
+            if !run.seen.is_empty() {
+                return Ok(Outcome::default());
+            }
+            outcome.trace = run.trace;
+        }
+        let resident = lab.resident()?;
+        if batch > 0 && all.last().is_some_and(|before| resident < before + GROWTH) {
+            return Ok(Outcome::default());
+        }
+        all.push(resident);
+    }
+    let all: Vec<String> = all.iter().map(|bytes| format!("{} KiB", bytes / 1024)).collect();
+    let evidence = format!("resident memory after each {BATCH} repetitions: {}", all.join(", "));
+    outcome.add(Identity::of(Symptom::MemoryGrowth), evidence);
+    outcome.output = lab.output();
+    lab.end();
+    Ok(outcome)
+}
+
+impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
+    /// Makes of a suspicion what fresh servers show: without an injected error if none is needed. `None` if that is known.
+    pub(super) fn followed_up(&mut self, mut suspicion: Suspicion) -> Result<Option<TargetFinding>, TargetError> {
+        if !suspicion.injected.is_empty() {
+            let real = suspicion.scenario.filtered(|event| !matches!(event, Event::Fault(_)));
+            if let Some(real) = self.suspected(real, suspicion.seen.identity)? {
+                suspicion = real;
+            }
+            if self.is_known(&suspicion) {
+                return Ok(None);
+            }
+        }
+        let finding = self.confirmed(&suspicion)?;
+        if finding.is_confirmed() && finding.identity.role.is_main() && finding.identity.symptom.ends_the_server() {
+            self.deadly.extend(&finding.injected);
+        }
+        if !finding.is_confirmed() || !finding.is_injected() {
+            return Ok(Some(finding));
+        }
+        for scenario in for_real::variants(&finding.scenario) {
+            let Some(real) = self.suspected(scenario, finding.identity)? else { continue };
+            if real.seen.identity.call != finding.identity.call {
+                continue;
+            }
+            if self.is_known(&real) {
+                return Ok(None);
+            }
+            let real = self.confirmed(&real)?;
+            if real.is_confirmed() {
+                return Ok(Some(real));
+            }
+        }
+        Ok(Some(finding))
+    }
+
+    /// The suspicion that a scenario without injected errors raises, if it is like this one.
+    fn suspected(&mut self, scenario: Scenario, identity: Identity) -> Result<Option<Suspicion>, TargetError> {
+        let outcome = self.lab.screen(&scenario)?;
+        let seen = Wanted::Real(identity).among(&outcome).cloned();
+        Ok(seen.map(|seen| Suspicion { scenario, seen, injected: Vec::new() }))
+    }
+
+    /// Confirms a suspicion on fresh servers, in the fewest events that always show it.
+    fn confirmed(&mut self, suspicion: &Suspicion) -> Result<TargetFinding, TargetError> {
+        let Suspicion { scenario, seen, .. } = suspicion;
+        let (wanted, symptom) = (Wanted::of(suspicion), seen.identity.symptom);
+        let unconfirmed = |gate| TargetFinding {
+            evidence: seen.evidence.clone(),
+            ..TargetFinding::of(seen.identity, scenario, gate)
+        };
+        // Once is enough to look for something smaller, which is then held to more.
+        // A busy loop takes a second to be sure of, and is hardly ever a mistake.
+        let sure = symptom == Symptom::Spin || wanted.among(&once(&mut self.lab, scenario, wanted, true)?).is_some();
+        if !sure && symptom.takes_time() {
+            return Ok(unconfirmed(self.lab.has_gate()));
+        }
+        let mut finding = unconfirmed(self.lab.has_gate());
+        // What is small on servers that have been played with may be too little for fresh ones.
+        for fresh in [false, true] {
+            if sure && !finding.is_confirmed() {
+                let small = self.reduced(suspicion, fresh)?;
+                finding = confirm(&mut self.lab, &small, wanted)?;
+            }
+        }
+        if !finding.is_confirmed() && (finding.scenario != *scenario || !sure) {
+            finding = confirm(&mut self.lab, scenario, wanted)?;
+        }
+        // A race that is won now and then is won for certain if it is run often enough.
+        if !finding.is_confirmed()
+            && finding.confirmed > 0
+            && let Some(often) = repeated(&finding.scenario)
+        {
+            let often = confirm(&mut self.lab, &often, wanted)?;
+            if often.is_confirmed() {
+                finding = often;
+            }
+        }
+        // Who wants the first finding wants it soon.
+        if finding.is_confirmed() && symptom == Symptom::Unresponsive && !self.how.first {
+            finding.evidence += &self.lab.recovery(&finding.scenario)?;
+        }
+        self.lab.end();
+        Ok(if finding.confirmed == 0 { unconfirmed(finding.gate) } else { finding })
+    }
+
+    /// A scenario of fewer events that shows the same, as far as screening can tell, on fresh servers or any.
+    fn reduced(&mut self, suspicion: &Suspicion, fresh: bool) -> Result<Scenario, TargetError> {
+        let deadline = Instant::now() + MINIMISING;
+        let wanted = Wanted::of(suspicion);
+        let mut asked = 0;
+        let lab = &mut self.lab;
+        let small = minimise(&suspicion.scenario, |scenario: &Scenario| -> Result<bool, TargetError> {
+            asked += 1;
+            if asked > MOST_ASKED || Instant::now() > deadline {
+                return Ok(false);
+            }
+            if fresh {
+                lab.end();
+            }
+            Ok(wanted.is_shown_by(&lab.screen(scenario)?))
+        });
+        lab.end();
+        small
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Call, Errno, Fault};
+    use crate::trace::{Role, TcpState};
+
+    #[test]
+    fn what_is_repeated_is_the_whole_scenario_and_nothing_that_has_repetitions_already() {
+        let again = |text: &str| repeated(&text.parse().unwrap()).map(|scenario| scenario.to_string());
+        assert_eq!(again("a connect; a rst").as_deref(), Some("repeat 20 { a connect; a rst }"));
+        assert_eq!(again("hold; a connect; a rst; go").as_deref(), Some("repeat 20 { hold; a connect; a rst; go }"));
+        assert_eq!(again("repeat 3 { a connect; a rst }"), None);
+    }
+
+    #[test]
+    fn what_is_wanted_is_the_very_same_or_else_one_like_it() {
+        let of = |call, state| Identity { call: Some(call), state: Some(state), ..Identity::of(Symptom::Exit) };
+        let (accept, recv) = (of("accept", TcpState::Listen), of("recv", TcpState::Close));
+        let child = Identity { role: Role::Worker, ..recv };
+        let seen = |identity| Seen { identity, evidence: String::new() };
+        let outcome = Outcome { seen: vec![seen(accept), seen(recv)], ..Outcome::default() };
+        let among = |wanted: Wanted| wanted.among(&outcome).map(|seen| seen.identity);
+        assert_eq!(among(Wanted::Real(recv)), Some(recv));
+        assert_eq!(among(Wanted::Real(of("send", TcpState::Close))), Some(accept));
+        assert!(!Wanted::Real(of("send", TcpState::Close)).is_shown_by(&outcome));
+        assert_eq!(among(Wanted::Like(child)), None);
+        assert_eq!(among(Wanted::Kind(Symptom::Spin)), None);
+        let injected = Fault::new(Call::Accept, Errno::EMFILE).into_iter().collect();
+        let outcome = Outcome { injected, ..outcome };
+        assert!(Wanted::Like(recv).is_shown_by(&outcome) && !Wanted::Real(recv).is_shown_by(&outcome));
+    }
+}

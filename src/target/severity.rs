@@ -1,0 +1,101 @@
+//! How much a finding counts. It is decided here and nowhere else.
+
+use super::hunt::TargetFinding;
+use super::symptom::Symptom;
+use crate::trace::Role;
+use std::fmt;
+
+/// How much a finding counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Severity {
+    /// It reproduces each time, by what clients, signals, time and real resource limits do.
+    Finding,
+    /// It reproduces each time, but needs an injected error that this kernel would not return there, or harms only the connection that
+    /// caused it, or is a trend.
+    Warning,
+    /// It reproduces now and then.
+    Flaky,
+    /// It was suspected, and did not reproduce on a fresh server.
+    Unconfirmed,
+}
+
+impl Severity {
+    /// Its name in reports and in the JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Finding => "finding",
+            Severity::Warning => "warning",
+            Severity::Flaky => "flaky",
+            Severity::Unconfirmed => "unconfirmed",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl TargetFinding {
+    /// How much it counts.
+    pub fn severity(&self) -> Severity {
+        match self.confirmed {
+            0 => Severity::Unconfirmed,
+            _ if !self.is_confirmed() => Severity::Flaky,
+            _ if self.is_injected() || self.harms_its_own_connection_only() || self.is_trend() => Severity::Warning,
+            _ => Severity::Finding,
+        }
+    }
+
+    /// Whether it needs an error that the harness gave in the kernel's place.
+    pub fn is_injected(&self) -> bool {
+        !self.injected.is_empty()
+    }
+
+    /// Whether all that is lost is the connection that brought it about. If anything else is harmed, that is a finding of its own.
+    fn harms_its_own_connection_only(&self) -> bool {
+        self.identity.symptom == Symptom::Sigpipe && self.identity.role == Role::Connection
+    }
+
+    /// Whether it is told from a quantity that grows, and not from something that happened.
+    fn is_trend(&self) -> bool {
+        self.identity.symptom == Symptom::MemoryGrowth
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Call, Errno, Fault};
+    use crate::target::CONFIRMATIONS;
+    use crate::target::identity::Identity;
+
+    fn severity(symptom: Symptom, role: Role, injected: bool, confirmed: u32) -> Severity {
+        let scenario = "a connect".parse().unwrap();
+        let finding = TargetFinding::of(Identity { role, ..Identity::of(symptom) }, &scenario, true);
+        let injected = Fault::new(Call::Accept, Errno::EMFILE).into_iter().filter(|_| injected).collect();
+        TargetFinding { injected, confirmed, ..finding }.severity()
+    }
+
+    #[test]
+    fn what_needs_an_injected_error_or_harms_its_own_connection_only_is_a_warning() {
+        use Role::{Connection, Main, Worker};
+        let real = |symptom, role| severity(symptom, role, false, CONFIRMATIONS);
+        assert_eq!(real(Symptom::Exit, Main), Severity::Finding);
+        assert_eq!(severity(Symptom::Exit, Main, true, CONFIRMATIONS), Severity::Warning);
+        assert_eq!([Main, Worker].map(|role| real(Symptom::Sigpipe, role)), [Severity::Finding; 2]);
+        assert_eq!(real(Symptom::Sigpipe, Connection), Severity::Warning);
+        assert_eq!(real(Symptom::Crash, Connection), Severity::Finding);
+        assert_eq!(real(Symptom::MemoryGrowth, Main), Severity::Warning);
+    }
+
+    #[test]
+    fn what_does_not_reproduce_each_time_is_neither() {
+        for injected in [false, true] {
+            assert_eq!(severity(Symptom::Exit, Role::Main, injected, CONFIRMATIONS - 1), Severity::Flaky);
+            assert_eq!(severity(Symptom::Exit, Role::Main, injected, 0), Severity::Unconfirmed);
+        }
+    }
+}
