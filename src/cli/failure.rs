@@ -61,6 +61,9 @@ pub(super) enum Failure {
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
+    /// The workers of a hunt cannot be waited for.
+    #[error("cannot wait for the workers: {0}")]
+    Workers(String),
     /// Ctrl-C cannot be listened for.
     #[error("cannot listen for Ctrl-C: {0}")]
     Signals(String),
@@ -105,6 +108,7 @@ impl Failure {
             | Failure::Save { .. }
             | Failure::Write { .. }
             | Failure::Output(_)
+            | Failure::Workers(_)
             | Failure::Signals(_) => Exit::MACHINE,
         };
         say(format_args!("{:?}", Report::new(self)));

@@ -15,6 +15,7 @@ mod interrupt;
 mod options;
 mod replay;
 mod run;
+mod session;
 mod store;
 mod triage;
 mod user;
@@ -84,16 +85,40 @@ pub(crate) fn main() -> ExitCode {
             error.print().map_err(Failure::Output).map(|()| error.exit_code().try_into().unwrap_or(Exit::USAGE))
         }
     };
-    ExitCode::from(match result {
+    ExitCode::from(exit_code(result))
+}
+
+/// The exit code for what came of a command; a failure is shown.
+fn exit_code(result: Result<u8, Failure>) -> u8 {
+    match result {
         Ok(code) => code,
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::HELD,
         Err(failure) => failure.show(),
-    })
+    }
+}
+
+impl Command {
+    /// Whether this process is to play on the kernel, and so needs a session of its own.
+    fn plays(&self) -> bool {
+        match self {
+            Command::Hunt(command) => command.plays(),
+            Command::Run(command) => command.plays(),
+            Command::Explain(command) => command.plays(),
+            Command::Replay(_) | Command::Triage(_) => true,
+            // A server or two of the doctor's are gone at once.
+            Command::Enumerate(_) | Command::Corpus(_) | Command::Doctor(_) => false,
+        }
+    }
 }
 
 impl Cli {
     /// Runs the command, and writes out what it has written even if it fails.
     fn run(self) -> Result<u8, Failure> {
+        if self.command.plays()
+            && let Some(code) = session::enter()?
+        {
+            return Ok(code);
+        }
         let mut out: Out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
         let result = match self.command {
             Command::Hunt(command) => command.run(&mut out),
