@@ -63,9 +63,9 @@ mod verdict;
 pub use case::{Case, CaseError, CaseFile, Expect, Mismatch, TargetCase};
 pub use check::{CheckError, check};
 pub use input::Input;
-#[doc(hidden)]
-pub use kernel::enter_user_namespace;
 pub use kernel::{Kernel, KernelError, Requirement};
+#[doc(hidden)]
+pub use kernel::{Worker, enter_session, enter_user_namespace};
 pub use model::Model;
 pub use play::{Ending, Stepped, World, play};
 #[cfg(feature = "proptest")]

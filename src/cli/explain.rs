@@ -33,6 +33,11 @@ pub(super) struct Explain {
 }
 
 impl Explain {
+    /// Whether it plays on the kernel.
+    pub(super) fn plays(&self) -> bool {
+        self.world != World::Model
+    }
+
     pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
         let (scenario, otherwise) = match read(&self.what)? {
             What::Scenario(scenario) => (scenario, Setup::default()),

@@ -65,6 +65,9 @@ pub(super) enum Failure {
     /// Ctrl-C, while something was played.
     #[error("interrupted")]
     Interrupted,
+    /// The workers of a hunt cannot be waited for.
+    #[error("cannot wait for the workers: {0}")]
+    Workers(String),
     /// Ctrl-C cannot be listened for.
     #[error("cannot listen for Ctrl-C: {0}")]
     Signals(String),
@@ -113,6 +116,7 @@ impl Failure {
             | Failure::Save { .. }
             | Failure::Write { .. }
             | Failure::Output(_)
+            | Failure::Workers(_)
             | Failure::Signals(_) => Exit::MACHINE,
         };
         say(format_args!("{:?}", Report::new(self)));

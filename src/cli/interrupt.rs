@@ -9,7 +9,7 @@ use super::failure::Failure;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, PipeReader};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -43,6 +43,11 @@ impl Interrupt {
         self.asked.load(Ordering::SeqCst)
     }
 
+    /// Is hung up once somebody has asked, for whoever waits for other things at the same time.
+    pub(super) fn closed(&self) -> BorrowedFd<'_> {
+        self.closed.as_fd()
+    }
+
     /// The same, for whoever cannot ask.
     pub(super) fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.asked)
@@ -50,8 +55,7 @@ impl Interrupt {
 
     /// Waits until there is something to read from `input`, its end included. False if somebody asked before that.
     pub(super) fn wait_for(&self, input: impl AsFd) -> io::Result<bool> {
-        let mut fds =
-            [PollFd::new(self.closed.as_fd(), PollFlags::empty()), PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+        let mut fds = [PollFd::new(self.closed(), PollFlags::empty()), PollFd::new(input.as_fd(), PollFlags::POLLIN)];
         loop {
             match poll(&mut fds, PollTimeout::NONE) {
                 Ok(_) if self.asked() || fds[0].any() == Some(true) => return Ok(false),

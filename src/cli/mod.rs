@@ -16,6 +16,7 @@ mod options;
 mod out;
 mod replay;
 mod run;
+mod session;
 mod stoppable;
 mod store;
 mod triage;
@@ -84,9 +85,30 @@ pub(crate) fn main() -> ExitCode {
     })
 }
 
+impl Command {
+    /// Whether this process is to play on the kernel, and so needs a session of its own.
+    fn plays(&self) -> bool {
+        match self {
+            Command::Hunt(command) => command.plays(),
+            Command::Run(command) => command.plays(),
+            Command::Explain(command) => command.plays(),
+            Command::Replay(_) | Command::Triage(_) => true,
+            // A server or two of the doctor's are gone at once.
+            Command::Enumerate(_) | Command::Corpus(_) | Command::Doctor(_) => false,
+        }
+    }
+}
+
 impl Cli {
     /// Runs the command, and writes out what it has written even if it fails.
     fn run(self) -> u8 {
+        if self.command.plays() {
+            match session::enter() {
+                Ok(None) => {}
+                Ok(Some(code)) => return code,
+                Err(failure) => return failure.show(),
+            }
+        }
         let mut out = Out::new();
         let result = match self.command {
             Command::Hunt(command) => command.run(&mut out),

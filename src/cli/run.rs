@@ -10,7 +10,7 @@ use super::worlds::{Played, World, Worlds};
 use brokenpipe::report::{self, Json};
 use brokenpipe::{Scenario, Setup, Shard};
 use clap::{Args, ValueEnum};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// Play scenarios, and show what happened
 ///
@@ -50,6 +50,11 @@ enum Format {
 const STDIN: &str = "-";
 
 impl Run {
+    /// Whether it plays on the kernel, and faster than somebody can type: who is at the terminal must be in its session to read from it.
+    pub(super) fn plays(&self) -> bool {
+        self.world != World::Model && !(self.scenarios == [STDIN] && io::stdin().is_terminal())
+    }
+
     pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
         let setup = self.server.setup(Setup::default())?;
         if self.scenarios == [STDIN] {

@@ -1,7 +1,8 @@
 //! The real one: a server behind the gate, client sockets, and what `netstat` shows.
 //!
 //! A [`Kernel`] is a worker. It lives on one thread, which it pins to one core together with its servers, and plays one
-//! scenario at a time. Several may run at once, each on a thread of its own; they share nothing.
+//! scenario at a time. Several may run at once, each on a thread of its own; they share nothing but that core. Those that are to have a
+//! core each are processes, each in a session of its own ([`session`] says why).
 //!
 //! All `unsafe` of the crate is in this room. [`spawn`] says how a server comes to be, [`child`] what may run in it, [`gate`]
 //! how its calls are steered, [`connection`] what the clients do.
@@ -18,6 +19,7 @@ pub(crate) mod foreign;
 mod gate;
 mod netstat;
 mod pin;
+mod session;
 mod spawn;
 mod sys;
 mod table;
@@ -28,6 +30,7 @@ pub use doctor::Requirement;
 pub(crate) use doctor::requirements;
 pub use error::KernelError;
 pub use foreign::enter_user_namespace;
+pub use session::{Worker, enter_session};
 
 use crate::play::{Ending, Stepped, World, probe, raises};
 use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};

@@ -187,6 +187,56 @@ fn ctrl_c_ends_a_scenario_in_its_midst() {
 }
 
 #[test]
+fn ctrl_z_stops_what_plays_and_it_goes_on_afterwards() {
+    let command = &mut brokenpipe();
+    let mut running =
+        Running::start(command.args(["run", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let mut to = running.child.stdin.take().expect("it is piped");
+    let mut from = BufReader::new(running.child.stdout.take().expect("it is piped"));
+    let mut answer = || {
+        writeln!(to, "{CLEAN}").expect("it listens");
+        let mut line = String::new();
+        from.read_line(&mut line).expect("an answer");
+        line
+    };
+    let first = answer();
+    running.signal(Signal::SIGTSTP);
+    running.wait_for_stopped(true);
+    running.signal(Signal::SIGCONT);
+    running.wait_for_stopped(false);
+    assert_eq!(answer(), first);
+    running.signal(Signal::SIGINT);
+    running.end().code(130);
+}
+
+#[test]
+fn workers_of_a_hunt_that_is_stopped_come_to_a_halt_and_go_on_afterwards() {
+    let command = &mut brokenpipe();
+    let args = ["hunt", "--policy", "ignore", "--seconds", "600", "--jobs", "2"];
+    let hunt = Running::start(command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let group = hunt.with_server();
+    hunt.signal(Signal::SIGSTOP);
+    // They wait for more to play.
+    hunt.wait_for_call(libc::SYS_recvfrom);
+    hunt.signal(Signal::SIGCONT);
+    hunt.signal(Signal::SIGINT);
+    hunt.end().code(130).err("interrupted: played ");
+    group.is_gone();
+}
+
+#[test]
+fn a_worker_that_dies_ends_the_hunt_with_a_clear_word() {
+    let command = &mut brokenpipe();
+    let args = ["hunt", "--policy", "ignore", "--seconds", "600", "--jobs", "2"];
+    let hunt = Running::start(command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let group = hunt.with_server();
+    let worker = hunt.workers()[1].pid;
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker as i32), Signal::SIGKILL).expect("it is there");
+    hunt.end().code(3).err("a worker of the hunt was killed by SIGKILL");
+    group.is_gone();
+}
+
+#[test]
 fn a_second_ctrl_c_ends_it_at_once_whatever_it_is_blocked_in() {
     let command = &mut brokenpipe();
     let list = ["enumerate", "--events", "6"].map(str::to_owned);

@@ -79,9 +79,11 @@ fn kill_9_leaves_no_server_and_the_next_hunt_takes_away_its_folder() {
     let mark = Mark::new(&dir);
     let (running, _out) = at_play(&mut endless(&dir, &mark, Server::Careful, &[]));
     assert!(!mark.servers().is_empty(), "a server runs");
+    let group = running.with_server();
     running.signal(Signal::SIGKILL);
     assert_eq!(running.end().code, None, "it was killed");
     mark.is_gone();
+    group.is_gone();
     let mut next = hunt(&dir, Server::Careful, &["--cases", "1"]);
     next.env("TMPDIR", dir.path().join("scratch")).stdout(Stdio::null());
     assert_eq!(next.status().expect("the binary runs").code(), Some(0));

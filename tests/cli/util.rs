@@ -4,7 +4,7 @@ pub(crate) use crate::binary::{BOUND, Folder, NOTHING_LEFT, Process, Running, br
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What the binary says to these arguments.
 pub(crate) fn run(args: &[&str]) -> Said {
@@ -70,35 +70,66 @@ impl Folder {
     }
 }
 
-/// The processes of this group that have not ended, from `/proc/*/stat`.
-fn members(group: u32) -> Vec<u32> {
-    let pids = fs::read_dir("/proc").expect("/proc").filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    let is_member = |pid: &u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in parentheses, may have anything in it. Then come the state, the parent and the group.
-        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-        let state = fields.next()?;
-        Some(state != "Z" && state != "X" && fields.nth(1)?.parse::<u32>().ok()? == group)
-    };
-    pids.filter(|pid| is_member(pid) == Some(true)).collect()
+/// What `/proc/PID/stat` says of a process that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stat {
+    pub(crate) pid: u32,
+    /// Whether it is stopped.
+    pub(crate) stopped: bool,
+    parent: u32,
+    group: u32,
+    session: u32,
 }
 
-/// The process group of a binary: what it has started is in it even when the binary itself is gone.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Group(u32);
+/// Every process that has not ended.
+fn processes() -> Vec<Stat> {
+    let pids = fs::read_dir("/proc").expect("/proc").filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let stat = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name, in parentheses, may have anything in it. Then come the state, the parent, the group and the session.
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let state = fields.next()?;
+        let mut number = || fields.next()?.parse().ok();
+        let (parent, group, session) = (number()?, number()?, number()?);
+        (state != "Z" && state != "X").then_some(Stat { pid, stopped: state == "T", parent, group, session })
+    };
+    pids.filter_map(stat).collect()
+}
+
+/// How often it is looked whether something is so that nobody tells.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// Waits until something is so.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < BOUND, "not {what} after {BOUND:?}");
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// All that a binary has started: what is in its process group, and in the sessions of its workers. They stay known when the binary
+/// itself is gone.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    group: u32,
+    sessions: Vec<u32>,
+}
 
 impl Group {
     /// That nothing of it is left, or will be very soon.
     #[track_caller]
-    pub(crate) fn is_gone(self) {
+    pub(crate) fn is_gone(&self) {
         let start = Instant::now();
+        let is_member = |p: &Stat| p.group == self.group || self.sessions.contains(&p.session);
         loop {
-            let left = members(self.0);
+            let left: Vec<Stat> = processes().into_iter().filter(is_member).collect();
             if left.is_empty() {
                 return;
             }
             assert!(start.elapsed() < NOTHING_LEFT, "{left:?} are left after {NOTHING_LEFT:?}");
-            std::thread::yield_now();
+            std::thread::sleep(LOOK_AGAIN);
         }
     }
 }
@@ -108,26 +139,50 @@ impl Running {
         Running { child: command.process_group(0).spawn().expect("the binary runs") }
     }
 
-    /// Its group, as soon as there is a server in it. Servers come and go; how many there are at a time is not to be
-    /// seen from here.
-    pub(crate) fn with_server(&self) -> Group {
-        let own = self.child.id();
+    /// Its workers, as soon as there are any.
+    pub(crate) fn workers(&self) -> Vec<Stat> {
         let start = Instant::now();
-        while members(own).iter().all(|pid| *pid == own) {
-            assert!(start.elapsed() < BOUND, "no server after {BOUND:?}");
-            std::thread::yield_now();
+        loop {
+            let workers: Vec<Stat> = processes().into_iter().filter(|p| p.parent == self.child.id()).collect();
+            if !workers.is_empty() && workers.iter().all(|worker| worker.session == worker.pid) {
+                return workers;
+            }
+            assert!(start.elapsed() < BOUND, "no worker in a session of its own after {BOUND:?}");
+            std::thread::sleep(LOOK_AGAIN);
         }
-        Group(own)
     }
 
-    /// Waits until its main thread is in this system call.
-    pub(crate) fn wait_for_call(&self, call: libc::c_long) {
-        let path = format!("/proc/{}/syscall", self.child.id());
+    /// All that it has started, as soon as there is a server among it. Servers come and go; how many there are at a time is not to be
+    /// seen from here.
+    pub(crate) fn with_server(&self) -> Group {
         let start = Instant::now();
-        while !fs::read_to_string(&path).expect("it runs").starts_with(&format!("{call} ")) {
-            assert!(start.elapsed() < BOUND, "not in system call {call} after {BOUND:?}");
-            std::thread::yield_now();
+        loop {
+            let sessions: Vec<u32> = self.workers().iter().map(|worker| worker.session).collect();
+            if processes().iter().any(|p| sessions.contains(&p.parent) && sessions.contains(&p.session)) {
+                return Group { group: self.child.id(), sessions };
+            }
+            assert!(start.elapsed() < BOUND, "no server in a worker's session after {BOUND:?}");
+            std::thread::sleep(LOOK_AGAIN);
         }
+    }
+
+    /// Waits until the main threads of all its workers are in this system call.
+    pub(crate) fn wait_for_call(&self, call: libc::c_long) {
+        let workers = self.workers();
+        let is_in = |worker: &Stat| {
+            let path = format!("/proc/{}/syscall", worker.pid);
+            fs::read_to_string(path).expect("it runs").starts_with(&format!("{call} "))
+        };
+        wait_until(&format!("in system call {call}"), || workers.iter().all(is_in));
+    }
+
+    /// Waits until it and its workers are stopped, or are not.
+    pub(crate) fn wait_for_stopped(&self, stopped: bool) {
+        let is_so = |p: &Stat| p.stopped == stopped;
+        let itself = || processes().into_iter().find(|p| p.pid == self.child.id());
+        wait_until(&format!("stopped: {stopped}"), || {
+            itself().as_ref().is_some_and(is_so) && self.workers().iter().all(is_so)
+        });
     }
 
     /// Waits for its end, and gives what it has said.

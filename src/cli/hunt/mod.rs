@@ -1,5 +1,6 @@
 //! `brokenpipe hunt`: of a program that is described, or of any server.
 
+mod jobs;
 mod program;
 mod target;
 
@@ -62,6 +63,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl Hunt {
+    /// Whether this process is to play; else its workers do.
+    pub(super) fn plays(&self) -> bool {
+        !self.command.is_empty()
+    }
+
     pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
         let Hunt { search, program, target, command } = self;
         // clap does not tell this from no `--` at all, and takes `--` for no option's value.

@@ -152,7 +152,8 @@ impl TargetOptions {
                     }
                 })
             });
-            let mut shower = Shower { target: &target, dir: &search.out, format: self.format, baseline: None };
+            let mut shower =
+                Shower { target: &target, how: &how, dir: &search.out, format: self.format, baseline: None };
             let shown = told.iter().try_for_each(|word| bar.suspend(|| shower.show(word, out)));
             stop.store(shown.is_err(), Ordering::Relaxed);
             drop(told);
@@ -261,6 +262,7 @@ impl TargetOptions {
 /// Shows findings as they come, and keeps them.
 struct Shower<'s> {
     target: &'s Target,
+    how: &'s TargetHunt,
     dir: &'s Path,
     format: Format,
     baseline: Option<Baseline>,
@@ -287,7 +289,7 @@ impl Shower<'_> {
     fn found(&self, finding: &TargetFinding, out: &mut Out) -> Result<(), Failure> {
         // The first thing that is told is what the server is like.
         let Some(baseline) = &self.baseline else { return Ok(()) };
-        if finding.is_confirmed() && !finding.symptom.is_warning() {
+        if self.how.counts(finding.severity()) {
             out.found();
         }
         // What did not come true each time would not replay each time.

@@ -11,7 +11,8 @@
 //! through `libc::syscall`, and memory that was made before. In order:
 //! 1. The guardian is cloned with the harness's own descriptor table and exchanges it for an empty one in a single call, as
 //!    [`child`](crate::kernel::child) does and for the same reason: it must never hold a copy of another worker's sockets.
-//! 2. The guardian clones the server, which takes a session of its own, puts every signal to its default, opens its standard
+//! 2. The guardian clones the server, which takes a process group of its own, for it may signal all of its group, in the harness's session
+//!    if that is a worker's ([`session`](crate::kernel::session)) and else in one of its own, puts every signal to its default, opens its standard
 //!    descriptors and, if asked, the listener, and installs the filter. From then on it makes no call that the filter knows.
 //! 3. It says so on the page that both share, and waits for the harness to fetch the other end of the filter: the descriptor is
 //!    close-on-exec.
@@ -21,6 +22,7 @@ use super::filter;
 use super::notify::Notify;
 use super::sys::{clone_process, pidfd_open};
 use crate::kernel::error::KernelError;
+use crate::kernel::session;
 use crate::kernel::sys::{self, futex_wait, futex_wake};
 use crate::kernel::table::{self, Copying};
 use crate::scenario::Errno;
@@ -208,6 +210,8 @@ struct Prepared<'p> {
     namespace: bool,
     /// Whether calls at the gate are kept from being cut short by signals, where the kernel can do that.
     killable: bool,
+    /// Whether the harness's session is the server's too.
+    in_session: bool,
     page: &'p Page,
 }
 
@@ -235,6 +239,7 @@ pub(super) fn launch(plan: &Plan, namespace: bool) -> Result<Launched, KernelErr
         filter: if plan.gate { filter::program()? } else { Vec::new() },
         namespace,
         killable: std::env::var_os(NOT_KILLABLE).is_none(),
+        in_session: session::is_led(),
         page: shared.page(),
     };
     table::fill().map_err(KernelError::call(DOING, "eventfd"))?;
@@ -369,7 +374,11 @@ unsafe fn server(prepared: &Prepared<'_>) -> ! {
     let Prepared { plan, page, .. } = prepared;
     // SAFETY: every pointer is to memory that was made before the clone, of which this process has its own copy, or to this stack.
     unsafe {
-        call!(libc::SYS_setsid);
+        if prepared.in_session {
+            call!(libc::SYS_setpgid, 0usize, 0usize);
+        } else {
+            call!(libc::SYS_setsid);
+        }
         signals(plan.sigpipe);
         let null = c"/dev/null".as_ptr();
         let at = libc::AT_FDCWD as c_long;

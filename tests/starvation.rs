@@ -1,0 +1,242 @@
+//! Nobody else is kept from the processor: a task that could always run, in a session of its own, is held beside what brokenpipe does,
+//! one on each core, and it is measured how long it got none.
+//!
+//! With `sched_autogroup` a session is a scheduling group, and on Linux 6.18 a group whose tasks wake each other all the time on two cores
+//! may take a core for seconds (`src/kernel/session.rs`). Beside two workers in one session the longest time without the processor was up
+//! to 6.3 s.
+//!
+//! On a busy machine others take their share too, and that is no fault: so what counts is not how long the task waited but how long
+//! brokenpipe's own tasks ran meanwhile on that core, by their `/proc/PID/task/TID/schedstat`.
+
+#[path = "common/binary.rs"]
+#[allow(dead_code)]
+mod binary;
+
+use binary::{Folder, Running, brokenpipe};
+use brokenpipe::{Policy, check};
+use libtest_mimic::{Arguments, Failed, Trial};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::{Pid, setsid};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+/// For so long brokenpipe may run on a core while somebody else waits for it.
+const LIMIT: Duration = Duration::from_millis(100);
+/// How long is measured.
+const MEASURED: Duration = Duration::from_secs(5);
+/// How often it is noted how long brokenpipe's tasks have run.
+const NOTED: Duration = Duration::from_millis(5);
+/// Within this time it plays, and how often it is looked whether it does.
+const BEGINS: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    // This program is also what is measured and what measures.
+    match words[..] {
+        ["gap", core, ref tasks @ ..] => gap(number(core), tasks),
+        ["worlds"] => worlds(),
+        ["serve", port] => serve(number(port)),
+        _ => {
+            let mut args = Arguments::from_args();
+            // What is measured must be alone.
+            args.test_threads = Some(1);
+            let why = why_not();
+            if let Some(why) = &why {
+                eprintln!("\nNOT TESTED, whether others are kept from the processor: {why}\n");
+            }
+            let trials: Vec<Trial> = [
+                Trial::test("beside-the-hunt-of-a-program", of_a_program),
+                Trial::test("beside-the-hunt-of-a-server", of_a_server),
+                Trial::test("beside-worlds-on-two-threads", on_two_threads),
+            ]
+            .map(|trial| trial.with_ignored_flag(why.is_some()))
+            .into();
+            libtest_mimic::run(&args, trials).exit_code()
+        }
+    }
+}
+
+fn number(word: &str) -> usize {
+    word.parse().expect("a number")
+}
+
+/// Why sessions are not what this machine shares the processor among, where they are not.
+fn why_not() -> Option<String> {
+    match fs::read_to_string("/proc/sys/kernel/sched_autogroup_enabled") {
+        Err(_) => return Some("this kernel has no sched_autogroup".to_owned()),
+        Ok(text) if text.trim() == "0" => return Some("kernel.sched_autogroup_enabled is 0".to_owned()),
+        Ok(_) => {}
+    }
+    // In a group that was made by hand, as a container's or a service's, sessions are none (`autogroup_task_group` in the kernel).
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let grouped = groups.lines().find(|line| {
+        let (controllers, path) = line.split_once(':').and_then(|(_, rest)| rest.split_once(':')).unwrap_or_default();
+        // Of version 2 only a group that the processor is shared out to has this file, and never the root.
+        controllers.split(',').any(|c| c == "cpu") && path != "/"
+            || controllers.is_empty() && fs::exists(format!("/sys/fs/cgroup{path}/cpu.weight")).unwrap_or(false)
+    });
+    grouped.map(|line| format!("this process is in a cgroup that has a share of the processor, {line}"))
+}
+
+fn of_a_program() -> Result<(), Failed> {
+    holds(brokenpipe().args(["hunt", "--policy", "ignore", "--seconds", "600", "--jobs", "2"]), |_| {})
+}
+
+fn of_a_server() -> Result<(), Failed> {
+    let folder = Folder::new();
+    let program = env::current_exe()?;
+    let program = program.to_str().ok_or("a path in UTF-8")?;
+    let mut command = brokenpipe();
+    command.args(["hunt", "--seconds", "600", "--say", "x", "--", program, "serve", "{port}"]);
+    holds(command.current_dir(folder.path()).stdout(Stdio::piped()), |hunt| {
+        // What the server is like is said when it begins to play.
+        let mut line = String::new();
+        let read = hunt.child.stdout.as_mut().map(|out| BufReader::new(out).read_line(&mut line));
+        assert!(matches!(read, Some(Ok(1..))), "the hunt begins");
+    })
+}
+
+fn on_two_threads() -> Result<(), Failed> {
+    holds(Command::new(env::current_exe()?).arg("worlds"), |_| {})
+}
+
+/// That nobody is kept from the processor while this runs, which is measured once it is `ready`.
+fn holds(command: &mut Command, ready: impl FnOnce(&mut Running)) -> Result<(), Failed> {
+    let mut running = Running { child: command.spawn()? };
+    ready(&mut running);
+    let gaps: Vec<Running> = tasks(running.child.id())?.into_iter().map(|(core, tasks)| helper(core, &tasks)).collect();
+    let mut worst = Gap::default();
+    for mut gap in gaps {
+        let mut line = String::new();
+        BufReader::new(gap.child.stdout.take().ok_or("no pipe")?).read_line(&mut line)?;
+        let (waited, taken) = line.trim().split_once(' ').ok_or("two numbers")?;
+        let gap = Gap { taken: Duration::from_micros(taken.parse()?), waited: Duration::from_micros(waited.parse()?) };
+        println!("{gap:?}");
+        worst = worst.max(gap);
+    }
+    if let Some(status) = running.child.try_wait()? {
+        return Err(format!("it ended while it was measured: {status}").into());
+    }
+    if worst.taken <= LIMIT { Ok(()) } else { Err(format!("a task that could always run waited: {worst:?}").into()) }
+}
+
+/// For how long somebody waited for a core, and for how long of that brokenpipe ran there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Gap {
+    taken: Duration,
+    waited: Duration,
+}
+
+fn helper(core: usize, tasks: &[String]) -> Running {
+    let mut command = Command::new(env::current_exe().expect("a path"));
+    Running {
+        child: command.args(["gap", &core.to_string()]).args(tasks).stdout(Stdio::piped()).spawn().expect("a helper"),
+    }
+}
+
+/// The `schedstat` files of all threads below this process, itself included, that are kept to one core, for each core that has a process
+/// and another one: a world and its server.
+fn tasks(root: u32) -> Result<BTreeMap<usize, Vec<String>>, Failed> {
+    let start = Instant::now();
+    while start.elapsed() < BEGINS {
+        let mut tasks: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        let mut processes: BTreeMap<usize, BTreeSet<u32>> = BTreeMap::new();
+        let mut below = vec![root];
+        while let Some(pid) = below.pop() {
+            for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+                let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+                below.extend(children.split_whitespace().flat_map(str::parse::<u32>));
+                let thread = task.file_name().to_str().and_then(|name| name.parse().ok()).unwrap_or_default();
+                if let Ok([core]) = cores_of(Pid::from_raw(thread)).as_deref() {
+                    tasks.entry(*core).or_default().push(task.path().join("schedstat").display().to_string());
+                    processes.entry(*core).or_default().insert(pid);
+                }
+            }
+        }
+        if !tasks.is_empty() && processes.values().all(|on_core| on_core.len() > 1) {
+            return Ok(tasks);
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    Err(format!("no world with its server on one core after {BEGINS:?}").into())
+}
+
+/// The cores on which a thread may run.
+fn cores_of(thread: Pid) -> nix::Result<Vec<usize>> {
+    let allowed = sched_getaffinity(thread)?;
+    Ok((0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false)).collect())
+}
+
+/// Moves to a session and a core of its own.
+fn alone_on(core: usize) {
+    setsid().expect("a session");
+    let mut only = CpuSet::new();
+    only.set(core).expect("a core");
+    sched_setaffinity(Pid::from_raw(0), &only).expect("the core");
+}
+
+/// Runs all the time, and says for how many microseconds it got no processor when these tasks ran longest meanwhile, and how long that was.
+fn gap(core: usize, tasks: &[&str]) -> ExitCode {
+    alone_on(core);
+    // A task that has ended has run no longer; one that has just begun is not known, and nor is what it takes.
+    let ran = || tasks.iter().map(|path| nanoseconds(path)).collect::<Vec<_>>();
+    let start = Instant::now();
+    let (mut last, mut noted_at, mut noted, mut worst) = (start, start, ran(), Gap::default());
+    while last - start < MEASURED {
+        let now = Instant::now();
+        let waited = now - last;
+        if waited > NOTED {
+            let taken = noted.iter().zip(ran()).map(|(before, now)| now.saturating_sub(*before)).sum();
+            worst = worst.max(Gap { taken: Duration::from_nanos(taken), waited });
+        }
+        last = now;
+        if now - noted_at > NOTED {
+            noted = ran();
+            // What noting took is no gap.
+            last = Instant::now();
+            noted_at = last;
+        }
+    }
+    println!("{} {}", worst.waited.as_micros(), worst.taken.as_micros());
+    ExitCode::SUCCESS
+}
+
+/// How long a task has run; 0 for one that has ended.
+fn nanoseconds(schedstat: &str) -> u64 {
+    let text = fs::read_to_string(schedstat).unwrap_or_default();
+    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0)
+}
+
+/// Two worlds on two threads of a process, as two tests have them.
+fn worlds() -> ExitCode {
+    setsid().expect("a session");
+    let parent = nix::unistd::getppid();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while nix::unistd::getppid() == parent {
+                    check("greeter", Policy::Ignore, 1_000).expect("it holds");
+                }
+            });
+        }
+    });
+    ExitCode::SUCCESS
+}
+
+/// A server with a thread for each connection.
+fn serve(port: usize) -> ExitCode {
+    let listener = TcpListener::bind(("127.0.0.1", port as u16)).expect("the port");
+    for mut client in listener.incoming().flatten() {
+        std::thread::spawn(move || {
+            let _ = client.write_all(b"hello\n");
+            std::io::copy(&mut client, &mut std::io::sink())
+        });
+    }
+    ExitCode::SUCCESS
+}
