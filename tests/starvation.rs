@@ -41,6 +41,8 @@ fn main() -> ExitCode {
     match words[..] {
         ["gap", core, ref tasks @ ..] => gap(number(core), tasks),
         ["worlds"] => worlds(),
+        ["processes"] => processes(),
+        ["world"] => world(),
         ["serve", port] => serve(number(port)),
         _ => {
             let mut args = Arguments::from_args();
@@ -53,7 +55,8 @@ fn main() -> ExitCode {
             let trials: Vec<Trial> = [
                 Trial::test("beside-the-hunt-of-a-program", of_a_program),
                 Trial::test("beside-the-hunt-of-a-server", of_a_server),
-                Trial::test("beside-worlds-on-two-threads", on_two_threads),
+                Trial::test("beside-worlds-on-two-threads", || holds(&mut itself("worlds"), |_| {})),
+                Trial::test("beside-worlds-of-two-processes", || holds(&mut itself("processes"), |_| {})),
             ]
             .map(|trial| trial.with_ignored_flag(why.is_some()))
             .into();
@@ -90,10 +93,8 @@ fn of_a_program() -> Result<(), Failed> {
 
 fn of_a_server() -> Result<(), Failed> {
     let folder = Folder::new();
-    let program = env::current_exe()?;
-    let program = program.to_str().ok_or("a path in UTF-8")?;
     let mut command = brokenpipe();
-    command.args(["hunt", "--seconds", "600", "--say", "x", "--", program, "serve", "{port}"]);
+    command.args(["hunt", "--seconds", "600", "--say", "x", "--"]).arg(env::current_exe()?).args(["serve", "{port}"]);
     holds(command.current_dir(folder.path()).stdout(Stdio::piped()), |hunt| {
         // What the server is like is said when it begins to play.
         let mut line = String::new();
@@ -102,8 +103,11 @@ fn of_a_server() -> Result<(), Failed> {
     })
 }
 
-fn on_two_threads() -> Result<(), Failed> {
-    holds(Command::new(env::current_exe()?).arg("worlds"), |_| {})
+/// This program with this to do.
+fn itself(what: &str) -> Command {
+    let mut command = Command::new(env::current_exe().expect("the path of this program"));
+    command.arg(what);
+    command
 }
 
 /// That nobody is kept from the processor while this runs, which is measured once it is `ready`.
@@ -134,10 +138,9 @@ struct Gap {
 }
 
 fn helper(core: usize, tasks: &[String]) -> Running {
-    let mut command = Command::new(env::current_exe().expect("a path"));
-    Running {
-        child: command.args(["gap", &core.to_string()]).args(tasks).stdout(Stdio::piped()).spawn().expect("a helper"),
-    }
+    let mut command = itself("gap");
+    command.arg(core.to_string()).args(tasks).stdout(Stdio::piped());
+    Running { child: command.spawn().expect("a helper") }
 }
 
 /// The `schedstat` files of all threads below this process, itself included, that are kept to one core, for each core that has a process
@@ -216,16 +219,24 @@ fn nanoseconds(schedstat: &str) -> u64 {
 /// Two worlds on two threads of a process, as two tests have them.
 fn worlds() -> ExitCode {
     setsid().expect("a session");
+    std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(world))));
+    ExitCode::SUCCESS
+}
+
+/// Two processes of a session with a world each, as where each test is a process.
+fn processes() -> ExitCode {
+    setsid().expect("a session");
+    let mut children = [(); 2].map(|()| itself("world").spawn().expect("a process"));
+    let ended = children.iter_mut().all(|child| child.wait().is_ok_and(|status| status.success()));
+    if ended { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A world that plays until whoever started this process is gone.
+fn world() -> ExitCode {
     let parent = nix::unistd::getppid();
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while nix::unistd::getppid() == parent {
-                    check("greeter", Policy::Ignore, 1_000).expect("it holds");
-                }
-            });
-        }
-    });
+    while nix::unistd::getppid() == parent {
+        check("greeter", Policy::Ignore, 1_000).expect("it holds");
+    }
     ExitCode::SUCCESS
 }
 

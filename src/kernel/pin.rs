@@ -1,11 +1,16 @@
 //! One core for a worker and its servers: a gated call costs a wake-up of the other side, and that of a halted core costs more
 //! than the call.
 //!
-//! All worlds of a process share that core. They are in one session, and a session whose tasks wake each other on two cores takes the
-//! processor from everybody else ([`session`](super::session)). Who wants two worlds to run at once has two processes.
+//! All worlds of a session share that core, for a session whose tasks wake each other on two cores takes the processor from everybody
+//! else ([`session`](super::session)). Worlds that are to run at once are in sessions of their own. So
+//! - a process that leads a session is alone there with its servers, and its first world stays where the scheduler has put it, which
+//!   knows what other processes do. Its other worlds, on other threads, come to the same core;
+//! - any other process, as that of a test, may be one of several in its session that know nothing of each other: the core is chosen by the
+//!   session's number.
 
+use super::session;
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getsid};
 use std::sync::Mutex;
 
 /// The core of this process's worlds, and how many are there.
@@ -26,19 +31,15 @@ pub(super) struct Pinned {
 }
 
 impl Pinned {
-    /// Pins the calling thread to the core on which this process has worlds already; the first one stays where it is. `None` where that
-    /// is not allowed, which costs speed and nothing else.
+    /// Pins the calling thread to the core of this process's worlds. `None` where that is not allowed, which costs speed and nothing
+    /// else.
     pub(super) fn here() -> Option<Pinned> {
         let this = Pid::from_raw(0);
         let before = sched_getaffinity(this).ok()?;
-        let allowed = |core: &usize| before.is_set(*core).unwrap_or(false);
+        let allowed: Vec<usize> = (0..CpuSet::count()).filter(|core| before.is_set(*core).unwrap_or(false)).collect();
         let mut all = SHARED.lock().ok()?;
-        let shared = all.worlds == 0 || allowed(&all.core);
-        let core = match all.worlds {
-            1.. if shared => all.core,
-            // Where it runs: other processes have worlds too, and the scheduler knows of them.
-            _ => sched_getcpu().ok().filter(allowed).or_else(|| (0..CpuSet::count()).find(allowed))?,
-        };
+        let shared = all.worlds == 0 || allowed.contains(&all.core);
+        let core = if all.worlds > 0 && shared { all.core } else { choose(&allowed)? };
         let mut only = CpuSet::new();
         only.set(core).ok()?;
         sched_setaffinity(this, &only).ok()?;
@@ -47,6 +48,16 @@ impl Pinned {
         }
         Some(Pinned { before, shared })
     }
+}
+
+/// One of these cores for the first world of this process.
+fn choose(allowed: &[usize]) -> Option<usize> {
+    let here = || sched_getcpu().ok().filter(|core| allowed.contains(core));
+    let of_session = || {
+        let session = getsid(None).map_or(0, Pid::as_raw);
+        allowed.get(session as usize % allowed.len().max(1)).copied()
+    };
+    if session::is_led() { here().or_else(of_session) } else { of_session() }
 }
 
 impl Drop for Pinned {
@@ -82,5 +93,15 @@ mod tests {
         assert_eq!(other.join().unwrap(), one);
         drop(pinned);
         assert_eq!(cores_of_this_thread(), before);
+    }
+
+    #[test]
+    fn every_process_of_a_session_that_it_does_not_lead_has_the_same_core() {
+        if session::is_led() {
+            return;
+        }
+        let cores: Vec<usize> = (4..9).collect();
+        let session = getsid(None).unwrap().as_raw() as usize;
+        assert_eq!(choose(&cores), Some(4 + session % 5));
     }
 }
