@@ -11,19 +11,24 @@
 #[path = "../common/binary.rs"]
 mod binary;
 mod build;
+#[path = "../common/compile.rs"]
+mod compile;
 mod hunted;
-mod left;
 mod order;
+#[path = "../common/run.rs"]
+mod run;
+#[path = "../common/scene.rs"]
+mod scene;
 mod server;
-#[path = "shapes/tokio.rs"]
-mod shape_tokio;
 mod table;
 mod tasks;
+#[path = "../common/tokio_server.rs"]
+mod tokio_server;
 
 use build::{Built, SERVE_TOKIO, honest};
-use left::Scene;
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::Signal;
+use scene::Scene;
 use server::{Seen, Server};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -34,7 +39,7 @@ fn main() -> ExitCode {
     // This program is the tokio server too: no other is built by every way of running the tests.
     let mut words = std::env::args().skip(1);
     if words.next().as_deref() == Some(SERVE_TOKIO) {
-        let served = shape_tokio::run(words.next().and_then(|port| port.parse().ok()));
+        let served = tokio_server::run(words.next().and_then(|port| port.parse().ok()));
         eprintln!("tokio: {served:?}");
         return ExitCode::FAILURE;
     }

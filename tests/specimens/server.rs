@@ -1,9 +1,11 @@
 //! A specimen that runs, without brokenpipe: started with a listener that it is handed, asked as a polite client asks, and
 //! looked at for what an order of events has left.
 
-use crate::build::{Built, fail_accept, spawn, unforked};
+use crate::build::{Built, fail_accept, unforked};
+use crate::run::spawn;
+use crate::scene::numbers;
 use crate::table::{Clients, Protocol};
-use crate::tasks::{Settled, Tasks, numbers, resident, settle, tasks};
+use crate::tasks::{Settled, Tasks, resident, settle, tasks};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::{BTreeMap, BTreeSet};
