@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The folder of what these servers have in common.
-pub(crate) const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/c");
+const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/c");
 
 /// Compiles one file to a program of this name in the folder, and gives its path.
 pub(crate) fn compile<'a>(
@@ -20,4 +20,9 @@ pub(crate) fn compile<'a>(
     let said = crate::run::spawn(&mut cc).wait_with_output().expect("a C compiler");
     assert!(said.status.success(), "{source}: {}", String::from_utf8_lossy(&said.stderr));
     program
+}
+
+/// What is preloaded to fail calls.
+pub(crate) fn fail_calls(folder: &Path) -> PathBuf {
+    compile(&format!("{SHARED}/fail-calls.c"), ["-shared", "-fPIC"], folder, "fail-calls.so")
 }

@@ -6,7 +6,7 @@ use libtest_mimic::Failed;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 /// How often that is looked at which must hold while brokenpipe runs. Its end is seen at once.
@@ -77,7 +77,7 @@ pub(crate) fn nothing_found(said: &Said, scenarios: u32) -> Result<(), Failed> {
 
 /// Before it has become the new program, a child holds copies of every socket of this process, so that a close of one of them
 /// sends nothing yet. Whoever starts a program has this for writing until that is over, and whoever closes for reading.
-pub(crate) static FORKS: RwLock<()> = RwLock::new(());
+static FORKS: RwLock<()> = RwLock::new(());
 
 /// Starts a program.
 pub(crate) fn spawn(command: &mut Command) -> Child {
@@ -101,4 +101,9 @@ fn is_itself(child: u32) -> bool {
         stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
     };
     number.map_or_else(ended, |number: libc::c_long| number != libc::SYS_execve)
+}
+
+/// Until this is dropped no program is started.
+pub(crate) fn unforked() -> RwLockReadGuard<'static, ()> {
+    FORKS.read().unwrap_or_else(PoisonError::into_inner)
 }

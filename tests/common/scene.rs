@@ -31,6 +31,7 @@ impl Scene {
     }
 
     /// The processes of a program of this folder.
+    #[allow(dead_code, reason = "not every suite that includes this file looks at running servers")]
     pub(crate) fn servers(&self) -> Vec<u32> {
         processes(|pid| self.runs_from_here(pid))
     }
@@ -51,7 +52,8 @@ impl Scene {
         }
     }
 
-    fn processes(&self) -> Vec<u32> {
+    /// Every process of the run.
+    pub(crate) fn processes(&self) -> Vec<u32> {
         let mark = format!("{MARK}={}", self.path().display()).into_bytes();
         let is_marked = |pid| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();

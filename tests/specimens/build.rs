@@ -1,11 +1,9 @@
 //! Makes specimens: each trial compiles its own, into a folder of its own.
 
-use crate::compile::{SHARED, compile};
-use crate::run::FORKS;
+use crate::compile::compile;
 use crate::table::{Clients, Protocol, SHAPES, SPECIMENS, Shape, Specimen, TOKIO};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLockReadGuard};
+use std::path::Path;
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specimens");
 
@@ -59,20 +57,10 @@ pub(crate) fn misbehaving(name: &str, folder: &Path) -> Built {
     Built { command, protocol: Protocol::Echo, clients: Clients::One }
 }
 
-/// What is preloaded to fail an `accept`.
-pub(crate) fn fail_accept(folder: &Path) -> PathBuf {
-    compile(&format!("{SHARED}/fail-accept.c"), ["-shared", "-fPIC"], folder, "fail-accept.so")
-}
-
 /// Compiles one file to a program of this name in the folder, and gives its command.
 fn command<'a>(source: &str, flags: impl IntoIterator<Item = &'a str>, folder: &Path, name: &str) -> Vec<String> {
     compile(&format!("{SOURCES}/{source}"), flags, folder, name);
     vec![format!("./{name}")]
-}
-
-/// Until this is dropped no program is started.
-pub(crate) fn unforked() -> RwLockReadGuard<'static, ()> {
-    FORKS.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Every honest server, by the name of its trial.

@@ -14,6 +14,7 @@ mod build;
 #[path = "../common/compile.rs"]
 mod compile;
 mod hunted;
+#[path = "../common/order.rs"]
 mod order;
 #[path = "../common/run.rs"]
 mod run;
@@ -69,7 +70,9 @@ fn main() -> ExitCode {
 fn is_there(specimen: &Specimen) -> Result<(), Failed> {
     let scene = Scene::new();
     let built = specimen.faulty(scene.path());
-    let seen = order::play(specimen.order, &mut Server::start(&built, scene.path()));
+    let mut server = Server::start(&built, scene.path());
+    order::play(specimen.order, &mut server);
+    let seen = server.look();
     let mut kinds = BTreeSet::from([specimen.finding]);
     kinds.extend(specimen.also);
     let as_it_should = seen.kinds == kinds && specimen.process.is_none_or(|process| seen.process == Some(process));
@@ -81,7 +84,8 @@ fn is_honest(build: impl Fn(&Path) -> Built) -> Result<(), Failed> {
     let scene = Scene::new();
     let mut server = Server::start(&build(scene.path()), scene.path());
     for order in SPECIMENS.map(|specimen| specimen.order).into_iter().collect::<BTreeSet<_>>() {
-        let seen = order::play(order, &mut server);
+        order::play(order, &mut server);
+        let seen = server.look();
         if seen != Seen::default() {
             return Err(format!("`{order}` shows {seen:?}").into());
         }

@@ -4,7 +4,9 @@
 
 #include "server.h"
 
-enum { MOST = 1024 };
+#ifndef MOST
+#define MOST 1024
+#endif
 
 static struct {
     size_t held;
