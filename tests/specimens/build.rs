@@ -1,13 +1,9 @@
 //! Makes specimens: each trial compiles its own, into a folder of its own.
 
-use crate::binary::BOUND;
+use crate::compile::compile;
 use crate::table::{Clients, Protocol, SHAPES, SPECIMENS, Shape, Specimen, TOKIO};
-use crate::tasks::tasks;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
-use std::time::Instant;
+use std::path::Path;
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specimens");
 
@@ -37,7 +33,7 @@ impl Specimen {
     fn compile(&self, fault: Option<&str>, folder: &Path) -> Built {
         let fault = fault.map(|fault| format!("-DFAULT={fault}"));
         let flags = fault.iter().map(String::as_str).chain(self.flags.iter().copied());
-        let command = compile(&format!("faults/{}.c", self.source), flags, folder, self.name);
+        let command = command(&format!("faults/{}.c", self.source), flags, folder, self.name);
         Built { command, protocol: self.protocol, clients: self.clients }
     }
 }
@@ -49,7 +45,7 @@ impl Shape {
             fs::hard_link(own, folder.join(TOKIO)).expect("a link to this program");
             vec![format!("./{TOKIO}"), SERVE_TOKIO.to_owned()]
         } else {
-            compile(&format!("shapes/{}.c", self.name), [], folder, self.name)
+            command(&format!("shapes/{}.c", self.name), [], folder, self.name)
         };
         Built { command, protocol: Protocol::Echo, clients: self.clients }
     }
@@ -57,54 +53,14 @@ impl Shape {
 
 /// One of those that misbehave.
 pub(crate) fn misbehaving(name: &str, folder: &Path) -> Built {
-    let command = compile(&format!("misbehaving/{name}.c"), [], folder, name);
+    let command = command(&format!("misbehaving/{name}.c"), [], folder, name);
     Built { command, protocol: Protocol::Echo, clients: Clients::One }
 }
 
-/// What is preloaded to fail an `accept`.
-pub(crate) fn fail_accept(folder: &Path) -> PathBuf {
-    compile("common/fail-accept.c", ["-shared", "-fPIC"], folder, "fail-accept.so");
-    folder.join("fail-accept.so")
-}
-
 /// Compiles one file to a program of this name in the folder, and gives its command.
-fn compile<'a>(source: &str, flags: impl IntoIterator<Item = &'a str>, folder: &Path, name: &str) -> Vec<String> {
-    let mut cc = Command::new("cc");
-    cc.current_dir(SOURCES).args(["-O1", "-g", "-Wall", "-Werror", "-Icommon", "-pthread", "-o"]);
-    cc.arg(folder.join(name)).arg(source).args(flags).stderr(Stdio::piped());
-    let said = spawn(&mut cc).wait_with_output().expect("a C compiler");
-    assert!(said.status.success(), "{source}: {}", String::from_utf8_lossy(&said.stderr));
+fn command<'a>(source: &str, flags: impl IntoIterator<Item = &'a str>, folder: &Path, name: &str) -> Vec<String> {
+    compile(&format!("{SOURCES}/{source}"), flags, folder, name);
     vec![format!("./{name}")]
-}
-
-/// Before it has become the new program, a child holds copies of every socket of this process, so that a close of one of them
-/// sends nothing yet. Whoever starts a program has this for writing until that is over, and whoever closes for reading.
-static FORKS: RwLock<()> = RwLock::new(());
-
-/// Starts a program.
-pub(crate) fn spawn(command: &mut Command) -> Child {
-    let _forks = FORKS.write().unwrap_or_else(PoisonError::into_inner);
-    let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let start = Instant::now();
-    while !is_itself(child.id()) {
-        assert!(start.elapsed() < BOUND, "{command:?} has not begun after {BOUND:?}");
-        std::thread::yield_now();
-    }
-    child
-}
-
-/// Whether a child has come so far as to sleep in a call of its own, or has ended. `execve` lets the parent go on before the
-/// copies are closed, and they are closed for good only on the way out of it.
-fn is_itself(child: u32) -> bool {
-    let call = fs::read_to_string(format!("/proc/{child}/syscall")).unwrap_or_default();
-    let number = call.split(' ').next().and_then(|number| number.parse().ok());
-    let ended = || tasks(child).values().all(|task| task.state == 'Z');
-    number.map_or_else(ended, |number: libc::c_long| number != libc::SYS_execve)
-}
-
-/// Until this is dropped no program is started.
-pub(crate) fn unforked() -> RwLockReadGuard<'static, ()> {
-    FORKS.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Every honest server, by the name of its trial.

@@ -1,76 +1,23 @@
 //! Specimens as brokenpipe sees them: what it must find, and where it must find nothing.
 
-use crate::binary::{BOUND, Process, Running, brokenpipe};
-use crate::build::{Built, misbehaving, spawn};
-use crate::left::Scene;
+use crate::binary::{BOUND, Process};
+use crate::build::{Built, misbehaving};
+use crate::run::{end, nothing_found, run, start, wrong};
+use crate::scene::Scene;
 use crate::table::{Counts, SHAPES, Specimen};
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::os::unix::process::CommandExt;
+use std::fs;
 use std::time::{Duration, Instant};
 
 /// Within this time each fault is found.
 const FOUND: Duration = Duration::from_secs(20);
 /// So many scenarios are played where there is nothing to find.
 const SCENARIOS: u32 = 200;
-/// How often that is looked at which must hold while brokenpipe runs. Its end is seen at once.
-const LOOK: Duration = Duration::from_millis(10);
 /// A server's output is a file no larger than this, in bytes.
 const OUTPUT: u64 = 64 << 20;
-
-/// What a run of brokenpipe has said, and how it has ended.
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-/// A failure with all that was said.
-fn wrong(what: impl std::fmt::Display, said: &Said) -> Failed {
-    format!("{what}\n--- out\n{}\n--- err\n{}", said.out, said.err).into()
-}
-
-/// Starts `brokenpipe` with these arguments.
-fn start(scene: &Scene, args: &[&str]) -> Running {
-    let output = |name| File::create(scene.path().join(name)).expect("a scratch file");
-    let mut command = scene.marked(brokenpipe());
-    command.args(args).stdout(output("out")).stderr(output("err")).process_group(0);
-    Running { child: spawn(&mut command) }
-}
-
-/// Waits for its end, and looks what is left of it. `meanwhile` is asked again and again.
-fn end(
-    scene: &Scene,
-    mut running: Running,
-    bound: Duration,
-    mut meanwhile: impl FnMut() -> Result<(), Failed>,
-) -> Result<Said, Failed> {
-    let start = Instant::now();
-    let process = Process::open(running.child.id());
-    let ends_within = |bound| process.as_ref().is_none_or(|process| process.ends_within(bound));
-    let mut ended = ends_within(Duration::ZERO);
-    while !ended && start.elapsed() < bound {
-        ended = ends_within(LOOK);
-        meanwhile()?;
-    }
-    let code = if ended { running.child.wait()?.code() } else { None };
-    drop(running);
-    let read = |name| fs::read(scene.path().join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let said = Said { code, out: read("out")?, err: read("err")? };
-    if !ended {
-        return Err(wrong(format!("it still runs after {bound:?}"), &said));
-    }
-    scene.is_empty().map_err(|left| wrong(left, &said))?;
-    Ok(said)
-}
-
-fn run(scene: &Scene, args: &[&str], bound: Duration) -> Result<Said, Failed> {
-    end(scene, start(scene, args), bound, || Ok(()))
-}
 
 /// `brokenpipe hunt`, with the same seed each time.
 fn hunt<'a>(built: &'a Built, options: &[&'a str]) -> Vec<&'a str> {
@@ -155,18 +102,7 @@ pub(crate) fn nothing_is_found(build: impl Fn(&std::path::Path) -> Built) -> Res
     let scene = Scene::new();
     let built = build(scene.path());
     let said = run(&scene, &hunt(&built, &["--cases", &SCENARIOS.to_string()]), BOUND)?;
-    all_is_well(&said)
-}
-
-fn all_is_well(said: &Said) -> Result<(), Failed> {
-    let last = said.err.lines().last().unwrap_or_default();
-    let well = said.code == Some(0) && said.out.is_empty();
-    // What looked bad on a server that had served others, and held on fresh ones, is no finding: a busy machine makes answers late.
-    let found = ["flaky", "warning"].iter().any(|word| last.contains(word));
-    if well && !found && last.starts_with(&format!("{SCENARIOS} scenarios, 0 findings")) {
-        return Ok(());
-    }
-    Err(wrong(format!("the code is {:?}", said.code), said))
+    nothing_found(&said, SCENARIOS)
 }
 
 /// How a hunt of a server that misbehaves ends.
@@ -206,7 +142,7 @@ pub(crate) fn copes_with(name: &str) -> Result<(), Failed> {
         return Err(wrong("it is told if it was not played without the gate, and only then", &said));
     }
     match MISBEHAVING.iter().find(|(other, _)| *other == name).expect("its row").1 {
-        Well => all_is_well(&said),
+        Well => nothing_found(&said, SCENARIOS),
         Refused(why) if said.code == Some(3) && said.err.contains(why) => Ok(()),
         Refused(why) => Err(wrong(format!("the code is {:?}, and it should say {why:?}", said.code), &said)),
     }

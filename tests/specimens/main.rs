@@ -12,19 +12,25 @@
 #[path = "../common/binary.rs"]
 mod binary;
 mod build;
+#[path = "../common/compile.rs"]
+mod compile;
 mod hunted;
-mod left;
+#[path = "../common/order.rs"]
 mod order;
+#[path = "../common/run.rs"]
+mod run;
+#[path = "../common/scene.rs"]
+mod scene;
 mod server;
-#[path = "shapes/tokio.rs"]
-mod shape_tokio;
 mod table;
 mod tasks;
+#[path = "../common/tokio_server.rs"]
+mod tokio_server;
 
 use build::{Built, SERVE_TOKIO, honest};
-use left::Scene;
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::Signal;
+use scene::Scene;
 use server::{Seen, Server};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -35,7 +41,7 @@ fn main() -> ExitCode {
     // This program is the tokio server too: no other is built by every way of running the tests.
     let mut words = std::env::args().skip(1);
     if words.next().as_deref() == Some(SERVE_TOKIO) {
-        let served = shape_tokio::run(words.next().and_then(|port| port.parse().ok()));
+        let served = tokio_server::run(words.next().and_then(|port| port.parse().ok()));
         eprintln!("tokio: {served:?}");
         return ExitCode::FAILURE;
     }
@@ -66,7 +72,9 @@ fn main() -> ExitCode {
 fn is_there(specimen: &Specimen) -> Result<(), Failed> {
     let scene = Scene::new();
     let built = specimen.faulty(scene.path());
-    let seen = order::play(specimen.order, &mut Server::start(&built, scene.path()));
+    let mut server = Server::start(&built, scene.path());
+    order::play(specimen.order, &mut server);
+    let seen = server.look();
     let mut kinds = BTreeSet::from([specimen.finding]);
     kinds.extend(specimen.also);
     let as_it_should = seen.kinds == kinds && specimen.process.is_none_or(|process| seen.process == Some(process));
@@ -78,7 +86,8 @@ fn is_honest(build: impl Fn(&Path) -> Built) -> Result<(), Failed> {
     let scene = Scene::new();
     let mut server = Server::start(&build(scene.path()), scene.path());
     for order in SPECIMENS.map(|specimen| specimen.order).into_iter().collect::<BTreeSet<_>>() {
-        let seen = order::play(order, &mut server);
+        order::play(order, &mut server);
+        let seen = server.look();
         if seen != Seen::default() {
             return Err(format!("`{order}` shows {seen:?}").into());
         }

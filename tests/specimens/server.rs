@@ -1,9 +1,13 @@
 //! A specimen that runs, without brokenpipe: started with a listener that it is handed, asked as a polite client asks, and
 //! looked at for what an order of events has left.
 
-use crate::build::{Built, fail_accept, spawn, unforked};
+use crate::build::Built;
+use crate::compile::fail_calls;
+use crate::order::Played;
+use crate::run::{spawn, unforked};
+use crate::scene::numbers;
 use crate::table::{Clients, Protocol};
-use crate::tasks::{Settled, Tasks, numbers, resident, settle, tasks};
+use crate::tasks::{Settled, Tasks, resident, settle, tasks};
 use nix::sys::resource::Resource;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -57,7 +61,7 @@ struct Residue {
 }
 
 impl Server {
-    /// Starts it in its folder, with what may fail its `accept`, and lets polite clients see that it serves.
+    /// Starts it in its folder, with what may fail its calls, and lets polite clients see that it serves.
     pub(crate) fn start(built: &Built, folder: &Path) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
@@ -65,7 +69,7 @@ impl Server {
         // The listener comes as standard input, and the shell makes a descriptor 3 of it.
         let script = "export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\" 3<&0 </dev/null";
         shell.args(["-c", script, "sh"]).args(&built.command).current_dir(folder).stdin(OwnedFd::from(listener));
-        shell.env("LD_PRELOAD", fail_accept(folder));
+        shell.env("LD_PRELOAD", fail_calls(folder));
         let output = |name| File::create(folder.join(name)).expect("a scratch file");
         let child = spawn(shell.stdout(output("stdout")).stderr(output("stderr")));
         let (protocol, folder) = (built.protocol, folder.to_owned());
@@ -76,53 +80,6 @@ impl Server {
         server.settle();
         server.baseline = server.residue();
         server
-    }
-
-    pub(crate) fn connect(&self) -> std::io::Result<TcpStream> {
-        let stream = TcpStream::connect(self.address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(stream)
-    }
-
-    /// Waits until it sleeps; that it spins instead is remembered.
-    pub(crate) fn settle(&mut self) {
-        self.spins |= settle(self.child.id()) == Settled::Spins;
-    }
-
-    /// Stops all of it, or lets it go on.
-    pub(crate) fn hold(&mut self, held: bool) {
-        let pids: BTreeSet<u32> = self.tasks().keys().map(|(pid, _)| *pid).collect();
-        for pid in pids {
-            kill(Pid::from_raw(pid as i32), if held { Signal::SIGSTOP } else { Signal::SIGCONT }).expect("it is there");
-        }
-        self.settle();
-    }
-
-    /// Sends a signal to its main process.
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id() as i32), signal).expect("it is there");
-    }
-
-    /// Its processes can open no descriptor beyond those that they have, or as many as this process can.
-    pub(crate) fn limit_descriptors(&self, limited: bool) {
-        let (own, most) = nix::sys::resource::getrlimit(Resource::RLIMIT_NOFILE).expect("the limit");
-        let pids: BTreeSet<u32> = self.tasks().keys().map(|(pid, _)| *pid).collect();
-        for pid in pids {
-            let open = numbers(&format!("/proc/{pid}/fd"));
-            let free = (0..).find(|n| !open.contains(n)).expect("a number that is free");
-            let limit = libc::rlimit { rlim_cur: if limited { free.into() } else { own }, rlim_max: most };
-            // SAFETY: the kernel reads the struct. A process that has ended needs no limit.
-            unsafe { libc::prlimit(pid as i32, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
-        }
-    }
-
-    /// The server's next `accept` fails with this error.
-    pub(crate) fn fail_accept(&self, error: i32) {
-        // Made under another name, so that nobody reads half of it.
-        let [made, read] = ["new", "fail-accept"].map(|name| self.folder.join(name));
-        fs::write(&made, error.to_string()).and_then(|()| fs::rename(made, read)).expect("a scratch file");
     }
 
     /// What is wrong with it, now that all clients of an order are gone.
@@ -202,6 +159,51 @@ impl Server {
         }
         let memory = resident(self.child.id());
         Residue { processes, zombies: zombies.len(), close_waits: self.sockets(CLOSE_WAIT), memory }
+    }
+}
+
+impl Played for Server {
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).expect("it is there");
+    }
+
+    fn limit_descriptors(&self, limited: bool) {
+        let (own, most) = nix::sys::resource::getrlimit(Resource::RLIMIT_NOFILE).expect("the limit");
+        let pids: BTreeSet<u32> = self.tasks().keys().map(|(pid, _)| *pid).collect();
+        for pid in pids {
+            let open = numbers(&format!("/proc/{pid}/fd"));
+            let free = (0..).find(|n| !open.contains(n)).expect("a number that is free");
+            let limit = libc::rlimit { rlim_cur: if limited { free.into() } else { own }, rlim_max: most };
+            // SAFETY: the kernel reads the struct. A process that has ended needs no limit.
+            unsafe { libc::prlimit(pid as i32, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
+        }
+    }
+
+    fn connect(&self) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect(self.address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    }
+
+    /// Waits until it sleeps; that it spins instead is remembered.
+    fn settle(&mut self) {
+        self.spins |= settle(self.child.id()) == Settled::Spins;
+    }
+
+    fn hold(&mut self, held: bool) {
+        let pids: BTreeSet<u32> = self.tasks().keys().map(|(pid, _)| *pid).collect();
+        for pid in pids {
+            kill(Pid::from_raw(pid as i32), if held { Signal::SIGSTOP } else { Signal::SIGCONT }).expect("it is there");
+        }
+        self.settle();
+    }
+
+    fn fail(&self, call: &str, errno: i32) {
+        // Made under another name, so that nobody reads half of it.
+        let [made, read] = ["new".to_owned(), format!("fail-{call}")].map(|name| self.folder.join(name));
+        fs::write(&made, errno.to_string()).and_then(|()| fs::rename(made, read)).expect("a scratch file");
     }
 }
 

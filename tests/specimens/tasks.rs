@@ -1,6 +1,7 @@
 //! The processes of a server and their threads, from `/proc`: what they do, and when they have settled.
 
 use crate::binary::BOUND;
+use crate::scene::numbers;
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::LazyLock;
@@ -88,12 +89,6 @@ fn are_segments_put_off() -> bool {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('S'))
     })
-}
-
-/// The numbers that are names in a folder of `/proc`.
-pub(crate) fn numbers(folder: &str) -> Vec<u32> {
-    let names = fs::read_dir(folder).into_iter().flatten();
-    names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// The resident memory of a process, in KiB.

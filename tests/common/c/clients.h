@@ -1,8 +1,13 @@
-/* The loop of a single-threaded server that serves many clients at a time with poll(2), and sends back each line. */
+/* The loop of a single-threaded server that serves many clients at a time with poll(2) or its like, and sends back each line. */
 #ifndef CLIENTS_H
 #define CLIENTS_H
 
 #include "server.h"
+
+/* What waits, called as poll(2) is. */
+#ifndef WAIT
+#define WAIT poll
+#endif
 
 enum { MOST = 500 };
 
@@ -42,7 +47,7 @@ static inline void wait_for(struct clients *all, int timeout)
     for (int i = 0; i < all->count; i++)
         polls[i] = (struct pollfd){.fd = all->at[i].fd, .events = asked_for(all, i)};
     polls[all->count] = (struct pollfd){.fd = asked, .events = POLLIN};
-    int some = poll(polls, all->count + 1, timeout) > 0;
+    int some = WAIT(polls, all->count + 1, timeout) > 0;
     for (int i = 0; i < all->count; i++)
         all->at[i].seen = some ? polls[i].revents : 0;
     all->called = some && polls[all->count].revents;

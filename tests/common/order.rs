@@ -1,15 +1,29 @@
-//! Plays an order of events against a running server, in the words of a scenario, so far as specimens need them.
+//! Plays an order of events against a running server, without brokenpipe, in the words of a scenario, so far as the tests need them.
 
-use crate::build::unforked;
-use crate::server::{Seen, Server};
+use crate::run::unforked;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
 
-/// Plays it, closes what clients are left, and looks.
-pub(crate) fn play(order: &str, server: &mut Server) -> Seen {
+/// A running server, as an order sees it.
+pub(crate) trait Played {
+    fn connect(&self) -> std::io::Result<TcpStream>;
+    /// Stops all of it, or lets it go on.
+    fn hold(&mut self, held: bool);
+    /// Waits until it has done what an event has set off.
+    fn settle(&mut self);
+    /// Its next `call` (accept, recv or send) fails with this error.
+    fn fail(&self, call: &str, errno: i32);
+    /// Its processes can open no descriptor beyond those that they have, or as many as this process can.
+    fn limit_descriptors(&self, limited: bool);
+    /// Sends a signal to its main process.
+    fn signal(&self, signal: Signal);
+}
+
+/// Plays an order, and closes what clients are left.
+pub(crate) fn play(order: &str, server: &mut impl Played) {
     let mut clients = BTreeMap::new();
     let mut held = false;
     for event in events(order) {
@@ -18,7 +32,10 @@ pub(crate) fn play(order: &str, server: &mut Server) -> Seen {
                 held = event == "hold";
                 server.hold(held);
             }
-            Some(("fault", which)) => server.fail_accept(error(which)),
+            Some(("fault", which)) => {
+                let (call, errno) = which.split_once(' ').expect("a call and an error");
+                server.fail(call, number(errno));
+            }
             Some(("limit", which)) => server.limit_descriptors(which == "descriptors"),
             Some(("signal", "SIGURG")) => server.signal(Signal::SIGURG),
             Some((client, action)) => act(client, action, &mut clients, server),
@@ -27,14 +44,12 @@ pub(crate) fn play(order: &str, server: &mut Server) -> Seen {
             server.settle();
         }
     }
-    let guard = unforked();
+    let _unforked = unforked();
     drop(clients);
-    drop(guard);
     server.limit_descriptors(false);
-    server.look()
 }
 
-fn act<'a>(client: &'a str, action: &str, clients: &mut BTreeMap<&'a str, TcpStream>, server: &Server) {
+fn act<'a>(client: &'a str, action: &str, clients: &mut BTreeMap<&'a str, TcpStream>, server: &impl Played) {
     let _unforked = unforked();
     // What a client cannot do, as nobody listens any more or the server has closed, it does not do.
     match (action.split_once(' ').unwrap_or((action, "")), clients.get_mut(client)) {
@@ -66,13 +81,13 @@ fn events(order: &str) -> Vec<&str> {
     }
 }
 
-/// The errno of `accept EMFILE`.
-fn error(fault: &str) -> i32 {
-    match fault {
-        "accept ECONNABORTED" => libc::ECONNABORTED,
-        "accept EINTR" => libc::EINTR,
-        "accept EMFILE" => libc::EMFILE,
-        _ => panic!("`fault {fault}` is nothing that an order here does"),
+fn number(errno: &str) -> i32 {
+    match errno {
+        "ECONNABORTED" => libc::ECONNABORTED,
+        "ECONNRESET" => libc::ECONNRESET,
+        "EINTR" => libc::EINTR,
+        "EMFILE" => libc::EMFILE,
+        _ => panic!("{errno} is no error that an order here injects"),
     }
 }
 

@@ -2,7 +2,6 @@
 //! that no process group has them all. But each was started from the run's folder, or with the run's mark in its environment.
 
 use crate::binary::{Folder, NOTHING_LEFT};
-use crate::tasks::numbers;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -32,6 +31,7 @@ impl Scene {
     }
 
     /// The processes of a program of this folder.
+    #[allow(dead_code, reason = "not every suite that includes this file looks at running servers")]
     pub(crate) fn servers(&self) -> Vec<u32> {
         processes(|pid| self.runs_from_here(pid))
     }
@@ -52,7 +52,8 @@ impl Scene {
         }
     }
 
-    fn processes(&self) -> Vec<u32> {
+    /// Every process of the run.
+    pub(crate) fn processes(&self) -> Vec<u32> {
         let mark = format!("{MARK}={}", self.path().display()).into_bytes();
         let is_marked = |pid| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
@@ -89,6 +90,12 @@ impl Drop for Scene {
 /// Zombies have neither a program nor an environment, and are not among them.
 fn processes(is_wanted: impl Fn(u32) -> bool) -> Vec<u32> {
     numbers("/proc").into_iter().filter(|pid| is_wanted(*pid)).collect()
+}
+
+/// The numbers that are names in a folder of `/proc`.
+pub(crate) fn numbers(folder: &str) -> Vec<u32> {
+    let names = fs::read_dir(folder).into_iter().flatten();
+    names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
 fn program(pid: u32) -> Option<PathBuf> {

@@ -1,0 +1,117 @@
+//! Small healthy servers, one for each way of waiting and of living. A hunt reports nothing about any of them: no finding, no warning, no
+//! flaky one. `servers.rs` lists them; each file in `servers` says why brokenpipe might misjudge its server.
+//!
+//! Each is tested twice:
+//!
+//! - `plain` sees without brokenpipe that the server is healthy: an accused one may as well be guilty;
+//! - `hunt` lets brokenpipe hunt it.
+//!
+//! `cargo test --test healthy hunt-waits-timerfd` is one of them. Variables change what is done:
+//! - `HEALTHY_CASES`: how many scenarios are played with each server.
+//! - `CI`: where it is set, a missing compiler or interpreter is a failure. Elsewhere its servers are skipped, which the last line says.
+
+#[path = "../common/binary.rs"]
+mod binary;
+mod build;
+#[path = "../common/compile.rs"]
+mod compile;
+#[path = "../common/order.rs"]
+mod order;
+mod plain;
+#[path = "../common/run.rs"]
+mod run;
+mod rust;
+#[path = "../common/scene.rs"]
+mod scene;
+mod servers;
+mod tally;
+#[path = "../common/tokio_server.rs"]
+mod tokio_server;
+mod tools;
+
+use build::Built;
+use libtest_mimic::{Arguments, Failed, Trial};
+use scene::Scene;
+use servers::{Expected, SERVERS, Server};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use tally::Tally;
+
+/// How many scenarios are played with each server.
+const SCENARIOS: u32 = 1000;
+/// A hunt that takes longer than this has hung. The slowest takes a tenth of it on an idle machine.
+const LONGEST: Duration = Duration::from_secs(20 * 60);
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    // This program is the servers in Rust too: no other is built by every way of running the tests.
+    if let [word, port] = &words[..]
+        && let Some(served) = rust::serve(word, port)
+    {
+        eprintln!("{word}: {served:?}");
+        return ExitCode::FAILURE;
+    }
+    let args = Arguments::from_args();
+    let mut trials = Vec::new();
+    for server in SERVERS {
+        let plain = move || with(server, |built, scene| plain::lives(server, built, scene));
+        trials.push(Trial::test(format!("plain-{}", server.name), plain));
+        let hunt = move || with(server, |built, scene| is_healthy(server, built, scene));
+        trials.push(Trial::test(format!("hunt-{}", server.name), hunt));
+    }
+    let conclusion = libtest_mimic::run(&args, trials);
+    if !args.list {
+        println!("{}", Tally::get());
+    }
+    conclusion.exit_code()
+}
+
+/// Does this with a server that has been built, if the machine has what that takes.
+fn with(server: &Server, test: impl Fn(&Built, &Scene) -> Result<(), Failed>) -> Result<(), Failed> {
+    if let Some(missing) = tools::missing(server) {
+        return match std::env::var_os("CI") {
+            Some(_) => Err(missing.into()),
+            None => {
+                Tally::get().skipped(server.name, missing);
+                Ok(())
+            }
+        };
+    }
+    let scene = Scene::new();
+    test(&build::build(server, scene.path()), &scene)
+}
+
+/// The hunt of a server says what is expected: mostly nothing.
+fn is_healthy(server: &Server, built: &Built, scene: &Scene) -> Result<(), Failed> {
+    let cases = scenarios();
+    let count = cases.to_string();
+    let mut args = vec!["hunt", "--seed", "1", "--format", "json", "--cases", &count];
+    args.extend(built.options.iter().map(String::as_str));
+    args.push("--");
+    args.extend(built.command.iter().map(String::as_str));
+    let start = Instant::now();
+    let said = run::run(scene, &args, LONGEST)?;
+    Tally::get().hunted(server.name, start.elapsed());
+    match server.expected {
+        Expected::Nothing => run::nothing_found(&said, cases),
+        Expected::Throttling => is_throttling(&said, cases),
+    }
+}
+
+fn scenarios() -> u32 {
+    match std::env::var("HEALTHY_CASES") {
+        Ok(count) => count.parse().unwrap_or_else(|_| panic!("HEALTHY_CASES is a number, not {count:?}")),
+        Err(_) => SCENARIOS,
+    }
+}
+
+/// Nothing is reported but warnings of the server's throttling its clients, which say for how long it does.
+fn is_throttling(said: &run::Said, scenarios: u32) -> Result<(), Failed> {
+    let last = said.err.lines().last().unwrap_or_default();
+    let throttles = |line: &str| line.contains("\"kind\":\"throttl");
+    let played = last.starts_with(&format!("{scenarios} scenarios, 0 findings"));
+    if said.code == Some(0) && played && !said.out.is_empty() && said.out.lines().all(throttles) {
+        return Ok(());
+    }
+    Err(run::wrong("a warning of throttling is expected, and nothing else", said))
+}

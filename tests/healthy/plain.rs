@@ -1,0 +1,265 @@
+//! The servers without brokenpipe: that they are healthy is a fact before it is expected of a hunt to find nothing.
+//!
+//! Plain clients play orders that have killed servers before; calls of the server fail, as far as what is preloaded can have them fail. After
+//! each a polite client is answered, and in the end nothing is left of all these clients.
+
+use crate::binary::BOUND;
+use crate::build::Built;
+use crate::compile::fail_calls;
+use crate::order::{Played, play};
+use crate::run::{spawn, unforked};
+use crate::scene::{Scene, numbers};
+use crate::servers::{Expected, Protocol, Server};
+use libtest_mimic::Failed;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// In these `P` stands for what the server is sent.
+const ORDERS: [&str; 27] = [
+    "a connect; a close",
+    "a connect; a rst",
+    "a connect; a fin; a close",
+    "a connect; a fin; a rst",
+    "a connect; a urgent; a close",
+    "hold; a connect; a rst; go",
+    "hold; a connect; a fin; a rst; go",
+    "hold; a connect; a close; go",
+    "repeat 20 { a connect; a rst }",
+    "a connect; b connect; b fin; b rst; a fin",
+    "a connect; a send P; a close",
+    "a connect; a send P; a rst",
+    "a connect; a send P; a fin; a close",
+    "a connect; a send P; a fin; a rst",
+    "hold; a connect; a send P; a rst; go",
+    "hold; a connect; a send P; a fin; a rst; go",
+    "a connect; a send P; b connect; b send P; b rst; a close",
+    "a connect; a send hel; a close",
+    "a connect; a send hel; a fin; a rst",
+    "repeat 20 { a connect; a send P; a rst }",
+    "fault accept ECONNABORTED; a connect; a close",
+    "fault accept EINTR; a connect; a close",
+    "fault accept EMFILE; a connect; a close",
+    "fault recv ECONNRESET; a connect; a send P; a close",
+    "fault recv EINTR; a connect; a send P; a close",
+    "fault send ECONNRESET; a connect; a send P; a close",
+    "fault send EINTR; a connect; a send P; a close",
+];
+/// The calls that fail in these.
+const FAULTS: [&str; 3] = ["accept", "recv", "send"];
+/// How often all of them are played before it is looked at what the server has, and how often afterwards: what pools have grown to once is
+/// none of a leak's doing.
+const BEFORE: usize = 2;
+const AFTER: usize = 2;
+/// A client who gets no answer within this time is not served.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks at a server that is given time, and after an event for the server to do what it has set off. Nothing depends on it.
+const PACE: Duration = Duration::from_millis(1);
+
+struct Running<'s> {
+    scene: &'s Scene,
+    child: Child,
+    address: SocketAddr,
+    server: &'s Server,
+}
+
+/// What a server has, all its processes together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    processes: usize,
+    zombies: usize,
+    threads: usize,
+    descriptors: usize,
+}
+
+impl Held {
+    fn is_at_most(self, other: Held) -> bool {
+        self.processes <= other.processes
+            && self.zombies <= other.zombies
+            && self.threads <= other.threads
+            && self.descriptors <= other.descriptors
+    }
+
+    fn most(self, other: Held) -> Held {
+        Held {
+            processes: self.processes.max(other.processes),
+            zombies: self.zombies.max(other.zombies),
+            threads: self.threads.max(other.threads),
+            descriptors: self.descriptors.max(other.descriptors),
+        }
+    }
+}
+
+/// The server lives through all orders.
+pub(crate) fn lives(server: &Server, built: &Built, scene: &Scene) -> Result<(), Failed> {
+    let mut running = start(server, built, scene)?;
+    let mut most = running.held();
+    for round in 0..BEFORE + AFTER {
+        for order in ORDERS {
+            play(&order.replace('P', server.protocol.says()), &mut running);
+            // What the server has not run into, for it is slower than its clients, is not for the polite one.
+            for call in FAULTS {
+                let _ = fs::remove_file(running.fault(call));
+            }
+            running.is_polite(PATIENCE).map_err(|error| format!("after `{order}`: {error}"))?;
+            if round < BEFORE {
+                most = most.most(running.held());
+            }
+        }
+    }
+    let begin = Instant::now();
+    while !running.held().is_at_most(most) {
+        if begin.elapsed() > PATIENCE {
+            return Err(format!("it has {:?}, and had {most:?} at most", running.held()).into());
+        }
+        std::thread::sleep(PACE);
+    }
+    Ok(())
+}
+
+/// Starts the server as brokenpipe would, and waits until it serves.
+fn start<'s>(server: &'s Server, built: &Built, scene: &'s Scene) -> Result<Running<'s>, Failed> {
+    let folder = scene.path().join("run");
+    fs::create_dir(&folder)?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    drop(listener);
+    let filled = |word: &String| {
+        word.replace("{port}", &address.port().to_string()).replace("{dir}", &folder.display().to_string())
+    };
+    if let Some(setup) = built.setup() {
+        let done = spawn(in_folder(scene, &folder, "sh").args(["-c", &filled(&setup)])).wait()?;
+        assert!(done.success(), "the setup: {done}");
+    }
+    let output = |name| File::create(scene.path().join(name));
+    let mut command = in_folder(scene, &folder, &filled(&built.command[0]));
+    command.args(built.command[1..].iter().map(filled)).env("LD_PRELOAD", fail_calls(scene.path()));
+    let child = spawn(command.stdout(output("stdout")?).stderr(output("stderr")?));
+    let running = Running { scene, child, address, server };
+    running.is_polite(BOUND).map_err(|error| format!("it has not begun to serve: {error}"))?;
+    Ok(running)
+}
+
+fn in_folder(scene: &Scene, folder: &Path, program: &str) -> Command {
+    let mut command = scene.marked(Command::new(program));
+    command.current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+impl Running<'_> {
+    /// A polite client is answered within this time. Who is refused, because the server does not listen yet or says that it refuses
+    /// clients, comes again.
+    fn is_polite(&self, patience: Duration) -> io::Result<()> {
+        let begin = Instant::now();
+        loop {
+            let asked = self.connect().and_then(|stream| self.ask(stream));
+            let again = match &asked {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    error.kind() == io::ErrorKind::ConnectionRefused
+                        || matches!(self.server.expected, Expected::Throttling)
+                }
+            };
+            if !again || begin.elapsed() > patience {
+                return asked;
+            }
+            std::thread::sleep(PACE);
+        }
+    }
+
+    /// The file that fails the server's next such call.
+    fn fault(&self, call: &str) -> PathBuf {
+        self.scene.path().join("run").join(format!("fail-{call}"))
+    }
+
+    fn ask(&self, mut stream: TcpStream) -> io::Result<()> {
+        let mut got = Vec::new();
+        let answered = match self.server.protocol {
+            Protocol::None => stream.read_exact(&mut [0]),
+            Protocol::Echo => stream.write_all(b"hello\n").and_then(|()| {
+                got.resize(6, 0);
+                stream.read_exact(&mut got)
+            }),
+            Protocol::Http => {
+                stream.write_all(b"GET / HTTP/1.0\r\n\r\n").and_then(|()| stream.read_to_end(&mut got)).map(drop)
+            }
+        };
+        let _unforked = unforked();
+        drop(stream);
+        answered?;
+        let is_answer = match self.server.protocol {
+            Protocol::None => true,
+            Protocol::Echo => got == b"hello\n",
+            Protocol::Http => got.starts_with(b"HTTP/1.") && got[8..].starts_with(b" 200 "),
+        };
+        let excerpt = || io::Error::other(format!("the answer {:?}", String::from_utf8_lossy(&got)));
+        if is_answer { Ok(()) } else { Err(excerpt()) }
+    }
+
+    fn held(&self) -> Held {
+        let mut held = Held::default();
+        let all = self.scene.processes();
+        for pid in &all {
+            held.processes += 1;
+            held.threads += numbers(&format!("/proc/{pid}/task")).len();
+            held.descriptors += numbers(&format!("/proc/{pid}/fd")).len();
+        }
+        let is_zombie = |pid: &u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let mut fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
+            fields.next() == Some("Z")
+                && fields.next().is_some_and(|parent| all.iter().any(|p| p.to_string() == parent))
+        };
+        held.zombies = numbers("/proc").iter().filter(|pid| is_zombie(pid)).count();
+        held
+    }
+}
+
+impl Played for Running<'_> {
+    fn limit_descriptors(&self, limited: bool) {
+        // None of the orders here has one.
+        assert!(!limited, "`limit descriptors` is played by brokenpipe only");
+    }
+
+    fn signal(&self, signal: Signal) {
+        unreachable!("`signal {signal}` is in no order here");
+    }
+
+    fn connect(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(self.address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    }
+
+    fn hold(&mut self, held: bool) {
+        for pid in self.scene.processes() {
+            // One may have ended meanwhile.
+            let _ = kill(Pid::from_raw(pid as i32), if held { Signal::SIGSTOP } else { Signal::SIGCONT });
+        }
+    }
+
+    fn settle(&mut self) {
+        std::thread::sleep(PACE);
+    }
+
+    fn fail(&self, call: &str, errno: i32) {
+        // Made under another name, so that nobody reads half of it.
+        let made = self.scene.path().join("run").join("new");
+        fs::write(&made, errno.to_string()).and_then(|()| fs::rename(made, self.fault(call))).expect("a scratch file");
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        // What else there is of it is killed with the scene.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

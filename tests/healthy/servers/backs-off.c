@@ -1,0 +1,25 @@
+/* A thread for each client sends back what comes. When accept says that there are no descriptors left, it waits for 2 s before the next.
+ * That others wait for so long is what it is to do: from then on all are served. */
+#include "common.h"
+
+enum { BACK_OFF = 2000 /* ms */ };
+
+static void *serve(void *argument)
+{
+    int client = (int)(long)argument;
+    echo(client);
+    close(client);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    int door = listener(argc, argv);
+    for (;;) {
+        int client = accept(door, NULL, NULL);
+        if (client >= 0)
+            start_thread(serve, client);
+        else if (!only_this_client(errno))
+            poll(NULL, 0, BACK_OFF);
+    }
+}

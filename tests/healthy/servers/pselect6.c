@@ -1,0 +1,25 @@
+/* Serves many clients at a time with pselect6, with and without a time limit, and sends back each line.
+ * Where there is a limit it is in the server's memory, and the signal mask that comes with the call lets a harmless SIGUSR1 in. */
+#include "common.h"
+#include "sets.h"
+
+static int ask(int count, fd_set *in, fd_set *out, int timeout)
+{
+    struct timespec time = milliseconds(timeout);
+    sigset_t none;
+    sigemptyset(&none);
+    return pselect(count, in, out, NULL, timeout < 0 ? NULL : &time, &none);
+}
+
+static int by_pselect(struct pollfd *polls, nfds_t count, int timeout) { return by_sets(polls, count, ask, timeout); }
+
+#define WAIT by_pselect
+#include "loop.h"
+
+int main(int argc, char **argv)
+{
+    sigset_t blocked = set_of(SIGUSR1);
+    on(SIGUSR1, nothing);
+    sigprocmask(SIG_BLOCK, &blocked, NULL);
+    serve_on(listener(argc, argv), TIMEOUT);
+}

@@ -1,0 +1,16 @@
+/* Sends back what comes, one client after another, while setitimer sends it SIGALRM every millisecond, handled without SA_RESTART.
+ * Every call of its may return EINTR at any time, and is made again, but for close, which on Linux is done then. */
+#include "common.h"
+
+int main(int argc, char **argv)
+{
+    int door = listener(argc, argv);
+    struct itimerval every = {{.tv_usec = 1000}, {.tv_usec = 1000}};
+    on(SIGALRM, nothing);
+    setitimer(ITIMER_REAL, &every, NULL);
+    for (;;) {
+        int client = next_client(door);
+        echo(client);
+        close(client);
+    }
+}
