@@ -170,7 +170,7 @@ impl FromStr for TargetCase {
 
 const PAYLOAD: &str = "what clients send, quoted, with C escapes";
 const SYMPTOM: &str = "sigpipe, crash, exit, not-listening, unresponsive, collateral, close-wait-leak, fd-leak, process-leak, \
-                       thread-leak, zombie, spin or memory-growth";
+                       thread-leak, zombie, spin, sanitizer-report or memory-growth";
 const TEXT: &str = "text on one line, or the whole of it quoted, with C escapes";
 
 fn command(value: Value<'_>) -> Result<Vec<String>, ParseError> {

@@ -145,11 +145,16 @@ impl<'t> Lab<'t> {
     /// The end of what the server wrote.
     pub(super) fn output(&self) -> String {
         let Some(running) = &self.running else { return String::new() };
-        let text = end_of(&running.scratch.path().join(OUTPUT));
+        let text = end_of(&running.scratch, 0, SHOWN);
         match running.world.server.emptied() {
             0 => text,
             n => format!("(what it wrote before was thrown away, {n} times, for it was too much)\n{text}"),
         }
+    }
+
+    /// What the server wrote since it had written so many bytes. All that is there if its output was thrown away meanwhile.
+    fn output_since(&self, written: u64) -> String {
+        self.running.as_ref().map_or_else(String::new, |running| end_of(&running.scratch, written, SEARCHED))
     }
 
     /// Starts a fresh server in place of the one that is there, and has it serve polite clients until it is steady.
@@ -176,7 +181,7 @@ impl<'t> Lab<'t> {
             Err(NotListening::Kernel(error)) => return Err(error.into()),
             Err(NotListening::Stopped) => return Err(TargetError::Stopped),
             Err(why) => {
-                let output = end_of(&scratch.path().join(OUTPUT));
+                let output = end_of(&scratch, 0, SHOWN);
                 return Err(TargetError::NotListening { why: why.to_string(), output });
             }
             Ok(world) => world,
@@ -316,16 +321,25 @@ fn idle(counts: &Counts) -> String {
     format!("processes: {}, threads: {}, descriptors: {}", counts.processes, counts.threads, counts.descriptors)
 }
 
-/// The end of a file, as text.
-fn end_of(path: &Path) -> String {
+/// How many bytes of a server's output are shown, and how many are searched for the report of a crash.
+const SHOWN: u64 = 8 << 10;
+const SEARCHED: u64 = 1 << 20;
+
+/// How many bytes of output are in a server's folder.
+fn written(scratch: &Scratch) -> u64 {
+    std::fs::metadata(scratch.path().join(OUTPUT)).map_or(0, |output| output.len())
+}
+
+/// The end of a server's output from this byte on, no more than `most` bytes of it, as text.
+fn end_of(scratch: &Scratch, from: u64, most: u64) -> String {
     use std::io::{Read, Seek, SeekFrom};
-    const MOST: u64 = 8192;
     let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = std::fs::File::open(path)?;
+        let mut file = std::fs::File::open(scratch.path().join(OUTPUT))?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(MOST)))?;
+        let from = if from > length { 0 } else { from };
+        file.seek(SeekFrom::Start(from.max(length.saturating_sub(most))))?;
         let mut bytes = Vec::new();
-        file.take(MOST).read_to_end(&mut bytes)?;
+        file.take(most).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()

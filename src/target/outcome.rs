@@ -1,6 +1,7 @@
 //! What a run came to: what of it should not be.
 
 use super::identity::Identity;
+use super::sanitizer::{self, Report, Reporter};
 use super::symptom::Symptom;
 use crate::kernel::KernelError;
 use crate::kernel::foreign::history::Last;
@@ -77,11 +78,7 @@ impl Outcome {
                 None => None,
             };
             let Some(symptom) = symptom.or(role.is_main().then_some(Symptom::Exit)) else { continue };
-            let who = match role {
-                Role::Main => "the server",
-                Role::Worker => "a worker process of the server",
-                Role::Connection => "a child process that served one connection",
-            };
+            let who = process(*role);
             let was = if death.signal().is_some() { "was " } else { "" };
             let after = after.as_ref();
             let evidence =
@@ -91,15 +88,32 @@ impl Outcome {
         }
     }
 
-    /// A sanitizer's report makes an end by itself a crash, and is one where nothing has ended.
-    pub(super) fn reported(&mut self, output: &str) {
-        let Some(line) = super::sanitizer::report(output) else { return };
-        match self.seen.iter_mut().find(|seen| matches!(seen.identity.symptom, Symptom::Exit | Symptom::Crash)) {
-            Some(seen) => {
+    /// What a sanitizer or a runtime reported in this run makes an end a crash, if it is the reporter's own way to end a process. Of a
+    /// sanitizer that let the process go on it is a finding of its own kind; anything else that looks so was only logged.
+    pub(super) fn reported(&mut self, output: &str, ends: &[Ended]) {
+        let Some(Report { line, reporter }) = sanitizer::report(output) else { return };
+        let is_end = |seen: &&mut Seen| matches!(seen.identity.symptom, Symptom::Exit | Symptom::Crash);
+        if let Some(seen) = self.seen.iter_mut().find(is_end) {
+            let by_it = |ended: &Ended| match (reporter, ended.death.code()) {
+                (Reporter::Runtime, code) => code.is_some_and(|code| code != 0),
+                (_, code) => code.is_some_and(|code| reporter.ends_with(code)),
+            };
+            if ends.iter().any(by_it) {
                 seen.identity.symptom = Symptom::Crash;
-                seen.evidence += &format!("; it wrote: {line}");
             }
-            None => self.add(Identity::of(Symptom::Crash), format!("it wrote: {line}")),
+            seen.evidence += &format!("; it wrote: {line}");
+            return;
+        }
+        let child = ends.iter().find(|ended| ended.death.code().is_some_and(|code| reporter.ends_with(code)));
+        match (child, reporter) {
+            (Some(Ended { death, role, .. }), _) => {
+                let evidence = format!("{} {}; it wrote: {line}", process(*role), how(&death.status));
+                self.add(Identity { role: *role, ..Identity::of(Symptom::Crash) }, evidence);
+            }
+            (None, Reporter::Sanitizer { .. }) => {
+                self.add(Identity::of(Symptom::SanitizerReport), format!("no process ended; it wrote: {line}"));
+            }
+            (None, Reporter::Runtime) => {}
         }
     }
 
@@ -122,6 +136,15 @@ impl Outcome {
         } else if now.descriptors > before.descriptors {
             add(Symptom::FdLeak, grown("descriptors", before.descriptors, now.descriptors));
         }
+    }
+}
+
+/// A process of this role, in words.
+const fn process(role: Role) -> &'static str {
+    match role {
+        Role::Main => "the server",
+        Role::Worker => "a worker process of the server",
+        Role::Connection => "a child process that served one connection",
     }
 }
 
@@ -181,5 +204,32 @@ mod tests {
             in_or_after(&last(Some(Client::BYSTANDER), Some(Errno::EINTR))),
             ", in or after recv of a polite client, which failed with EINTR"
         );
+    }
+
+    const ASAN: &str = "==17==ERROR: AddressSanitizer: heap-use-after-free on address 0x602\n";
+
+    /// What comes of a run in which a process ended with this exit code and the server wrote this.
+    fn reported(code: i32, role: Role, output: &str) -> Vec<Symptom> {
+        let death = Death { pid: 1, inner: 1, status: Some(code << 8), sent: false };
+        let ends = [Ended { death, role, after: None }];
+        let mut outcome = Outcome::default();
+        outcome.ends(&ends, "");
+        outcome.reported(output, &ends);
+        outcome.seen.iter().map(|seen| seen.identity.symptom).collect()
+    }
+
+    #[test]
+    fn a_report_is_a_crash_if_its_reporter_ended_the_process() {
+        assert_eq!(reported(1, Role::Main, ASAN), [Symptom::Crash]);
+        assert_eq!(reported(1, Role::Worker, ASAN), [Symptom::Crash]);
+        assert_eq!(reported(2, Role::Main, "panic: x\n\ngoroutine 1 [running]:\n"), [Symptom::Crash]);
+    }
+
+    #[test]
+    fn a_report_of_a_process_that_went_on_is_of_its_own_kind_and_what_was_only_logged_is_nothing() {
+        assert_eq!(reported(0, Role::Worker, ASAN), [Symptom::SanitizerReport]);
+        assert_eq!(reported(0, Role::Main, ASAN), [Symptom::Exit]);
+        assert_eq!(reported(0, Role::Worker, "free(): invalid pointer\n"), []);
+        assert_eq!(reported(1, Role::Worker, "pool_free(): ok\nentry aborted: runtime error: x\n"), []);
     }
 }

@@ -12,7 +12,7 @@ pub enum Severity {
     /// It reproduces each time, by what clients, signals, time and real resource limits do.
     Finding,
     /// It reproduces each time, but needs an injected error that this kernel would not return there, or harms only the connection that
-    /// caused it, or is a trend.
+    /// caused it, or nothing: a trend, a sanitizer's report of a process that went on.
     Warning,
     /// It reproduces now and then.
     Flaky,
@@ -44,7 +44,9 @@ impl TargetFinding {
         match self.confirmed {
             0 => Severity::Unconfirmed,
             _ if !self.is_confirmed() => Severity::Flaky,
-            _ if self.is_injected() || self.harms_its_own_connection_only() || self.is_trend() => Severity::Warning,
+            _ if self.is_injected() || self.harms_its_own_connection_only() || self.harms_nothing() => {
+                Severity::Warning
+            }
             _ => Severity::Finding,
         }
     }
@@ -59,9 +61,9 @@ impl TargetFinding {
         self.identity.symptom == Symptom::Sigpipe && self.identity.role == Role::Connection
     }
 
-    /// Whether it is told from a quantity that grows, and not from something that happened.
-    fn is_trend(&self) -> bool {
-        self.identity.symptom == Symptom::MemoryGrowth
+    /// Whether nothing has come of it so far: a quantity that grows, a report of a process that went on.
+    fn harms_nothing(&self) -> bool {
+        matches!(self.identity.symptom, Symptom::MemoryGrowth | Symptom::SanitizerReport)
     }
 }
 
@@ -89,6 +91,7 @@ mod tests {
         assert_eq!(real(Symptom::Sigpipe, Connection), Severity::Warning);
         assert_eq!(real(Symptom::Crash, Connection), Severity::Finding);
         assert_eq!(real(Symptom::MemoryGrowth, Main), Severity::Warning);
+        assert_eq!(real(Symptom::SanitizerReport, Main), Severity::Warning);
     }
 
     #[test]

@@ -30,13 +30,15 @@ pub enum Symptom {
     Zombie,
     /// It works in a circle, with nobody asking anything of it.
     Spin,
+    /// A sanitizer reported an error, and no process ended.
+    SanitizerReport,
     /// Resident memory grows with each batch of repetitions. A warning only.
     MemoryGrowth,
 }
 
 impl Symptom {
     /// Every symptom, the worst first.
-    pub const ALL: [Symptom; 13] = [
+    pub const ALL: [Symptom; 14] = [
         Symptom::Sigpipe,
         Symptom::Crash,
         Symptom::Exit,
@@ -49,6 +51,7 @@ impl Symptom {
         Symptom::ThreadLeak,
         Symptom::Zombie,
         Symptom::Spin,
+        Symptom::SanitizerReport,
         Symptom::MemoryGrowth,
     ];
 
@@ -67,6 +70,7 @@ impl Symptom {
             Symptom::ThreadLeak => "thread-leak",
             Symptom::Zombie => "zombie",
             Symptom::Spin => "spin",
+            Symptom::SanitizerReport => "sanitizer-report",
             Symptom::MemoryGrowth => "memory-growth",
         }
     }
@@ -88,6 +92,7 @@ impl Symptom {
             Symptom::ThreadLeak => "threads are left, more with each repetition",
             Symptom::Zombie => "processes that have ended are not reaped, more with each repetition",
             Symptom::Spin => "the server works in a circle, with nobody asking anything of it",
+            Symptom::SanitizerReport => "a sanitizer reported an error, and no process ended",
             Symptom::MemoryGrowth => "resident memory grows with each batch of repetitions",
         }
     }
@@ -157,6 +162,10 @@ impl Symptom {
             Symptom::Spin => {
                 "take in, or no longer ask for, the event that keeps coming: EPOLLHUP and EPOLLERR cannot be masked, a level-triggered \
                  EPOLLRDHUP or EPOLLPRI comes again until it is dealt with, and accept that fails with EMFILE leaves the connection queued."
+            }
+            Symptom::SanitizerReport => {
+                "look at the report in the server's output: what it names is undefined, whatever came of it this time. The sanitizer can be \
+                 told to end the process, as with -fno-sanitize-recover."
             }
             Symptom::MemoryGrowth => {
                 "look for what is kept of a connection after its end; a heap profiler with the same scenario shows it."

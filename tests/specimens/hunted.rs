@@ -116,10 +116,11 @@ enum Outcome {
 
 use Outcome::{Refused, Well};
 
-const MISBEHAVING: [(&str, Outcome); 8] = [
+const MISBEHAVING: [(&str, Outcome); 9] = [
     ("ignores-signals", Well),
     ("listens-late", Well),
     ("waits-for-ages", Well),
+    ("logs-like-a-crash", Well),
     ("writes-gigabytes", Well),
     ("daemon", Well),
     ("fork-bomb", Refused("never listened")),

@@ -3,7 +3,7 @@
 //! A scenario is looked at twice. *Screening* plays it on a server that has served others before, and asks what can be asked in no time;
 //! most scenarios end there. *Examining* plays it on a fresh server and takes the time that the question needs.
 
-use super::{EXAMINING, Lab, Running, SCREENING};
+use super::{EXAMINING, Lab, Running, SCREENING, written};
 use crate::kernel::KernelError;
 use crate::kernel::foreign::residue::Counts;
 use crate::kernel::foreign::world::{Circle, Foreign};
@@ -199,8 +199,10 @@ impl Lab<'_> {
     ) -> Result<Outcome, TargetError> {
         let protocol = self.protocol();
         let keeps = self.baseline.as_ref().is_some_and(|b| b.concurrent && b.keeps_alive);
-        let Running { world, counts: before, bystander, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
+        let Running { world, counts: before, bystander, scratch, .. } =
+            self.running.as_mut().ok_or(KernelError::StillBorn)?;
         let mut outcome = Outcome::default();
+        let written = written(scratch);
         world.ends();
         world.spin();
         world.measures = measures;
@@ -244,9 +246,10 @@ impl Lab<'_> {
             }
         }
         let spin = spin.or_else(|| world.spin());
-        outcome.ends(&world.ends(), "");
+        let mut ends = world.ends();
+        outcome.ends(&ends, "");
         if world.main_ended().is_some() {
-            outcome.reported(&self.output());
+            outcome.reported(&self.output_since(written), &ends);
             return Ok(outcome.sorted());
         }
         if let Some(spin) = spin {
@@ -298,13 +301,15 @@ impl Lab<'_> {
         let waits: Vec<String> = world.server.waits_in().iter().map(|(_, call)| (*call).to_owned()).collect();
         let answered = self.polite(bound, stays && keeps)?;
         let Running { world, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
-        outcome.ends(&world.ends(), ", when a polite client came afterwards");
+        let later = world.ends();
+        outcome.ends(&later, ", when a polite client came afterwards");
+        ends.extend(later);
         if !answered.is_full() && world.main_ended().is_none() {
             let waits =
                 if waits.is_empty() { String::new() } else { format!("; the server waits in {}", waits.join(", ")) };
             outcome.add(Identity::of(Symptom::Unresponsive), format!("a polite client afterwards: {answered}{waits}"));
         }
-        outcome.reported(&self.output());
+        outcome.reported(&self.output_since(written), &ends);
         Ok(outcome.sorted())
     }
 
