@@ -56,6 +56,9 @@ pub(super) const DOING: &str = "read the states of TCP sockets";
 const LISTENER: u8 = 10;
 /// The state of a socket that was found and had left the tables before it was read (`TCP_CLOSE`; none in the tables has it).
 const LEAVING: u8 = 7;
+/// States of sockets that outlive their process.
+const FIN_WAIT_2: u8 = 5;
+const TIME_WAIT: u8 = 6;
 /// How often a socket that is not found is looked up again.
 ///
 /// The kernel's look-up takes no lock. A client puts off its acknowledgement of a FIN for 40 ms; when that timer fires, on whichever
@@ -147,7 +150,8 @@ impl Netstat {
         Ok((seen.cookie != ANY).then_some(seen.unread > seen.room))
     }
 
-    /// Takes these sockets out of the kernel's tables (`SOCK_DESTROY`), those that are still there. False if that needs a
+    /// Takes those of these sockets that are in TIME_WAIT out of the kernel's tables (`SOCK_DESTROY`), and those in FIN_WAIT_2 that no
+    /// process has. One that a process still has is not touched: it would see an error that no client caused. False if that needs a
     /// privilege that this process does not have (CAP_NET_ADMIN) or a kernel built for it (CONFIG_INET_DIAG_DESTROY).
     ///
     /// Each is looked up first and then destroyed by its cookie: by its addresses alone, one that is gone would stand for the
@@ -157,7 +161,8 @@ impl Netstat {
         for batch in pairs.chunks(BATCH) {
             // One that is missed lives on for a minute, and that is all.
             let seen = batch.iter().zip(self.ask(batch)?);
-            there.extend(seen.filter(|(_, seen)| seen.number != LISTENER).map(|(pair, seen)| (*pair, seen.cookie)));
+            let is_left = |seen: &Seen| seen.number == TIME_WAIT || (seen.number == FIN_WAIT_2 && seen.inode == 0);
+            there.extend(seen.filter(|(_, seen)| is_left(seen)).map(|(pair, seen)| (*pair, seen.cookie)));
         }
         let mut allowed = true;
         for batch in there.chunks(BATCH) {
@@ -256,8 +261,8 @@ pub(super) fn state(number: u8) -> Result<TcpState, KernelError> {
         2 => TcpState::SynSent,
         3 | 12 => TcpState::SynRecv,
         4 => TcpState::FinWait1,
-        5 => TcpState::FinWait2,
-        6 => TcpState::TimeWait,
+        FIN_WAIT_2 => TcpState::FinWait2,
+        TIME_WAIT => TcpState::TimeWait,
         LISTENER => TcpState::Close,
         8 => TcpState::CloseWait,
         9 => TcpState::LastAck,
