@@ -13,7 +13,7 @@ use super::shapes::shapes;
 use super::symptom::Symptom;
 use crate::scenario::{Event, Fault, Scenario};
 use crate::trace::Trace;
-use follow_up::{Suspicion, Wanted, confirm, grown};
+use follow_up::{Suspicion, Wanted, confirm};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -396,7 +396,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
             if self.is_done() || self.how.time.is_some_and(|time| self.start.elapsed() >= time) {
                 break;
             }
-            let outcome = grown(&mut self.lab, &shape)?;
+            let outcome = self.lab.grows_in_memory(&shape)?;
             if outcome.seen.is_empty() {
                 continue;
             }

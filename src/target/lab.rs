@@ -2,8 +2,7 @@
 
 mod examine;
 mod impolite;
-
-pub(super) use examine::REPEATS;
+mod repeat;
 
 use super::baseline::{Baseline, TargetError};
 use super::command::{OUTPUT, Polite, Target};
@@ -63,6 +62,8 @@ pub(super) struct Lab<'t> {
     latency: Duration,
     /// What is known of the target, or is only let go of late.
     tolerated: BTreeSet<Symptom>,
+    /// What polite clients alone leave behind, as far as it was asked.
+    controls: Vec<(repeat::Sampled, repeat::Control)>,
     /// Servers that were started.
     pub(super) started: u64,
     /// Set when somebody wants it to stop.
@@ -89,6 +90,7 @@ impl<'t> Lab<'t> {
             running: None,
             latency: Duration::ZERO,
             tolerated: BTreeSet::new(),
+            controls: Vec::new(),
             started: 0,
             stop,
         };
@@ -129,6 +131,7 @@ impl<'t> Lab<'t> {
     /// Has the calls of servers steered from here on, or not.
     pub(super) fn set_gate(&mut self, gate: bool) {
         self.end();
+        self.controls.clear();
         self.no_gate = (!gate).then(|| "it is tried without".to_owned());
     }
 

@@ -4,6 +4,7 @@ mod baseline;
 mod command;
 mod doctor;
 mod forked;
+mod growth;
 mod hunt;
 mod identity;
 mod lab;

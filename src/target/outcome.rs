@@ -7,7 +7,7 @@ use crate::kernel::KernelError;
 use crate::kernel::foreign::history::Last;
 use crate::kernel::foreign::residue::Counts;
 use crate::kernel::foreign::start::how;
-use crate::kernel::foreign::world::{Ended, Foreign};
+use crate::kernel::foreign::world::{Circle, Ended, Foreign, Spin};
 use crate::scenario::Fault;
 use crate::trace::{Role, Trace};
 
@@ -86,6 +86,30 @@ impl Outcome {
             let (call, state) = (after.map(|last| last.name), after.and_then(|last| last.state));
             self.add(Identity { symptom, role: *role, call, state }, evidence);
         }
+    }
+
+    /// A busy loop. If it was `measured` what the server did meanwhile, it must not have been blocked in that time. Whether a limit on its
+    /// resources was `lifted` before.
+    pub(super) fn spins(&mut self, spin: &Spin, measured: bool, lifted: bool) {
+        if measured && spin.measured.is_none_or(|circle| circle.rested) {
+            return;
+        }
+        let mut evidence = match spin.call {
+            Some((call, Some(fd))) => format!("{call} on descriptor {fd}, again and again"),
+            Some((call, None)) => format!("{call}, again and again"),
+            None => format!("task {} does not come to rest", spin.task),
+        };
+        if let Some(Circle { calls, processor, .. }) = spin.measured {
+            let time = processor.as_millis();
+            evidence += &format!(
+                "; while nobody asked anything of it: {calls} calls, {time} ms of processor time, and it never blocked"
+            );
+        }
+        if lifted {
+            evidence += "; the limit had been lifted";
+        }
+        let (call, state) = (spin.known_by.map(|last| last.name), spin.known_by.and_then(|last| last.state));
+        self.add(Identity { call, state, ..Identity::of(Symptom::Spin) }, evidence);
     }
 
     /// What a sanitizer or a runtime reported in this run makes an end a crash, if it is the reporter's own way to end a process. Of a

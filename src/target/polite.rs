@@ -2,11 +2,12 @@
 
 use super::protocol::{Exchange, Progress, Protocol};
 use crate::kernel::KernelError;
+use crate::kernel::foreign::patience::Patience;
 use crate::kernel::foreign::world::Foreign;
 use crate::play::World;
 use crate::scenario::{Action, Client, MAX_SEND, Payload};
 use crate::trace::{End, Reply};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What a question came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl PoliteClient {
             }
             world.settle()?;
         }
-        let deadline = Instant::now() + self.bound;
+        let mut patience = Patience::new();
         loop {
             let (bytes, end) = world.take(self.name);
             let more = !bytes.is_empty();
@@ -121,10 +122,10 @@ impl PoliteClient {
                 world.settle()?;
                 continue;
             }
-            if Instant::now() >= deadline || world.is_at_rest() {
+            if world.is_at_rest() || patience.is_up(&world.server, self.bound) {
                 return Ok(Answered::Silent(self.received.len()));
             }
-            world.idle(deadline)?;
+            world.idle(patience.next(self.bound))?;
         }
     }
 
@@ -139,20 +140,25 @@ impl PoliteClient {
         }
     }
 
-    /// Whether the server has taken the connection, and has said something on it if it is to.
+    /// Whether the server has taken the connection, and has said something on it if it is to. A server that tells everything and closes
+    /// has taken it: the end of file that follows is the end of a full answer.
     pub(super) fn let_in(&mut self, world: &mut Foreign, says: bool) -> Result<Answered, KernelError> {
-        let deadline = Instant::now() + self.bound;
+        let mut patience = Patience::new();
         loop {
             let (bytes, end) = world.take(self.name);
             self.received.extend(bytes);
-            if world.has_taken(self.name)? && (!says || !self.received.is_empty()) {
+            // Only who has accepted a connection can close it with a FIN: what still waits in the queue is reset with its listener.
+            let taken = end == End::Eof || world.has_taken(self.name)?;
+            if taken && (!says || !self.received.is_empty()) {
                 return Ok(Answered::Full { open: end == End::Open });
             }
             match end {
                 End::Error(errno) => return Ok(Answered::CutOff(errno.to_string())),
                 End::Eof => return Ok(Answered::CutOff("end of file".to_owned())),
-                End::Open if Instant::now() >= deadline || world.is_at_rest() => return Ok(Answered::Silent(0)),
-                End::Open => world.idle(deadline)?,
+                End::Open if world.is_at_rest() || patience.is_up(&world.server, self.bound) => {
+                    return Ok(Answered::Silent(0));
+                }
+                End::Open => world.idle(patience.next(self.bound))?,
             }
         }
     }

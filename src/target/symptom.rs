@@ -18,21 +18,21 @@ pub enum Symptom {
     Unresponsive,
     /// A polite client that was connected throughout was cut off, or is no longer served.
     Collateral,
-    /// Sockets in CLOSE_WAIT are left when all clients have gone.
+    /// Sockets in CLOSE_WAIT are left when all clients have gone, more and more with repetitions.
     CloseWaitLeak,
-    /// Descriptors are left, more with each repetition.
+    /// Descriptors are left, more and more with repetitions.
     FdLeak,
-    /// Processes are left, more with each repetition.
+    /// Processes are left, more and more with repetitions.
     ProcessLeak,
-    /// Threads are left, more with each repetition.
+    /// Threads are left, more and more with repetitions.
     ThreadLeak,
-    /// Processes that have ended are not reaped, more with each repetition.
+    /// Processes that have ended are not reaped, more and more with repetitions.
     Zombie,
     /// It works in a circle, with nobody asking anything of it.
     Spin,
     /// A sanitizer reported an error, and no process ended.
     SanitizerReport,
-    /// Resident memory grows with each batch of repetitions. A warning only.
+    /// Resident memory grows without end over batches of repetitions. A warning only.
     MemoryGrowth,
 }
 
@@ -86,14 +86,16 @@ impl Symptom {
             Symptom::Collateral => {
                 "a polite client that was connected throughout lost its connection, or is served no more"
             }
-            Symptom::CloseWaitLeak => "sockets in CLOSE_WAIT are left when all clients have gone",
-            Symptom::FdLeak => "descriptors are left, more with each repetition",
-            Symptom::ProcessLeak => "processes are left, more with each repetition",
-            Symptom::ThreadLeak => "threads are left, more with each repetition",
-            Symptom::Zombie => "processes that have ended are not reaped, more with each repetition",
+            Symptom::CloseWaitLeak => {
+                "sockets in CLOSE_WAIT are left when all clients have gone, more and more with repetitions"
+            }
+            Symptom::FdLeak => "descriptors are left, more and more with repetitions",
+            Symptom::ProcessLeak => "processes are left, more and more with repetitions",
+            Symptom::ThreadLeak => "threads are left, more and more with repetitions",
+            Symptom::Zombie => "processes that have ended are not reaped, more and more with repetitions",
             Symptom::Spin => "the server works in a circle, with nobody asking anything of it",
             Symptom::SanitizerReport => "a sanitizer reported an error, and no process ended",
-            Symptom::MemoryGrowth => "resident memory grows with each batch of repetitions",
+            Symptom::MemoryGrowth => "resident memory grows without end over batches of repetitions",
         }
     }
 

@@ -116,11 +116,13 @@ enum Outcome {
 
 use Outcome::{Refused, Well};
 
-const MISBEHAVING: [(&str, Outcome); 9] = [
+const MISBEHAVING: [(&str, Outcome); 11] = [
     ("ignores-signals", Well),
     ("listens-late", Well),
     ("waits-for-ages", Well),
     ("logs-like-a-crash", Well),
+    ("grows-to-its-limit", Well),
+    ("collects-late", Well),
     ("writes-gigabytes", Well),
     ("daemon", Well),
     ("fork-bomb", Refused("never listened")),

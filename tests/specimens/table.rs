@@ -95,7 +95,7 @@ const fn accept_error(name: &'static str, fault: &'static str, order: &'static s
 
 use Clients::{Many, One};
 
-pub(crate) const SPECIMENS: [Specimen; 27] = [
+pub(crate) const SPECIMENS: [Specimen; 28] = [
     Specimen {
         protocol: Protocol::None,
         process: Some("main"),
@@ -147,6 +147,7 @@ pub(crate) const SPECIMENS: [Specimen; 27] = [
         ..specimen("close-wait-leak", Many, "close-wait-leak", r#"a connect; a send "hel"; a fin; a close"#)
     },
     specimen("fd-leak", One, "fd-leak", RESET),
+    specimen("fd-leak-steps", One, "fd-leak", RESET),
     specimen("process-leak", Many, "process-leak", RESET),
     specimen("thread-leak", Many, "thread-leak", RESET),
     specimen("zombie", Many, "zombie", RESET),

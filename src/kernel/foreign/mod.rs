@@ -16,6 +16,7 @@ pub(crate) mod launch;
 pub(crate) mod network;
 mod notify;
 mod parked;
+pub(crate) mod patience;
 mod peers;
 pub(crate) mod quiescence;
 pub(crate) mod residue;

@@ -1,6 +1,7 @@
 //! What a server has: processes, threads, descriptors, memory, processor time. Counted now and later, it is what was left behind.
 
 use super::gate::Server;
+use super::patience::Scheduled;
 use super::tree;
 use crate::kernel::error::KernelError;
 use std::collections::BTreeMap;
@@ -72,6 +73,11 @@ impl Server {
     pub(crate) fn processor_time(&self) -> Duration {
         let ticks: u64 = self.tree.threads_by_process().filter_map(|(pid, _)| tree::stat(pid)?.ticks()).sum();
         Duration::from_secs(1) / ticks_per_second() * ticks as u32
+    }
+
+    /// What its tasks have been given of the processors so far.
+    pub(super) fn scheduled(&self) -> Scheduled {
+        self.tree.scheduled()
     }
 
     /// Looks at all that it has.

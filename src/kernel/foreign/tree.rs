@@ -6,6 +6,7 @@
 
 use super::blocked_call::{self, Call, Pid};
 use super::gate::Whose;
+use super::patience::Scheduled;
 use super::quiescence::TaskState;
 use super::sys;
 use crate::kernel::error::{KernelError, errno};
@@ -263,6 +264,12 @@ impl Tree {
         alive.map(|(pid, process)| (*pid, process.tasks.len()))
     }
 
+    /// What all tasks have been given of the processors.
+    pub(super) fn scheduled(&self) -> Scheduled {
+        let tasks = self.processes.values().flat_map(|process| process.tasks.values());
+        tasks.filter_map(Task::scheduled).fold(Scheduled::default(), Scheduled::plus)
+    }
+
     /// Whether this thread is known, of a process that has not ended.
     pub(super) fn has_thread(&self, tid: i32) -> bool {
         self.threads.get(&tid).is_some_and(|pid| self.runs(*pid))
@@ -365,6 +372,13 @@ impl Task {
         // A parenthesis can stand in the name too, which has at most 64 bytes with its escapes.
         let end = text.iter().rposition(|b| *b == b')')?;
         text.get(end + 2).copied()
+    }
+
+    /// What it has been given of the processors.
+    fn scheduled(&self) -> Option<Scheduled> {
+        let mut buffer = [0; 96];
+        let read = self.schedstat.as_ref()?.read_at(&mut buffer, 0).ok()?;
+        Scheduled::parse(std::str::from_utf8(&buffer[..read]).ok()?)
     }
 
     /// How often it has been given a core.

@@ -5,7 +5,7 @@ use crate::scenario::{Event, Fault, Repeat, Scenario};
 use crate::search::minimise;
 use crate::target::baseline::TargetError;
 use crate::target::identity::Identity;
-use crate::target::lab::{Lab, REPEATS};
+use crate::target::lab::Lab;
 use crate::target::outcome::{Outcome, Seen};
 use crate::target::symptom::Symptom;
 use std::ops::ControlFlow;
@@ -14,9 +14,6 @@ use std::time::{Duration, Instant};
 /// How long, and over how many scenarios, a finding is cut down.
 const MINIMISING: Duration = Duration::from_secs(4);
 const MOST_ASKED: u32 = 400;
-/// How many scenarios a batch has that is to show whether memory grows, and how much more must be there after each, in bytes.
-const BATCH: usize = 100;
-const GROWTH: u64 = 256 * 1024;
 /// How often a scenario is played in a row that showed something now and then.
 const OFTEN: usize = 20;
 
@@ -88,7 +85,7 @@ pub(super) fn confirm(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted) ->
 /// Plays a scenario on a fresh server, and looks for one symptom.
 fn once(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted, patient: bool) -> Result<Outcome, TargetError> {
     match wanted.identity().symptom {
-        Symptom::MemoryGrowth => grown(lab, scenario),
+        Symptom::MemoryGrowth => lab.grows_in_memory(scenario),
         symptom => lab.examine(scenario, symptom, patient),
     }
 }
@@ -96,34 +93,6 @@ fn once(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted, patient: bool) -
 /// The scenario again and again; `None` if it has repetitions already.
 fn repeated(scenario: &Scenario) -> Option<Scenario> {
     Repeat::new(OFTEN, scenario.events()).map(|repeat| Scenario::from_valid(vec![Event::Repeat(repeat)]))
-}
-
-/// Plays batches of a scenario, and sees whether the server has more memory after each.
-pub(super) fn grown(lab: &mut Lab<'_>, scenario: &Scenario) -> Result<Outcome, TargetError> {
-    lab.fresh()?;
-    let mut outcome = Outcome::default();
-    let mut all = Vec::new();
-    // What is filled once, in the first batch, is no leak.
-    for batch in 0..=REPEATS {
-        for _ in 0..BATCH {
-            let run = lab.screen(scenario)?;
-            if !run.seen.is_empty() {
-                return Ok(Outcome::default());
-            }
-            outcome.trace = run.trace;
-        }
-        let resident = lab.resident()?;
-        if batch > 0 && all.last().is_some_and(|before| resident < before + GROWTH) {
-            return Ok(Outcome::default());
-        }
-        all.push(resident);
-    }
-    let all: Vec<String> = all.iter().map(|bytes| format!("{} KiB", bytes / 1024)).collect();
-    let evidence = format!("resident memory after each {BATCH} repetitions: {}", all.join(", "));
-    outcome.add(Identity::of(Symptom::MemoryGrowth), evidence);
-    outcome.output = lab.output();
-    lab.end();
-    Ok(outcome)
 }
 
 impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {

@@ -5,27 +5,26 @@
 
 use super::{EXAMINING, Lab, Running, SCREENING, written};
 use crate::kernel::KernelError;
-use crate::kernel::foreign::residue::Counts;
-use crate::kernel::foreign::world::{Circle, Foreign};
+use crate::kernel::foreign::patience::Patience;
+use crate::kernel::foreign::world::Foreign;
 use crate::play::play;
 use crate::scenario::{Client, Scenario};
 use crate::target::baseline::TargetError;
 use crate::target::identity::Identity;
 use crate::target::outcome::{Left, Outcome};
 use crate::target::polite::{Answered, PoliteClient};
-use crate::target::protocol::Protocol;
 use crate::target::symptom::Symptom;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How many times as long as the first polite client a later one may have to wait, if that is longer.
 const SLOWER: u32 = 20;
+const SLOWER_SCREENING: u32 = 4;
 /// For how long a server may hold on to what it will let go of by itself.
 const GRACE_SCREENING: Duration = Duration::from_millis(150);
 const GRACE_EXAMINING: Duration = Duration::from_secs(1);
-/// The same between repetitions, and after several of them, each of which has left something already.
-const GRACE_REPEATING: Duration = Duration::from_millis(20);
-const GRACE_REPEATED: Duration = Duration::from_millis(500);
+/// The same after many repetitions, each of which has left something already.
+pub(super) const GRACE_REPEATED: Duration = Duration::from_millis(500);
 /// A server that waits with a time limit does something when it is up, and may let go of things then: it is given until then, but no
 /// longer than this. Timeouts of a minute and a little more are common.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -36,27 +35,40 @@ const BACK_OFF_SCREENING: Duration = Duration::from_secs(3);
 const MOST_TOLERATED: usize = 200;
 /// A server that recovers is given so long to do so, to tell how long it takes.
 const RECOVERY: Duration = Duration::from_secs(20);
-/// How often a scenario is repeated to see whether something grows.
-pub(in crate::target) const REPEATS: usize = 5;
+
 /// How much time a run takes for its questions.
 #[derive(Clone, Copy, Debug)]
-struct Pace {
+pub(super) struct Pace {
     /// For a polite client's answer.
-    bound: Duration,
+    pub(super) bound: Duration,
     /// For a server to let go of what it has.
     grace: Duration,
     /// Whether the server gets the time that it has given itself, too.
     patient: bool,
     /// Whether a server at work in a circle is watched for a while.
     measures: bool,
-    /// Whether the polite client afterwards stays, to be the bystander of the next run.
-    stays: bool,
+    /// Which polite clients there are.
+    pub(super) polite: Attended,
 }
 
-/// Of several repetitions, it is the last after which a server is given time.
-const REPEATING: Pace = Pace { grace: GRACE_REPEATING, stays: false, ..SCREENING_PACE };
-const SCREENING_PACE: Pace =
-    Pace { bound: SCREENING, grace: GRACE_SCREENING, patient: false, measures: false, stays: true };
+impl Pace {
+    /// The same for a server that was told that it is short of something.
+    fn backed_off(self) -> Pace {
+        let back_off = if self.measures { BACK_OFF } else { BACK_OFF_SCREENING };
+        Pace { bound: self.bound.max(back_off), ..self }
+    }
+}
+
+/// Which polite clients there are besides those of a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attended {
+    /// None.
+    No,
+    /// One that is connected throughout, where the server serves several, and one afterwards.
+    Yes,
+    /// The same, and the one that comes afterwards is the one that is connected throughout the next run.
+    Stays,
+}
 
 impl Lab<'_> {
     /// Plays a scenario on the server that is there, and asks what can be asked in no time. A server against which something speaks is ended.
@@ -64,7 +76,7 @@ impl Lab<'_> {
         if !self.is_warm() {
             self.fresh()?;
         }
-        let mut outcome = self.run(scenario, SCREENING_PACE)?;
+        let mut outcome = self.run(scenario, self.screening())?;
         self.still_wanted()?;
         self.distrust_perturbed(&mut outcome);
         let Some(Running { world, counts, steady, .. }) = &self.running else { return Ok(outcome) };
@@ -78,7 +90,7 @@ impl Lab<'_> {
     }
 
     /// Drops what was seen in a run in which the gate has changed what the server saw.
-    fn distrust_perturbed(&mut self, outcome: &mut Outcome) {
+    pub(super) fn distrust_perturbed(&mut self, outcome: &mut Outcome) {
         if let Some(running) = &mut self.running
             && running.world.was_perturbed()
         {
@@ -102,16 +114,15 @@ impl Lab<'_> {
         patient: bool,
     ) -> Result<Outcome, TargetError> {
         self.fresh()?;
-        let mut outcome = match symptom {
-            Symptom::FdLeak | Symptom::ProcessLeak | Symptom::ThreadLeak | Symptom::Zombie => {
-                self.grows(scenario, symptom, patient)?
-            }
-            _ => self.run(scenario, Pace { patient, ..self.closely() })?,
+        let mut outcome = if symptom.is_left_behind() {
+            self.leaks(scenario, symptom, patient)?
+        } else {
+            let mut run = self.run(scenario, Pace { patient, ..self.closely() })?;
+            self.distrust_perturbed(&mut run);
+            Outcome { output: self.output(), ..run }
         };
         self.still_wanted()?;
-        self.distrust_perturbed(&mut outcome);
         outcome.seen.retain(|seen| seen.identity.symptom == symptom);
-        outcome.output = self.output();
         // What it was made into is nothing to go on with.
         self.end();
         Ok(outcome)
@@ -124,51 +135,21 @@ impl Lab<'_> {
         self.run(scenario, pace)
     }
 
+    /// How scenarios are played on a server that serves one after the other.
+    pub(super) fn screening(&self) -> Pace {
+        let bound = SCREENING.max(self.latency * SLOWER_SCREENING);
+        Pace { bound, grace: GRACE_SCREENING, patient: false, measures: false, polite: Attended::Stays }
+    }
+
+    /// How a scenario is repeated: it is the last time after which a server is given time.
+    pub(super) fn repeating(&self, polite: Attended) -> Pace {
+        Pace { grace: Duration::ZERO, polite, ..self.screening() }
+    }
+
     /// How scenarios are played that are looked at closely.
     fn closely(&self) -> Pace {
         let bound = EXAMINING.max(self.latency * SLOWER);
-        Pace { bound, grace: GRACE_EXAMINING, patient: false, measures: true, stays: false }
-    }
-
-    /// Plays a scenario several times, and sees whether something is more each time, and stays so.
-    fn grows(&mut self, scenario: &Scenario, symptom: Symptom, patient: bool) -> Result<Outcome, TargetError> {
-        let measure = |counts: Counts| match symptom {
-            Symptom::ProcessLeak => counts.processes,
-            Symptom::ThreadLeak => counts.threads,
-            Symptom::Zombie => counts.zombies,
-            _ => counts.descriptors,
-        };
-        let first = measure(self.running()?.counts);
-        let mut all = vec![first];
-        let mut outcome = Outcome::default();
-        for _ in 0..REPEATS {
-            let run = self.run(scenario, REPEATING)?;
-            let Some(seen) = run.seen.into_iter().find(|seen| seen.identity.symptom == symptom) else {
-                return Ok(Outcome { trace: run.trace, injected: run.injected, ..Outcome::default() });
-            };
-            all.push(measure(self.running()?.world.server.counts()));
-            outcome = Outcome { trace: run.trace, seen: vec![seen], injected: run.injected, ..Outcome::default() };
-        }
-        let start = Instant::now();
-        loop {
-            let world = &mut self.running()?.world;
-            let deadline = grace(world, start, GRACE_REPEATED, patient);
-            let last = measure(world.server.counts());
-            let grown = all.is_sorted_by(|x, y| x < y) && last >= first + REPEATS;
-            if !grown {
-                outcome.seen.clear();
-                break;
-            }
-            if world.is_at_rest() || Instant::now() >= deadline {
-                break;
-            }
-            world.idle(deadline)?;
-        }
-        let all: Vec<String> = all.iter().map(usize::to_string).collect();
-        for seen in &mut outcome.seen {
-            seen.evidence += &format!("; over {REPEATS} repetitions: {}", all.join(", "));
-        }
-        Ok(outcome)
+        Pace { bound, grace: GRACE_EXAMINING, patient: false, measures: true, polite: Attended::Yes }
     }
 
     /// How long it takes after this scenario until a polite client is served again, in words.
@@ -192,60 +173,29 @@ impl Lab<'_> {
     }
 
     /// Plays a scenario on the server that is there.
-    fn run(
-        &mut self,
-        scenario: &Scenario,
-        Pace { bound, grace, patient, measures, stays }: Pace,
-    ) -> Result<Outcome, TargetError> {
-        let protocol = self.protocol();
-        let keeps = self.baseline.as_ref().is_some_and(|b| b.concurrent && b.keeps_alive);
-        let Running { world, counts: before, bystander, scratch, .. } =
-            self.running.as_mut().ok_or(KernelError::StillBorn)?;
+    pub(super) fn run(&mut self, scenario: &Scenario, pace: Pace) -> Result<Outcome, TargetError> {
         let mut outcome = Outcome::default();
+        let Running { world, bystander, scratch, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
         let written = written(scratch);
         world.ends();
         world.spin();
-        world.measures = measures;
-        let mut stayed = bystander.take();
-        if let Some(client) = &mut stayed
-            && client.is_connected(world).is_err()
-        {
-            // A server may end a connection that has been idle for long.
-            stayed = None;
-            world.clear(None)?;
-        }
-        let mut bystands = stayed.is_some();
-        let mut bystander = stayed.unwrap_or_else(|| PoliteClient::new(Client::BYSTANDER, protocol, bound));
-        if !bystands {
-            bystands = keeps && bystander.connect(world)?.is_full();
-        }
+        world.measures = pace.measures;
+        let stayed = bystander.take();
+        let bystander = self.bystander(stayed, pace)?;
+        let world = &mut self.running()?.world;
         play(world, &(), scenario, &mut outcome.trace)?;
         outcome.injected = world.injected().to_vec();
         // An honest server that was short of something leaves its listener alone for a while.
-        let bound =
-            if world.was_short() { bound.max(if measures { BACK_OFF } else { BACK_OFF_SCREENING }) } else { bound };
-        bystander.bound = bound;
-        let spin = world.spin();
-        if spin.is_none() && bystands && world.main_ended().is_none() {
-            let still = match bystander.is_connected(world) {
-                Err(how) => Err(Answered::CutOff(how)),
-                Ok(()) if protocol == Protocol::None => Ok(()),
-                Ok(()) => match bystander.ask(world)? {
-                    Answered::Full { .. } => Ok(()),
-                    other => Err(other),
-                },
-            };
-            if let Err(how) = still
-                && world.main_ended().is_none()
-            {
-                let evidence = format!("a polite client that was connected throughout: {how}");
-                outcome.add(Identity::of(Symptom::Collateral), evidence);
-            }
-            if world.main_ended().is_none() {
-                bystander.leave(world)?;
-            }
+        let pace = if world.was_short() { pace.backed_off() } else { pace };
+        let mut spin = world.spin();
+        if let Some(mut bystander) = bystander
+            && spin.is_none()
+            && world.main_ended().is_none()
+        {
+            bystander.bound = pace.bound;
+            Self::ask_bystander(world, bystander, &mut outcome)?;
+            spin = world.spin();
         }
-        let spin = spin.or_else(|| world.spin());
         let mut ends = world.ends();
         outcome.ends(&ends, "");
         if world.main_ended().is_some() {
@@ -253,23 +203,7 @@ impl Lab<'_> {
             return Ok(outcome.sorted());
         }
         if let Some(spin) = spin {
-            let what = match spin.call {
-                Some((call, Some(fd))) => format!("{call} on descriptor {fd}, again and again"),
-                Some((call, None)) => format!("{call}, again and again"),
-                None => format!("task {} does not come to rest", spin.task),
-            };
-            let measured = spin.measured.map(|circle| {
-                let Circle { calls, processor, .. } = circle;
-                let time = processor.as_millis();
-                format!("; while nobody asked anything of it: {calls} calls, {time} ms of processor time, and it never blocked")
-            });
-            let lifted = if world.was_limited() { "; the limit had been lifted" } else { "" };
-            let measured = measured.unwrap_or_default() + lifted;
-            let circles = spin.measured.is_some_and(|circle| !circle.rested);
-            if !measures || circles {
-                let (call, state) = (spin.known_by.map(|last| last.name), spin.known_by.and_then(|last| last.state));
-                outcome.add(Identity { call, state, ..Identity::of(Symptom::Spin) }, what + &measured);
-            }
+            outcome.spins(&spin, pace.measures, world.was_limited());
             return Ok(outcome.sorted());
         }
         if !world.is_listening()? {
@@ -277,52 +211,103 @@ impl Lab<'_> {
             outcome.add(Identity::of(Symptom::NotListening), evidence);
             return Ok(outcome.sorted());
         }
-        let before = *before;
-        let start = Instant::now();
-        let tolerated = if measures { &BTreeSet::new() } else { &self.tolerated };
-        // What it lets go of in its own time is no leak.
-        let left = loop {
-            let deadline = self::grace(world, start, grace, patient);
-            let left = Left::of(world, before)?;
-            if left.symptoms().all(|symptom| tolerated.contains(&symptom))
-                || Instant::now() >= deadline
-                || world.is_at_rest()
-            {
-                break left;
-            }
-            world.idle(deadline)?;
-        };
-        outcome.left(&left);
-        outcome.seen.retain(|seen| !tolerated.contains(&seen.identity.symptom));
-        // What is let go of late is gone from here on, and what is tolerated is not told again.
-        self.running.as_mut().ok_or(KernelError::StillBorn)?.counts = left.now;
-        let Running { world, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
+        self.look_at_what_is_left(pace, &mut outcome)?;
+        let world = &mut self.running()?.world;
         world.clear(None)?;
-        let waits: Vec<String> = world.server.waits_in().iter().map(|(_, call)| (*call).to_owned()).collect();
-        let answered = self.polite(bound, stays && keeps)?;
-        let Running { world, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
-        let later = world.ends();
-        outcome.ends(&later, ", when a polite client came afterwards");
-        ends.extend(later);
-        if !answered.is_full() && world.main_ended().is_none() {
-            let waits =
-                if waits.is_empty() { String::new() } else { format!("; the server waits in {}", waits.join(", ")) };
-            outcome.add(Identity::of(Symptom::Unresponsive), format!("a polite client afterwards: {answered}{waits}"));
+        if pace.polite != Attended::No {
+            let waits: Vec<&str> = world.server.waits_in().iter().map(|(_, call)| *call).collect();
+            let keeps = self.keeps_bystander();
+            let answered = self.polite(pace.bound, pace.polite == Attended::Stays && keeps)?;
+            let world = &mut self.running()?.world;
+            let later = world.ends();
+            outcome.ends(&later, ", when a polite client came afterwards");
+            ends.extend(later);
+            if !answered.is_full() && world.main_ended().is_none() {
+                let waits = if waits.is_empty() {
+                    String::new()
+                } else {
+                    format!("; the server waits in {}", waits.join(", "))
+                };
+                let evidence = format!("a polite client afterwards: {answered}{waits}");
+                outcome.add(Identity::of(Symptom::Unresponsive), evidence);
+            }
         }
         outcome.reported(&self.output_since(written), &ends);
         Ok(outcome.sorted())
     }
 
-    /// Resident memory of all processes, in bytes.
-    pub(in crate::target) fn resident(&mut self) -> Result<u64, KernelError> {
-        let residue = self.running()?.world.server.residue()?;
-        Ok(residue.processes.values().map(|held| held.resident).sum())
+    /// Whether a client can stay connected while others come, and can still be asked afterwards.
+    fn keeps_bystander(&self) -> bool {
+        self.baseline.as_ref().is_some_and(|baseline| baseline.concurrent && baseline.keeps_alive)
+    }
+
+    /// A polite client that is connected throughout a run: the one that stayed from the last run, or a new one.
+    fn bystander(&mut self, stayed: Option<PoliteClient>, pace: Pace) -> Result<Option<PoliteClient>, KernelError> {
+        let (protocol, keeps) = (self.protocol(), self.keeps_bystander());
+        let world = &mut self.running()?.world;
+        if let Some(mut client) = stayed {
+            if client.is_connected(world).is_ok() {
+                return Ok(Some(client));
+            }
+            // A server may end a connection that has been idle for long.
+            world.clear(None)?;
+        }
+        if !keeps || pace.polite == Attended::No {
+            return Ok(None);
+        }
+        let mut client = PoliteClient::new(Client::BYSTANDER, protocol, pace.bound);
+        Ok(client.connect(world)?.is_full().then_some(client))
+    }
+
+    /// Asks a polite client that was connected throughout whether it is still served.
+    fn ask_bystander(
+        world: &mut Foreign,
+        mut bystander: PoliteClient,
+        outcome: &mut Outcome,
+    ) -> Result<(), KernelError> {
+        let answered = match bystander.is_connected(world) {
+            Err(how) => Answered::CutOff(how),
+            Ok(()) => bystander.ask(world)?,
+        };
+        if world.main_ended().is_some() {
+            return Ok(());
+        }
+        if !answered.is_full() {
+            let evidence = format!("a polite client that was connected throughout: {answered}");
+            outcome.add(Identity::of(Symptom::Collateral), evidence);
+        }
+        bystander.leave(world)
+    }
+
+    /// Looks at what is left when all clients have gone. What a server lets go of in its own time is no leak.
+    fn look_at_what_is_left(&mut self, pace: Pace, outcome: &mut Outcome) -> Result<(), KernelError> {
+        let Running { world, counts, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
+        let before = *counts;
+        let tolerated = if pace.measures { &BTreeSet::new() } else { &self.tolerated };
+        let mut patience = Patience::new();
+        let left = loop {
+            let left = Left::of(world, before)?;
+            let bound = grace(world, &patience, pace.grace, pace.patient);
+            if left.symptoms().all(|symptom| tolerated.contains(&symptom))
+                || world.is_at_rest()
+                || patience.is_up(&world.server, bound)
+            {
+                break left;
+            }
+            world.idle(patience.next(bound))?;
+        };
+        outcome.left(&left);
+        outcome.seen.retain(|seen| !tolerated.contains(&seen.identity.symptom));
+        // What is let go of late is gone from here on, and what is tolerated is not told again.
+        self.running()?.counts = left.now;
+        Ok(())
     }
 }
 
-/// Until when a server is given time that began at `start`: so much, or, with patience, until the time is up that it has given itself.
-fn grace(world: &mut Foreign, start: Instant, least: Duration, patient: bool) -> Instant {
+/// For how long a server is given time to let go of something: so much, or, with patience, until the time is up that it has given itself.
+pub(super) fn grace(world: &mut Foreign, patience: &Patience, least: Duration, patient: bool) -> Duration {
+    let own = patient.then(|| world.server.last_deadline()).flatten();
     // A little more, for what it then has to do.
-    let own = |deadline: Instant| deadline.min(start + PATIENCE) + GRACE_SCREENING;
-    (start + least).max(patient.then(|| world.server.last_deadline()).flatten().map_or(start, own))
+    let own = own.map(|deadline| deadline.saturating_duration_since(patience.start).min(PATIENCE) + GRACE_SCREENING);
+    least.max(own.unwrap_or_default())
 }
