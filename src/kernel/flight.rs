@@ -14,6 +14,9 @@ const MOST: u32 = 9;
 /// How long an acknowledgement may take. It is put off for 40 ms, and by rule for less than 500 (RFC 9293, section 3.8.6.3).
 const ACKNOWLEDGEMENT_BOUND: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether an acknowledgement has come.
+const LOOK_AGAIN: Duration = Duration::from_micros(200);
+
 /// What one end of a connection has sent since all of it was known to be acknowledged.
 #[derive(Debug, Default)]
 pub(super) struct Flight(u32);
@@ -39,8 +42,8 @@ impl Flight {
             if Instant::now() > deadline {
                 return Err(KernelError::Late { doing: DOING, bound: ACKNOWLEDGEMENT_BOUND });
             }
-            // The kernel has no event for it.
-            std::thread::yield_now();
+            // The kernel has no event for it. An acknowledgement that is not there at once is put off.
+            std::thread::sleep(LOOK_AGAIN);
         }
         self.0 = 0;
         Ok(())

@@ -11,14 +11,14 @@
 use super::sys::check;
 use crate::scenario::Errno;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 /// How many slots the kernel copies at least, whatever is asked for.
 const COPIED: i32 = 64;
 
-/// How many servers of this process may hold copies right now.
-static COPYING: AtomicUsize = AtomicUsize::new(0);
+/// How many servers of this process may hold copies right now, and who waits until none does.
+static COPYING: Mutex<usize> = Mutex::new(0);
+static NO_COPIES: Condvar = Condvar::new();
 
 static PLACEHOLDERS: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
@@ -55,10 +55,9 @@ pub(super) fn beyond(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     };
     drop(fd);
     fill()?;
-    while COPYING.load(SeqCst) > 0 {
-        // Each is over as soon as a server has come from its clone to its own table, which has a bound of its own.
-        std::thread::yield_now();
-    }
+    // Each is over as soon as a server has come from its clone to its own table, which has a bound of its own.
+    let copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(NO_COPIES.wait_while(copying, |copying| *copying > 0).unwrap_or_else(PoisonError::into_inner));
     Ok(moved)
 }
 
@@ -67,14 +66,18 @@ pub(super) struct Copying(());
 
 impl Copying {
     pub(super) fn new() -> Copying {
-        COPYING.fetch_add(1, SeqCst);
+        *COPYING.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         Copying(())
     }
 }
 
 impl Drop for Copying {
     fn drop(&mut self) {
-        COPYING.fetch_sub(1, SeqCst);
+        let mut copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
+        *copying -= 1;
+        if *copying == 0 {
+            NO_COPIES.notify_all();
+        }
     }
 }
 
