@@ -77,9 +77,9 @@ pub use scenario::{
 pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, minimise, minimise_death, reduce};
 pub use server::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
 pub use target::{
-    Answer, Baseline, CONFIRMATIONS, Exchange, HuntEvent, Identity, Polite, Progress, Protocol, Severity, Sigpipe,
-    Symptom, Target, TargetError, TargetFinding, TargetHunt, TargetReport, TargetRun, TargetSeen, UnknownSymptom,
-    parse_payload, requirements,
+    Activity, ActivityLog, Answer, Baseline, CONFIRMATIONS, Exchange, HuntEvent, Identity, Polite, Progress, Protocol,
+    Severity, Sigpipe, Symptom, Target, TargetError, TargetFinding, TargetHunt, TargetReport, TargetRun, TargetSeen,
+    UnknownSymptom, parse_payload, requirements,
 };
 pub use trace::{
     At, Called, End, Hygiene, Outcome, Reason, Reply, Role, Signal, Step, Survivor, TcpState, Trace, WINDOW,

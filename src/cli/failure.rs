@@ -248,7 +248,7 @@ impl SourceCode for Excerpt {
 }
 
 /// An error that may quote what a server wrote, line by line.
-fn lines(error: &TargetError) -> String {
+pub(super) fn lines(error: &TargetError) -> String {
     error.to_string().lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 

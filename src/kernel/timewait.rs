@@ -4,12 +4,17 @@
 use super::error::KernelError;
 use super::netstat::{Netstat, Pair};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// How many connections are let go before their sockets in TIME_WAIT are taken down together.
 const BATCH: usize = 1024;
 /// A TIME_WAIT lasts a minute (`TCP_TIMEWAIT_LEN`); the timer's granularity adds a little.
 const DRAIN_BOUND: Duration = Duration::from_secs(75);
+/// How often the sockets in TIME_WAIT are counted while they are waited for.
+const COUNT_AGAIN: Duration = Duration::from_millis(50);
 const DOING: &str = "make room for sockets in TIME_WAIT";
 
 /// What past runs may have left in TIME_WAIT.
@@ -18,9 +23,16 @@ pub(super) struct Leftovers {
     pairs: Vec<Pair>,
     /// Set once taking down was refused: from then on there is only waiting.
     refused: bool,
+    /// Set by whoever wants the run to stop: then nobody needs room.
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Leftovers {
+    /// None yet. Nobody waits any longer when `stop` is set.
+    pub(super) fn until(stop: Arc<AtomicBool>) -> Leftovers {
+        Leftovers { stop: Some(stop), ..Leftovers::default() }
+    }
+
     /// Notes a connection whose both ends may be in TIME_WAIT, and makes room if many have come together.
     pub(super) fn add(&mut self, (local, peer): Pair, netstat: &mut Netstat) -> Result<(), KernelError> {
         self.pairs.extend([(local, peer), (peer, local)]);
@@ -29,7 +41,7 @@ impl Leftovers {
 
     /// Takes down what has been noted; where that is not allowed, waits until the kernel has room again.
     fn clear(&mut self, netstat: &mut Netstat) -> Result<(), KernelError> {
-        if self.take_down(netstat)? { Ok(()) } else { wait_for_room() }
+        if self.take_down(netstat)? { Ok(()) } else { wait_for_room(self.stop.as_deref()) }
     }
 
     /// Takes down what has been noted, and forgets it. False if that is not allowed.
@@ -40,21 +52,21 @@ impl Leftovers {
     }
 }
 
-/// Waits until at most three quarters of the allowed sockets are in TIME_WAIT.
-fn wait_for_room() -> Result<(), KernelError> {
+/// Waits until at most three quarters of the allowed sockets are in TIME_WAIT, or somebody sets `stop`.
+fn wait_for_room(stop: Option<&AtomicBool>) -> Result<(), KernelError> {
     // In a network namespace of one's own the limit may not be shown; the kernel's smallest default then stands in.
     let limit = number("/proc/sys/net/ipv4/tcp_max_tw_buckets", |text| text.trim().parse().ok()).unwrap_or(4096);
     let deadline = Instant::now() + DRAIN_BOUND;
     loop {
         let now = number("/proc/net/sockstat", time_waits)?;
-        if now <= limit / 4 * 3 {
+        if now <= limit / 4 * 3 || stop.is_some_and(|stop| stop.load(Relaxed)) {
             return Ok(());
         }
         if Instant::now() > deadline {
             return Err(KernelError::Late { doing: DOING, bound: DRAIN_BOUND });
         }
-        // The state looked at is the kernel's own count; there is nothing to be told by when it falls.
-        std::thread::yield_now();
+        // The kernel has no event for its count, which falls by what has come together in a minute.
+        std::thread::sleep(COUNT_AGAIN);
     }
 }
 

@@ -28,12 +28,38 @@ pub enum TargetError {
         /// The end of what the server wrote.
         output: String,
     },
+    /// A fresh server ended when the first polite client came.
+    #[error("{how} when the first polite client came{}", tail(output))]
+    Ended {
+        /// How.
+        how: String,
+        /// The end of what it wrote.
+        output: String,
+    },
+    /// A fresh server served some polite clients, and then no other.
+    #[error(
+        "a fresh server serves {} and not the next ({why}): nothing else can be told of it{}",
+        polite_clients(*served),
+        tail(output)
+    )]
+    Unserved {
+        /// How many it served.
+        served: usize,
+        /// What the next one got.
+        why: String,
+        /// The end of what the server wrote.
+        output: String,
+    },
     /// It was stopped before its server listened.
     #[error("stopped")]
     Stopped,
     /// The machine cannot.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+}
+
+fn polite_clients(served: usize) -> String {
+    if served == 1 { "one polite client".to_owned() } else { format!("{served} polite clients") }
 }
 
 fn tail(output: &str) -> String {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A server that nobody here wrote: any program that listens on a TCP port.
 ///
@@ -32,6 +33,7 @@ pub struct Target {
     pub(crate) protocol: Protocol,
     pub(crate) says: Vec<Payload>,
     pub(crate) polite: Polite,
+    pub(crate) start_timeout: Duration,
     /// The call that serves, of a server that is a function of this program.
     pub(super) forked: Option<String>,
 }
@@ -63,6 +65,7 @@ impl Target {
             protocol: Protocol::default(),
             says: Vec::new(),
             polite: Polite::Protocol,
+            start_timeout: Target::START_TIMEOUT,
             forked: None,
         }
     }
@@ -130,6 +133,14 @@ impl Target {
     pub fn namespace(self, namespace: bool) -> Target {
         Target { namespace, ..self }
     }
+
+    /// How long the first start may take until the server listens. One that waits for good and does not listen is refused at once.
+    pub fn start_timeout(self, start_timeout: Duration) -> Target {
+        Target { start_timeout, ..self }
+    }
+
+    /// The start timeout if nothing else is asked for.
+    pub const START_TIMEOUT: Duration = Duration::from_secs(120);
 
     /// Whether it is to run in a network namespace of its own.
     pub const fn has_namespace(&self) -> bool {

@@ -3,6 +3,7 @@
 mod follow_up;
 mod for_real;
 
+use super::activity::ActivityLog;
 use super::baseline::{Baseline, TargetError};
 use super::command::Target;
 use super::identity::Identity;
@@ -52,6 +53,8 @@ pub struct TargetHunt {
     pub faults: bool,
     /// Set by whoever wants it to stop, while a server is still starting too.
     pub stop: Arc<AtomicBool>,
+    /// Where the hunt notes what it is doing.
+    pub activity: ActivityLog,
 }
 
 impl TargetHunt {
@@ -73,6 +76,7 @@ impl Default for TargetHunt {
             strict: false,
             faults: true,
             stop: Arc::default(),
+            activity: ActivityLog::default(),
         }
     }
 }
@@ -134,6 +138,8 @@ pub struct TargetReport {
     pub unconfirmed: Vec<TargetFinding>,
     /// Whether it was stopped before its time.
     pub stopped: bool,
+    /// Why it ended before its time, if it could not go on. What was found until then is kept.
+    pub ended: Option<TargetError>,
 }
 
 /// What the watcher of a hunt is told.
@@ -188,7 +194,7 @@ impl Target {
     ) -> Result<TargetFinding, TargetError> {
         super::forked::is_no_server()?;
         on_a_thread(|| {
-            let mut lab = Lab::open(self, Arc::clone(stop))?;
+            let mut lab = Lab::open(self, Arc::clone(stop), ActivityLog::default())?;
             confirm(&mut lab, scenario, Wanted::Kind(symptom))
         })
     }
@@ -225,25 +231,37 @@ struct Followed {
 
 impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     fn new(target: &'h Target, how: &'h TargetHunt, mut watch: W) -> Result<Hunting<'h, W>, TargetError> {
-        let lab = Lab::open(target, Arc::clone(&how.stop))?;
+        let lab = Lab::open(target, Arc::clone(&how.stop), how.activity.clone())?;
         let baseline = lab.baseline().cloned().ok_or(crate::kernel::KernelError::StillBorn)?;
         let stopped = watch(HuntEvent::Ready(&baseline)).is_break();
-        let report =
-            TargetReport { baseline, played: 0, started: 0, findings: Vec::new(), unconfirmed: Vec::new(), stopped };
+        let report = TargetReport {
+            baseline,
+            played: 0,
+            started: 0,
+            findings: Vec::new(),
+            unconfirmed: Vec::new(),
+            stopped,
+            ended: None,
+        };
         let (followed, deadly) = (BTreeMap::new(), Vec::new());
         Ok(Hunting { lab, how, watch, report, start: Instant::now(), followed, deadly })
     }
 
     fn run(mut self) -> Result<TargetReport, TargetError> {
         match self.play_what_there_is() {
+            Ok(()) => {}
             Err(TargetError::Stopped) => self.report.stopped = true,
-            done => done?,
+            Err(error) => self.report.ended = Some(error),
         }
         self.report.started = self.lab.started;
         Ok(self.report)
     }
 
     fn play_what_there_is(&mut self) -> Result<(), TargetError> {
+        if let Some((scenario, error)) = self.lab.unserved() {
+            self.play(&scenario)?;
+            return Err(error);
+        }
         let payloads = self.target_payloads();
         let TargetHunt { clients, max_events, seed, faults, .. } = *self.how;
         let mut shapes = shapes(&payloads);
@@ -313,7 +331,14 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     /// Plays one scenario, and follows up what looks bad.
     fn play(&mut self, scenario: &Scenario) -> Result<(), TargetError> {
         let scenario = scenario.filtered(|event| !matches!(event, Event::Fault(fault) if self.deadly.contains(fault)));
-        let outcome = self.lab.screen(&scenario)?;
+        let outcome = match self.lab.screen(&scenario) {
+            // What the machine could not do once it may do on a fresh server.
+            Err(TargetError::Kernel(_)) => {
+                self.lab.end();
+                self.lab.screen(&scenario)?
+            }
+            outcome => outcome?,
+        };
         self.report.played += 1;
         self.tell(HuntEvent::Played(self.report.played, &scenario));
         for seen in outcome.seen {
@@ -343,10 +368,18 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
             return Ok(());
         }
         *self.followed.entry(followed).or_insert(0) += 1;
-        let Some(finding) = self.followed_up(suspicion)? else { return Ok(()) };
+        let suspected = suspicion.unconfirmed(self.lab.has_gate());
+        let finding = match self.followed_up(suspicion) {
+            Ok(finding) => finding,
+            Err(error) => {
+                // What was suspected is told, though nobody knows whether it is so.
+                self.add_unconfirmed(suspected);
+                return Err(error);
+            }
+        };
+        let Some(finding) = finding else { return Ok(()) };
         if finding.severity() == Severity::Unconfirmed {
-            self.tell(HuntEvent::Unconfirmed(&finding));
-            self.report.unconfirmed.push(finding);
+            self.add_unconfirmed(finding);
         } else if !self.is_found(finding.identity, finding.is_injected()) {
             // Cut down, or shown without an injected error, it may have come to be one that was found before.
             self.add(finding);
@@ -375,6 +408,11 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
             || (!injected.is_empty() && self.report.findings.iter().any(|f| f.is_confirmed() && tried(f)))
     }
 
+    fn add_unconfirmed(&mut self, finding: TargetFinding) {
+        self.tell(HuntEvent::Unconfirmed(&finding));
+        self.report.unconfirmed.push(finding);
+    }
+
     fn add(&mut self, finding: TargetFinding) {
         self.report.stopped |= (self.watch)(HuntEvent::Found(&finding)).is_break();
         self.report.findings.push(finding);
@@ -382,7 +420,9 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
 
     /// Whether memory grows with what clients do: asked of a few shapes, and only if nothing else was found.
     fn memory(&mut self, shapes: &[Scenario]) -> Result<(), TargetError> {
-        if self.is_done() || self.report.findings.iter().any(|f| f.severity() == Severity::Finding) {
+        // One that writes without end is never at rest, and what it has then says nothing.
+        let is_found = self.report.findings.iter().any(|f| f.severity() == Severity::Finding);
+        if self.is_done() || self.lab.floods() || is_found {
             return Ok(());
         }
         let wanted = ["a connect; a rst", "a connect; a close"];

@@ -3,7 +3,9 @@
 mod examine;
 mod impolite;
 mod repeat;
+mod start;
 
+use super::activity::ActivityLog;
 use super::baseline::{Baseline, TargetError};
 use super::command::{OUTPUT, Polite, Target};
 use super::polite::{Answered, PoliteClient};
@@ -13,7 +15,6 @@ use super::symptom::Symptom;
 use crate::kernel::KernelError;
 use crate::kernel::foreign::network;
 use crate::kernel::foreign::residue::Counts;
-use crate::kernel::foreign::start::NotListening;
 use crate::kernel::foreign::world::Foreign;
 use crate::scenario::Client;
 use std::collections::BTreeSet;
@@ -21,18 +22,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// For how long a polite client waits for its answer while scenarios are screened, and when one is examined.
 const SCREENING: Duration = Duration::from_millis(250);
 const EXAMINING: Duration = Duration::from_secs(1);
-/// The same for the first answers, before it is known how long they take.
-const FIRST_ANSWER: Duration = Duration::from_secs(10);
-/// Polite clients that a fresh server may need until what it has no longer grows: pools and caches fill at first use.
-const WARM_UP: usize = 12;
-/// How many of them must change nothing.
-const STEADY: usize = 3;
-
 #[derive(Debug)]
 struct Running {
     world: Foreign,
@@ -64,15 +58,25 @@ pub(super) struct Lab<'t> {
     tolerated: BTreeSet<Symptom>,
     /// What polite clients alone leave behind, as far as it was asked.
     controls: Vec<(repeat::Sampled, repeat::Control)>,
+    /// Set for a server that serves a few polite clients when it is fresh, and then no other.
+    unserved: Option<start::Unserved>,
+    /// How long the slowest start took.
+    slowest_start: Duration,
     /// Servers that were started.
     pub(super) started: u64,
     /// Set when somebody wants it to stop.
     stop: Arc<AtomicBool>,
+    /// Where is noted what is being done.
+    pub(super) activity: ActivityLog,
 }
 
 impl<'t> Lab<'t> {
     /// Moves the calling thread into a network of its own, if it may have one and is not in one already, and tries the server out.
-    pub(super) fn open(target: &'t Target, stop: Arc<AtomicBool>) -> Result<Lab<'t>, TargetError> {
+    pub(super) fn open(
+        target: &'t Target,
+        stop: Arc<AtomicBool>,
+        activity: ActivityLog,
+    ) -> Result<Lab<'t>, TargetError> {
         let namespace = target.namespace && network::enter()?;
         if !namespace && !target.names_port() && !target.listen_fd {
             let why = "without a network of its own the server's port cannot be told from others: put {port} into the command";
@@ -80,7 +84,7 @@ impl<'t> Lab<'t> {
         }
         let mut lab = Lab {
             target,
-            port: network::free_port()?,
+            port: 0,
             namespace,
             pid_namespace: network::may_have_pid_namespace(),
             no_gate: (!target.gate).then(|| "it was not asked for".to_owned()),
@@ -91,8 +95,11 @@ impl<'t> Lab<'t> {
             latency: Duration::ZERO,
             tolerated: BTreeSet::new(),
             controls: Vec::new(),
+            unserved: None,
+            slowest_start: Duration::ZERO,
             started: 0,
             stop,
+            activity,
         };
         lab.fresh()?;
         Ok(lab)
@@ -160,72 +167,8 @@ impl<'t> Lab<'t> {
         self.running.as_ref().map_or_else(String::new, |running| end_of(&running.scratch, written, SEARCHED))
     }
 
-    /// Starts a fresh server in place of the one that is there, and has it serve polite clients until it is steady.
-    pub(super) fn fresh(&mut self) -> Result<(), TargetError> {
-        self.running = None;
-        if !self.namespace {
-            self.port = network::free_port()?;
-        }
-        let scratch = Scratch::new().map_err(TargetError::Command)?;
-        if let Some(setup) = &self.target.setup {
-            let done = super::shell::run(&Target::filled(setup, self.port, scratch.path()), scratch.path(), &self.stop);
-            self.still_wanted()?;
-            done.map_err(|why| TargetError::Command(format!("the setup command: {why}")))?;
-        }
-        let mut plan = self.target.plan(self.port, scratch.path()).map_err(TargetError::Command)?;
-        plan.gate &= self.no_gate.is_none();
-        let port = (self.target.names_port() || self.target.listen_fd).then_some(self.port);
-        let started = Foreign::start(&plan, port, self.pid_namespace, &self.stop);
-        let world = match started {
-            Err(NotListening::Ring) => {
-                self.no_gate = Some("it uses io_uring, whose calls no filter sees".to_owned());
-                return self.fresh();
-            }
-            Err(NotListening::Kernel(error)) => return Err(error.into()),
-            Err(NotListening::Stopped) => return Err(TargetError::Stopped),
-            Err(why) => {
-                let output = end_of(&scratch, 0, SHOWN);
-                return Err(TargetError::NotListening { why: why.to_string(), output });
-            }
-            Ok(world) => world,
-        };
-        self.started += 1;
-        let none = Counts::default();
-        self.running = Some(Running { world, counts: none, steady: none, bystander: None, scratch });
-        self.warm_up()?;
-        if self.baseline.is_none() {
-            self.baseline = Some(self.learn()?);
-            // Whatever it took to learn that is no part of anything else.
-            return self.fresh();
-        }
-        Ok(())
-    }
-
     fn running(&mut self) -> Result<&mut Running, KernelError> {
         self.running.as_mut().ok_or(KernelError::StillBorn)
-    }
-
-    /// Has polite clients served one after the other until what the server has stays the same.
-    fn warm_up(&mut self) -> Result<(), TargetError> {
-        let mut steady = 0;
-        for _ in 0..WARM_UP {
-            let start = Instant::now();
-            let answered = self.polite(FIRST_ANSWER, false)?;
-            self.still_wanted()?;
-            self.latency = self.latency.max(start.elapsed());
-            if !answered.is_full() {
-                return Err(self.impolite(&answered)?);
-            }
-            let running = self.running()?;
-            let counts = running.world.server.counts();
-            steady = if counts == running.counts { steady + 1 } else { 0 };
-            running.counts = counts;
-            running.steady = counts;
-            if steady == STEADY {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// Has one polite client served, which may then stay as a bystander.
@@ -286,7 +229,7 @@ impl<'t> Lab<'t> {
             holder.ask(&mut running.world)?;
         }
         baseline.answers = holder.has_something(&mut running.world);
-        let other = self.polite_beside(SCREENING)?;
+        let other = self.polite_beside(EXAMINING)?;
         baseline.concurrent = other.is_full();
         let running = self.running()?;
         if baseline.concurrent && asks {
@@ -295,6 +238,8 @@ impl<'t> Lab<'t> {
                 _ => holder.is_connected(&mut running.world).is_ok() && holder.ask(&mut running.world)?.is_full(),
             };
         }
+        holder.leave(&mut running.world)?;
+        running.world.clear(None)?;
         Ok(baseline)
     }
 

@@ -1,5 +1,6 @@
 //! Any server: a command, and the order of events that makes it die, hang, leak or spin.
 
+mod activity;
 mod baseline;
 mod command;
 mod doctor;
@@ -22,6 +23,7 @@ mod sigpipe;
 mod symptom;
 
 pub use crate::kernel::foreign::launch::Sigpipe;
+pub use activity::{Activity, ActivityLog};
 pub use baseline::{Baseline, TargetError};
 pub use command::{Polite, Target};
 pub use doctor::requirements;

@@ -1,5 +1,6 @@
 //! One run of a scenario against a fresh server.
 
+use super::activity::ActivityLog;
 use super::baseline::{Baseline, TargetError};
 use super::command::Target;
 use super::hunt::on_a_thread;
@@ -53,7 +54,7 @@ impl Target {
     pub fn play_until(&self, scenario: &Scenario, stop: &Arc<AtomicBool>) -> Result<TargetRun, TargetError> {
         super::forked::is_no_server()?;
         on_a_thread(|| {
-            let mut lab = Lab::open(self, Arc::clone(stop))?;
+            let mut lab = Lab::open(self, Arc::clone(stop), ActivityLog::default())?;
             let baseline = lab.baseline().cloned().ok_or(KernelError::StillBorn)?;
             let outcome = lab.look(scenario)?;
             if stop.load(Relaxed) {

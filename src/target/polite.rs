@@ -1,11 +1,11 @@
 //! The polite client: asks what a good client asks, and knows a full answer when it sees one.
 
-use super::protocol::{Exchange, Progress, Protocol};
+use super::protocol::{Answer, Exchange, Progress, Protocol};
 use crate::kernel::KernelError;
 use crate::kernel::foreign::patience::Patience;
 use crate::kernel::foreign::world::Foreign;
 use crate::play::World;
-use crate::scenario::{Action, Client, MAX_SEND, Payload};
+use crate::scenario::{Action, Client, Event, MAX_SEND, Payload, Repeat, Scenario};
 use crate::trace::{End, Reply};
 use std::time::Duration;
 
@@ -187,9 +187,43 @@ impl PoliteClient {
     }
 }
 
+/// The scenario in which so many clients, one after the other, do what polite clients of this protocol do.
+pub(super) fn as_scenario(protocol: Protocol, clients: usize) -> Scenario {
+    let client = |action| Event::Client(Client::nth(0), action);
+    let mut events = vec![client(Action::Connect)];
+    for exchange in protocol.opening().iter().chain(protocol.polite()) {
+        let payloads = exchange.send.chunks(MAX_SEND).filter_map(Payload::bytes);
+        events.extend(payloads.map(|payload| client(Action::Send(payload))));
+        events.extend((exchange.answer != Answer::Nothing).then(|| client(Action::Recv)));
+    }
+    events.push(client(Action::Close));
+    match Repeat::new(clients, &events) {
+        Some(repeat) => Scenario::from_valid(vec![Event::Repeat(repeat)]),
+        None => Scenario::from_valid(events),
+    }
+}
+
 /// The beginning of some bytes, printable.
 fn excerpt(bytes: &[u8]) -> String {
     const MOST: usize = 40;
     let text = bytes[..bytes.len().min(MOST)].escape_ascii().to_string();
     if bytes.len() > MOST { format!("\"{text}\"…") } else { format!("\"{text}\"") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_polite_clients_do_is_a_scenario() {
+        let text = |protocol, clients| as_scenario(protocol, clients).to_string();
+        assert_eq!(text(Protocol::None, 1), "a connect; a close");
+        assert_eq!(text(Protocol::Echo, 1), r#"a connect; a send "brokenpipe\n"; a recv; a close"#);
+        assert_eq!(text(Protocol::None, 3), "repeat 3 { a connect; a close }");
+        assert_eq!(text(Protocol::Smtp, 1).matches("a recv").count(), 3);
+        for protocol in Protocol::ALL {
+            let scenario = as_scenario(protocol, 2);
+            assert_eq!(scenario.to_string().parse(), Ok(scenario));
+        }
+    }
 }

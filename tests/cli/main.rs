@@ -10,6 +10,7 @@ mod hunting;
 mod refused;
 mod server;
 mod target;
+mod target_bounds;
 mod target_ending;
 mod untrusted;
 mod util;

@@ -1,15 +1,21 @@
 //! The servers that are hunted here: this test binary once more, with the name of the one test below and a word on what to be.
 
 use crate::util::{Folder, Said, brokenpipe};
+use socket2::{Domain, Socket, Type};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 /// The variables by which a process knows that it is a server: which, and on which port. Without a port, descriptor 3 is its listener.
 const SERVER: &str = "CLI_SERVER";
 const PORT: &str = "CLI_SERVER_PORT";
+/// The variable with the path of the file by which some servers know how often they were started.
+pub(crate) const STATE: &str = "CLI_STATE";
 
 const GREETING: &[u8] = b"hello, this is a greeting\n";
 
@@ -39,10 +45,28 @@ pub(crate) enum Server {
     Closing,
     /// It listens on a Unix socket in its folder.
     Unix,
+    /// It waits for good, and does not listen.
+    Silent,
+    /// It listens after a quarter of a minute.
+    Late,
+    /// It serves one client, and then nobody.
+    Once,
+    /// It exits when the first client comes.
+    Brittle,
+    /// It closes each connection as soon as it has accepted it.
+    Closer,
+    /// A greeter that closes first, on a port that it does not take over from connections in TIME_WAIT.
+    Possessive,
+    /// A greeter whose third start of those that the file in `CLI_STATE` counts fails.
+    FailsOnce,
+    /// The same, and it serves nobody when it is started for the third time.
+    SilentOnce,
+    /// A greeter that cannot be started more than thirty times.
+    WearsOut,
 }
 
 impl Server {
-    const ALL: [Server; 10] = [
+    const ALL: [Server; 19] = [
         Server::Greeter,
         Server::Careful,
         Server::Hoarder,
@@ -53,6 +77,15 @@ impl Server {
         Server::Alone,
         Server::Closing,
         Server::Unix,
+        Server::Silent,
+        Server::Late,
+        Server::Once,
+        Server::Brittle,
+        Server::Closer,
+        Server::Possessive,
+        Server::FailsOnce,
+        Server::SilentOnce,
+        Server::WearsOut,
     ];
 
     /// The options of `hunt` by which this test binary becomes this server.
@@ -61,9 +94,16 @@ impl Server {
     }
 
     fn serve(self) -> ! {
-        if self == Server::Broken {
-            eprintln!("no \x1b[31mconfiguration\x1b[0m");
-            std::process::exit(7);
+        match self {
+            Server::Broken => {
+                eprintln!("no \x1b[31mconfiguration\x1b[0m");
+                std::process::exit(7);
+            }
+            Server::Silent => wait_for_good(),
+            Server::Late => std::thread::sleep(Duration::from_secs(15)),
+            Server::FailsOnce if started() == 3 => std::process::exit(8),
+            Server::WearsOut if started() > 30 => std::process::exit(9),
+            _ => {}
         }
         if self == Server::Unix {
             let listener = UnixListener::bind("socket").expect("a folder to listen in");
@@ -72,19 +112,21 @@ impl Server {
         if self == Server::Closing {
             // SAFETY: nobody here has descriptor 3, but for whoever started this server.
             drop(unsafe { OwnedFd::from_raw_fd(3) });
-            std::thread::park();
+            wait_for_good();
         }
+        let third = self == Server::SilentOnce && started() == 3;
         let sigpipe = if self == Server::Escaping { libc::SIG_IGN } else { libc::SIG_DFL };
         // SAFETY: neither is a handler; Rust's runtime has SIGPIPE ignored.
         unsafe { libc::signal(libc::SIGPIPE, sigpipe) };
         let listener = match std::env::var(PORT) {
-            _ if self == Server::Alone => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port that is free"),
-            Ok(port) => {
-                TcpListener::bind((Ipv4Addr::LOCALHOST, port.parse().expect("a port"))).expect("a port that is free")
-            }
+            _ if self == Server::Alone => self.listen(0),
+            Ok(port) => self.listen(port.parse().expect("a port")),
             // SAFETY: whoever sets the one variable and not the other has put a listener there.
             Err(_) => TcpListener::from(unsafe { OwnedFd::from_raw_fd(3) }),
         };
+        if third {
+            wait_for_good();
+        }
         let mut hoard = Vec::new();
         let mut served = 0;
         for client in listener.incoming() {
@@ -96,23 +138,59 @@ impl Server {
                 Err(_) => continue,
             };
             served += 1;
-            if self == Server::Tired && served == TIRED {
-                std::process::exit(0);
+            match self {
+                Server::Tired if served == TIRED => std::process::exit(0),
+                Server::Brittle => std::process::exit(3),
+                Server::Closer => continue,
+                _ => {}
             }
-            let careful = matches!(self, Server::Careful | Server::Aborted | Server::Tired);
+            let careful = matches!(self, Server::Careful | Server::Aborted | Server::Tired | Server::Late);
             let flags = if careful { libc::MSG_NOSIGNAL } else { 0 };
             // SAFETY: the kernel reads the greeting.
             let sent = unsafe { libc::send(client.as_raw_fd(), GREETING.as_ptr().cast(), GREETING.len(), flags) };
-            if self == Server::Escaping && sent < 0 {
-                eprintln!("==7==ERROR: AddressSanitizer: \x1b[31mSEGV\x1b[0m on unknown address 0x000000000000");
-                std::process::exit(1);
+            match self {
+                Server::Escaping if sent < 0 => {
+                    eprintln!("==7==ERROR: AddressSanitizer: \x1b[31mSEGV\x1b[0m on unknown address 0x000000000000");
+                    std::process::exit(1);
+                }
+                Server::Possessive => continue,
+                _ => {}
             }
             if self == Server::Hoarder {
                 hoard.push(vec![1u8; 16 * 1024]);
             }
             while client.read(&mut [0; 512]).is_ok_and(|bytes| bytes > 0) {}
+            if self == Server::Once {
+                wait_for_good();
+            }
         }
         unreachable!("a listener has no end")
+    }
+
+    fn listen(self, port: u16) -> TcpListener {
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_reuse_address(self != Server::Possessive).expect("an option");
+        socket.bind(&address.into()).expect("a port that is free");
+        socket.listen(128).expect("a listener");
+        socket.into()
+    }
+}
+
+/// How often a server has been started, this time included, by a file that has a byte for each start.
+fn started() -> usize {
+    static STARTED: OnceLock<usize> = OnceLock::new();
+    *STARTED.get_or_init(|| {
+        let path = std::env::var(STATE).expect("the path of a file");
+        let mut file = File::options().append(true).create(true).open(path).expect("a file");
+        file.write_all(b".").expect("a byte more");
+        file.metadata().expect("its length").len() as usize
+    })
+}
+
+fn wait_for_good() -> ! {
+    loop {
+        nix::unistd::pause();
     }
 }
 
@@ -130,10 +208,20 @@ pub(crate) fn command() -> Vec<String> {
 
 /// `brokenpipe hunt` of a server, in a folder.
 pub(crate) fn hunt(dir: &Folder, server: Server, options: &[&str]) -> Command {
+    let port = if options.contains(&"--listen-fd") { None } else { Some("{port}".to_owned()) };
+    hunt_with(dir, server, port, options)
+}
+
+/// The same of a server that has a port of its own, of which the command says nothing.
+pub(crate) fn hunt_on(dir: &Folder, server: Server, port: u16, options: &[&str]) -> Command {
+    hunt_with(dir, server, Some(port.to_string()), options)
+}
+
+fn hunt_with(dir: &Folder, server: Server, port: Option<String>, options: &[&str]) -> Command {
     let mut command = brokenpipe();
     command.arg("hunt").args(options).args(server.options());
-    if !options.contains(&"--listen-fd") {
-        command.args(["--env", &format!("{PORT}={{port}}")]);
+    if let Some(port) = port {
+        command.args(["--env", &format!("{PORT}={port}")]);
     }
     command.arg("--").args(self::command()).current_dir(dir.path());
     command

@@ -2,6 +2,7 @@
 
 mod jobs;
 mod program;
+mod progress;
 mod target;
 
 use super::Out;

@@ -1,16 +1,17 @@
 //! The hunt of any server.
 
-use super::{Search, bar};
+use super::progress::{Progress, SoFar};
+use super::{Search, bar, seconds};
 use crate::cli::Out;
 use crate::cli::exit::Exit;
-use crate::cli::failure::{BadText, Failure, say};
+use crate::cli::failure::{BadText, Failure, lines, say};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::{Name, value};
 use crate::cli::{store, user};
 use brokenpipe::report::{self, TargetJson};
 use brokenpipe::{
-    Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Severity, Sigpipe, Target, TargetCase, TargetError, TargetFinding,
-    TargetHunt, TargetReport, parse_payload,
+    ActivityLog, Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Severity, Sigpipe, Target, TargetCase, TargetError,
+    TargetFinding, TargetHunt, TargetReport, parse_payload,
 };
 use clap::{Args, ValueEnum};
 use std::fs;
@@ -18,8 +19,8 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 /// What is asked of the hunt of any server alone.
 #[derive(Debug, Args)]
@@ -50,6 +51,9 @@ pub(super) struct TargetOptions {
     /// Run a shell command before each start of the server, in the fresh folder
     #[arg(long, value_name = "CMD", requires = "command")]
     setup: Option<String>,
+    /// How long the first start of the server may take until it listens [default: 120]
+    #[arg(long, value_name = "S", requires = "command", allow_negative_numbers = true, value_parser = seconds)]
+    start_timeout: Option<Duration>,
     /// What SIGPIPE is set to when the server starts [default: default]
     #[arg(long, value_name = "HOW", requires = "command", value_parser = Name(|| Sigpipe::ALL.map(Sigpipe::name).to_vec()))]
     sigpipe: Option<String>,
@@ -125,6 +129,7 @@ impl TargetOptions {
             strict: self.strict,
             faults: !self.no_faults,
             stop: interrupt.flag(),
+            activity: ActivityLog::default(),
         };
         let bar = bar(search.seconds.is_none().then_some(cases));
         let start = Instant::now();
@@ -152,9 +157,35 @@ impl TargetOptions {
                     }
                 })
             });
-            let mut shower =
-                Shower { target: &target, how: &how, dir: &search.out, format: self.format, baseline: None };
-            let shown = told.iter().try_for_each(|word| bar.suspend(|| shower.show(word, out)));
+            let mut shower = Shower {
+                target: &target,
+                how: &how,
+                dir: &search.out,
+                format: self.format,
+                baseline: None,
+                findings: 0,
+            };
+            // Where there is a bar, it shows the same.
+            let mut progress = bar.is_hidden().then(|| Progress::new(start));
+            let shown = loop {
+                let word = match &progress {
+                    Some(progress) => told.recv_timeout(progress.due_in()),
+                    None => told.recv().map_err(RecvTimeoutError::from),
+                };
+                match word {
+                    Ok(word) => {
+                        if let Err(error) = bar.suspend(|| shower.show(word, out)) {
+                            break Err(error);
+                        }
+                    }
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break Ok(()),
+                }
+                let so_far = SoFar { played: bar.position(), findings: shower.findings, now: how.activity.now() };
+                if let Some(line) = progress.as_mut().and_then(|progress| progress.line(so_far)) {
+                    say(line);
+                }
+            };
             stop.store(shown.is_err(), Ordering::Relaxed);
             drop(told);
             (shown, hunting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
@@ -171,6 +202,9 @@ impl TargetOptions {
         if interrupt.asked() {
             say("interrupted");
         }
+        if let Some(error) = &report.ended {
+            say(format_args!("the hunt ended before its time: {}", lines(error)));
+        }
         self.suspicions(&target, &report, out)?;
         let tally = tally(&report, start);
         match self.format {
@@ -180,8 +214,9 @@ impl TargetOptions {
         let found = report.findings.iter().any(|finding| how.counts(finding.severity()));
         Ok(match report.played {
             _ if interrupt.asked() => Exit::INTERRUPTED,
-            0 => Exit::NOTHING_RAN,
             _ if found => Exit::FINDING,
+            _ if report.ended.is_some() => Exit::MACHINE,
+            0 => Exit::NOTHING_RAN,
             _ => Exit::HELD,
         })
     }
@@ -243,6 +278,9 @@ impl TargetOptions {
         if let Some(setup) = &self.setup {
             target = target.setup(setup);
         }
+        if let Some(time) = self.start_timeout {
+            target = target.start_timeout(time);
+        }
         Ok(target)
     }
 
@@ -266,6 +304,8 @@ struct Shower<'s> {
     dir: &'s Path,
     format: Format,
     baseline: Option<Baseline>,
+    /// How many findings were shown that count as failures.
+    findings: usize,
 }
 
 impl Shower<'_> {
@@ -279,7 +319,10 @@ impl Shower<'_> {
                 }
                 self.baseline = Some(baseline);
             }
-            Word::Found(finding) => self.found(&finding, out)?,
+            Word::Found(finding) => {
+                self.findings += usize::from(self.how.counts(finding.severity()));
+                self.found(&finding, out)?;
+            }
             Word::Skipped(what) => say(what),
         }
         // Somebody may be waiting for it.

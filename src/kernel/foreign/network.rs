@@ -9,6 +9,7 @@ use crate::kernel::sys::{check, last_error};
 use crate::scenario::Errno;
 use nix::sched::{CloneFlags, unshare};
 use socket2::{Domain, Socket, Type};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 
 const DOING: &str = "make a network namespace";
@@ -62,11 +63,15 @@ fn add(socket: &Socket) -> Result<(), Errno> {
     }
 }
 
-/// A port that nobody has in the calling thread's namespace right now.
+/// A port that nobody has in the calling thread's namespace right now, connections in TIME_WAIT included.
 pub(crate) fn free_port() -> Result<u16, KernelError> {
-    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, 0));
-    let port = listener.and_then(|l| l.local_addr()).map_err(KernelError::io("find a free port", "bind"))?;
-    Ok(port.port())
+    const DOING: &str = "find a free port";
+    // Without SO_REUSEADDR, which the standard library's listeners set: the server may not set it either.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).map_err(KernelError::io(DOING, "socket"))?;
+    let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+    socket.bind(&any.into()).map_err(KernelError::io(DOING, "bind"))?;
+    let address = socket.local_addr().map_err(KernelError::io(DOING, "getsockname"))?;
+    address.as_socket_ipv4().map(|address| address.port()).ok_or(KernelError::Garbled { what: "a socket's address" })
 }
 
 /// Whether a process may be put into a new namespace for process numbers: by doing it.

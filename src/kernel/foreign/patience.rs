@@ -38,13 +38,15 @@ impl Scheduled {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     pub(crate) start: Instant,
-    /// What the server and the harness had been given when it was first asked.
-    before: Option<(Scheduled, Duration)>,
+    /// What the server had been given when it was first asked. The harness's own waits are in it.
+    before: Option<Scheduled>,
 }
 
 /// So many times as long as its bound a wait may take at most, and so much longer.
 const MOST_TIMES: u32 = 20;
 const MOST_LONGER: Duration = Duration::from_secs(60);
+/// The same for a start, whose bound is long.
+const MOST_TIMES_OF_A_START: u32 = 3;
 
 impl Patience {
     /// Begins now.
@@ -54,13 +56,27 @@ impl Patience {
 
     /// Whether the time is up for the server to do what takes it no longer than `bound` on an idle machine.
     pub(crate) fn is_up(&mut self, server: &Server, bound: Duration) -> bool {
-        let (before, own) = *self.before.get_or_insert_with(|| (server.scheduled(), own_wait()));
+        self.asks(server, bound, is_up)
+    }
+
+    /// The same for what may take processor time on several processors for as long as it takes: a start.
+    pub(crate) fn is_over(&mut self, server: &Server, bound: Duration) -> bool {
+        self.asks(server, bound, is_over)
+    }
+
+    fn asks(
+        &mut self,
+        server: &Server,
+        bound: Duration,
+        rule: impl FnOnce(Duration, Duration, Scheduled) -> bool,
+    ) -> bool {
+        let now = || {
+            let Scheduled { ran, waited } = server.scheduled();
+            Scheduled { ran, waited: waited + own_wait() }
+        };
+        let before = *self.before.get_or_insert_with(now);
         let elapsed = self.start.elapsed();
-        if elapsed < bound {
-            return false;
-        }
-        let given = server.scheduled().since(before);
-        is_up(bound, elapsed, given, own_wait().saturating_sub(own))
+        elapsed >= bound && rule(bound, elapsed, now().since(before))
     }
 
     /// Until when to wait before it is asked again.
@@ -70,10 +86,15 @@ impl Patience {
     }
 }
 
-/// The rule of [`Patience::is_up`]: `given` is what the server was given, `own` for how long the harness could have run and did not.
-fn is_up(bound: Duration, elapsed: Duration, given: Scheduled, own: Duration) -> bool {
+/// The rule of [`Patience::is_up`]: `given` is what the server was given meanwhile, and what it and the harness waited.
+fn is_up(bound: Duration, elapsed: Duration, given: Scheduled) -> bool {
     let most = bound.saturating_mul(MOST_TIMES).min(bound + MOST_LONGER);
-    elapsed >= bound && (given.ran >= bound || elapsed >= (bound + given.waited + own).min(most))
+    elapsed >= bound && (given.ran >= bound || elapsed >= (bound + given.waited).min(most))
+}
+
+/// The rule of [`Patience::is_over`].
+fn is_over(bound: Duration, elapsed: Duration, given: Scheduled) -> bool {
+    elapsed >= (bound + given.waited).min(bound.saturating_mul(MOST_TIMES_OF_A_START))
 }
 
 /// For how long the calling thread could have run and did not.
@@ -94,28 +115,34 @@ mod tests {
 
     #[test]
     fn on_an_idle_machine_the_bound_is_one_of_the_clock() {
-        assert!(!is_up(SECOND * 2, SECOND, given(0, 0), Duration::ZERO));
-        assert!(is_up(SECOND * 2, SECOND * 2, given(0, 0), Duration::ZERO));
+        assert!(!is_up(SECOND * 2, SECOND, given(0, 0)));
+        assert!(is_up(SECOND * 2, SECOND * 2, given(0, 0)));
+        assert!(!is_over(SECOND * 2, SECOND, given(0, 0)));
+        assert!(is_over(SECOND * 2, SECOND * 2, given(2, 0)));
     }
 
     #[test]
     fn time_in_which_somebody_could_not_run_does_not_count() {
-        assert!(!is_up(SECOND, SECOND * 4, given(0, 4), Duration::ZERO));
-        assert!(!is_up(SECOND, SECOND * 4, given(0, 2), SECOND * 2));
-        assert!(is_up(SECOND, SECOND * 5, given(0, 2), SECOND * 2));
+        assert!(!is_up(SECOND, SECOND * 4, given(0, 4)));
+        assert!(is_up(SECOND, SECOND * 5, given(0, 4)));
+        assert!(!is_over(SECOND * 2, SECOND * 4, given(2, 3)));
+        assert!(is_over(SECOND * 2, SECOND * 5, given(2, 3)));
     }
 
     #[test]
-    fn a_server_that_has_run_for_as_long_as_the_bound_has_had_its_time() {
-        assert!(is_up(SECOND, SECOND * 4, given(1, 4), Duration::ZERO));
-        assert!(!is_up(SECOND * 2, SECOND, given(4, 0), Duration::ZERO), "on several processors");
+    fn a_server_that_has_run_for_as_long_as_the_bound_has_had_its_time_unless_it_starts() {
+        assert!(is_up(SECOND, SECOND * 4, given(1, 4)));
+        assert!(!is_up(SECOND * 2, SECOND, given(4, 0)), "on several processors");
+        assert!(!is_over(SECOND * 2, SECOND, given(8, 0)));
     }
 
     #[test]
     fn no_wait_is_without_an_end() {
-        assert!(is_up(SECOND, SECOND * 20, given(0, 1000), Duration::ZERO));
-        assert!(is_up(SECOND * 10, SECOND * 70, given(0, 1000), Duration::ZERO));
-        assert!(!is_up(SECOND * 10, SECOND * 69, given(0, 1000), Duration::ZERO));
+        assert!(is_up(SECOND, SECOND * 20, given(0, 1000)));
+        assert!(is_up(SECOND * 10, SECOND * 70, given(0, 1000)));
+        assert!(!is_up(SECOND * 10, SECOND * 69, given(0, 1000)));
+        assert!(is_over(SECOND * 10, SECOND * 30, given(0, 1000)));
+        assert!(!is_over(SECOND * 10, SECOND * 29, given(0, 1000)));
     }
 
     #[test]
@@ -124,5 +151,6 @@ mod tests {
         assert_eq!(both, given(1, 2));
         assert_eq!(Scheduled::parse(""), None);
         assert_eq!(both.plus(both).since(both), both);
+        assert_eq!(both.since(both.plus(both)), given(0, 0), "of tasks that have ended");
     }
 }

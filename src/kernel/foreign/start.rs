@@ -1,10 +1,12 @@
 //! From a program's start to its listener.
 
 use super::environment::Injection;
-use super::gate::Server;
+use super::gate::{Quiet, Server};
+use super::patience::Patience;
+use super::quiescence::Quiescence;
 use super::tables;
 use super::tree::Death;
-use super::world::instead_of_listening;
+use super::world::{LOOK_UP, instead_of_listening};
 use crate::kernel::error::KernelError;
 use crate::scenario::Errno;
 use crate::trace::Signal;
@@ -13,11 +15,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// Within this time a server must listen.
-pub(crate) const LISTEN_BOUND: Duration = Duration::from_secs(10);
-
-/// How often the tables are asked for a listener while a server starts.
+/// How often the tables are asked for a listener while a server starts: in this part of the time that it has taken so far, and within
+/// these bounds.
+const ASK_AGAIN_PART: u32 = 32;
 const ASK_AGAIN: Duration = Duration::from_millis(2);
+const ASK_AGAIN_AT_MOST: Duration = Duration::from_millis(50);
 
 /// Why a server did not come to listen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,8 +30,10 @@ pub(crate) enum NotListening {
     NotExecuted { errno: Errno },
     #[error("the server ended before it listened: {}", how(.0))]
     Ended(Option<i32>),
-    #[error("the server never listened, not within {LISTEN_BOUND:?}{0}")]
-    Never(String),
+    #[error("the server did not listen on a TCP port within {} s{waits}; `--start-timeout` gives it longer", bound.as_secs_f64())]
+    Late { bound: Duration, waits: String },
+    #[error("the server does not listen on a TCP port, and waits for good: nothing that it waits for can happen{0}")]
+    Frozen(String),
     #[error("the server listens on {0} only, which brokenpipe does not speak: have it listen on 127.0.0.1")]
     Address(IpAddr),
     #[error(
@@ -53,21 +57,29 @@ pub(crate) fn how(status: &Option<i32>) -> String {
     }
 }
 
-/// Lets a server start until it listens, and gives the listener and the process that has it.
+/// Lets a server start until it listens, and gives the listener and the process that has it. It may take as long as `bound`, not counting
+/// time in which it was given no processor; one that cannot get any further is not waited for.
 pub(super) fn wait_for_listener(
     server: &mut Server,
     port: Option<u16>,
     stop: &AtomicBool,
+    bound: Duration,
 ) -> Result<(tables::Entry, i32), NotListening> {
-    let deadline = Instant::now() + LISTEN_BOUND;
-    // Whatever it does to start, it does it freely.
-    let go_on = |server: &mut Server| -> Result<(), KernelError> {
-        while server.step(&mut Injection::default())?.is_some() && Instant::now() < deadline {}
-        server.survey()
+    let mut patience = Patience::new();
+    // Whatever it does to start, it does it freely. Whether it did something that the gate knows of.
+    let go_on = |server: &mut Server| -> Result<bool, KernelError> {
+        let soon = Instant::now() + LOOK_UP;
+        let mut steps = 0;
+        while server.step(&mut Injection::default())?.is_some() && Instant::now() < soon {
+            steps += 1;
+        }
+        server.survey()?;
+        Ok(steps > 0)
     };
     server.survey()?;
+    let mut quiet = Quiet::Busy(server.pid);
     loop {
-        go_on(server)?;
+        let steps = go_on(server)?;
         if stop.load(Relaxed) {
             return Err(NotListening::Stopped);
         }
@@ -90,9 +102,14 @@ pub(super) fn wait_for_listener(
         if server.main_status().is_some() && !server.is_alive() {
             return Err(NotListening::Ended(server.main_status()));
         }
-        if Instant::now() > deadline {
-            return Err(NotListening::Never(instead_of_listening(server)));
+        // It was quiet before the tables were asked, and has done nothing since.
+        if quiet == Quiet::Yes && !steps && server.quiescence() == Quiescence::Frozen {
+            return Err(NotListening::Frozen(instead_of_listening(server)));
         }
-        server.until(deadline.min(Instant::now() + ASK_AGAIN))?;
+        if patience.is_over(server, bound) {
+            return Err(NotListening::Late { bound, waits: instead_of_listening(server) });
+        }
+        let again = (patience.start.elapsed() / ASK_AGAIN_PART).clamp(ASK_AGAIN, ASK_AGAIN_AT_MOST);
+        quiet = server.until(patience.next(bound).min(Instant::now() + again))?;
     }
 }

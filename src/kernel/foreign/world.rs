@@ -127,17 +127,19 @@ pub(crate) struct Foreign {
 }
 
 impl Foreign {
-    /// Starts a server and waits until it listens: on `port` if that is given, else on any. Somebody who sets `stop` wants it no more.
+    /// Starts a server and waits until it listens, as long as `bound`: on `port` if that is given, else on any. Somebody who sets `stop`
+    /// wants it no more.
     pub(crate) fn start(
         plan: &Plan,
         port: Option<u16>,
         namespace: bool,
         stop: &Arc<AtomicBool>,
+        bound: Duration,
     ) -> Result<Foreign, NotListening> {
         let pinned = if plan.gate { pin::Pinned::here() } else { None };
         let netstat = Netstat::open()?;
         let mut server = Server::start(plan, namespace)?;
-        let (entry, main) = wait_for_listener(&mut server, port, stop)?;
+        let (entry, main) = wait_for_listener(&mut server, port, stop, bound)?;
         let ip = match entry.address {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST,
             IpAddr::V4(ip) => ip,
@@ -153,7 +155,7 @@ impl Foreign {
             main,
             listener: entry.inode,
             netstat,
-            leftovers: Leftovers::default(),
+            leftovers: Leftovers::until(Arc::clone(stop)),
             injection: Injection::default(),
             was_limited: false,
             history: History::default(),

@@ -3,6 +3,7 @@
 use super::{CONFIRMATIONS, HuntEvent, Hunting, TargetFinding, for_real};
 use crate::scenario::{Event, Fault, Repeat, Scenario};
 use crate::search::minimise;
+use crate::target::activity::Activity;
 use crate::target::baseline::TargetError;
 use crate::target::identity::Identity;
 use crate::target::lab::Lab;
@@ -23,6 +24,14 @@ pub(super) struct Suspicion {
     pub(super) seen: Seen,
     /// The injected errors that calls were answered with.
     pub(super) injected: Vec<Fault>,
+}
+
+impl Suspicion {
+    /// What is told of it if fresh servers do not show it.
+    pub(super) fn unconfirmed(&self, gate: bool) -> TargetFinding {
+        let Suspicion { scenario, seen, .. } = self;
+        TargetFinding { evidence: seen.evidence.clone(), ..TargetFinding::of(seen.identity, scenario, gate) }
+    }
 }
 
 /// What a scenario is to show.
@@ -98,6 +107,7 @@ fn repeated(scenario: &Scenario) -> Option<Scenario> {
 impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
     /// Makes of a suspicion what fresh servers show: without an injected error if none is needed. `None` if that is known.
     pub(super) fn followed_up(&mut self, mut suspicion: Suspicion) -> Result<Option<TargetFinding>, TargetError> {
+        let _doing = self.lab.activity.enter(Activity::Confirms);
         if !suspicion.injected.is_empty() {
             let real = suspicion.scenario.filtered(|event| !matches!(event, Event::Fault(_)));
             if let Some(real) = self.suspected(real, suspicion.seen.identity)? {
@@ -141,10 +151,7 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
     fn confirmed(&mut self, suspicion: &Suspicion) -> Result<TargetFinding, TargetError> {
         let Suspicion { scenario, seen, .. } = suspicion;
         let (wanted, symptom) = (Wanted::of(suspicion), seen.identity.symptom);
-        let unconfirmed = |gate| TargetFinding {
-            evidence: seen.evidence.clone(),
-            ..TargetFinding::of(seen.identity, scenario, gate)
-        };
+        let unconfirmed = |gate| suspicion.unconfirmed(gate);
         // Once is enough to look for something smaller, which is then held to more.
         // A busy loop takes a second to be sure of, and is hardly ever a mistake.
         let sure = symptom == Symptom::Spin || wanted.among(&once(&mut self.lab, scenario, wanted, true)?).is_some();
@@ -182,12 +189,17 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
 
     /// A scenario of fewer events that shows the same, as far as screening can tell, on fresh servers or any.
     fn reduced(&mut self, suspicion: &Suspicion, fresh: bool) -> Result<Scenario, TargetError> {
+        let _doing = self.lab.activity.enter(Activity::Minimises);
         let deadline = Instant::now() + MINIMISING;
         let wanted = Wanted::of(suspicion);
         let mut asked = 0;
         let lab = &mut self.lab;
         let small = minimise(&suspicion.scenario, |scenario: &Scenario| -> Result<bool, TargetError> {
             asked += 1;
+            // A polite client that comes afterwards is no part of it.
+            if scenario.events().is_empty() {
+                return Ok(false);
+            }
             if asked > MOST_ASKED || Instant::now() > deadline {
                 return Ok(false);
             }

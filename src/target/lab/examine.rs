@@ -9,6 +9,7 @@ use crate::kernel::foreign::patience::Patience;
 use crate::kernel::foreign::world::Foreign;
 use crate::play::play;
 use crate::scenario::{Client, Scenario};
+use crate::target::activity::Activity;
 use crate::target::baseline::TargetError;
 use crate::target::identity::Identity;
 use crate::target::outcome::{Left, Outcome};
@@ -157,6 +158,7 @@ impl Lab<'_> {
         self.fresh()?;
         let pace = self.closely();
         self.run(scenario, pace)?;
+        let _doing = self.activity.enter(Activity::Recovers);
         let start = Instant::now();
         while start.elapsed() < RECOVERY {
             let rests = self.running()?.world.is_at_rest();
@@ -285,6 +287,7 @@ impl Lab<'_> {
         let before = *counts;
         let tolerated = if pace.measures { &BTreeSet::new() } else { &self.tolerated };
         let mut patience = Patience::new();
+        let mut doing = None;
         let left = loop {
             let left = Left::of(world, before)?;
             let bound = grace(world, &patience, pace.grace, pace.patient);
@@ -294,6 +297,7 @@ impl Lab<'_> {
             {
                 break left;
             }
+            doing.get_or_insert_with(|| self.activity.enter(Activity::LetsGo));
             world.idle(patience.next(bound))?;
         };
         outcome.left(&left);

@@ -1,4 +1,4 @@
-//! Why a fresh server gave a polite client no full answer.
+//! Why a fresh server that was given its listener gave a polite client no full answer.
 
 use super::Lab;
 use crate::kernel::KernelError;
@@ -8,14 +8,10 @@ use crate::target::polite::Answered;
 use crate::trace::Role;
 
 impl Lab<'_> {
-    /// What is to be said of a fresh server that gave a polite client no full answer. A server that is to take descriptor 3 and does
-    /// something else has a listener all the same, the harness's, and so gets this far.
+    /// What is to be said of a fresh server with `--listen-fd` that gave the first polite client no full answer. A server that is to take
+    /// descriptor 3 and does something else has a listener all the same, the harness's, and so gets this far.
     pub(super) fn impolite(&mut self, answered: &Answered) -> Result<TargetError, KernelError> {
         let output = self.output();
-        let given = self.target().listen_fd;
-        if !given {
-            return Ok(TargetError::Impolite { why: answered.to_string(), output });
-        }
         let world = &mut self.running()?.world;
         // The sockets of a process that ends go before it has ended.
         world.settle()?;

@@ -9,6 +9,7 @@ use crate::kernel::KernelError;
 use crate::kernel::foreign::patience::Patience;
 use crate::kernel::foreign::residue::Counts;
 use crate::scenario::{Action, Event, Scenario};
+use crate::target::activity::Activity;
 use crate::target::baseline::TargetError;
 use crate::target::growth::{Limits, Trend, growth, is_exhausting, is_explained, judge};
 use crate::target::identity::Identity;
@@ -100,6 +101,7 @@ impl Lab<'_> {
     }
 
     fn grows(&mut self, scenario: &Scenario, sampled: Sampled, patient: bool) -> Result<Outcome, TargetError> {
+        let _doing = self.activity.enter(Activity::Repeats);
         let mut limits = sampled.limits();
         let Some(mut grown) = self.repeat(scenario, sampled, &limits, patient)? else { return Ok(Outcome::default()) };
         let clients = clients(scenario).max(1) * sampled.batch();
@@ -211,6 +213,7 @@ impl Lab<'_> {
     /// Whether the server keeps what it has been left with when it is given time.
     fn keeps(&mut self, sampled: Sampled, samples: &[u64], patient: bool) -> Result<bool, TargetError> {
         let half = samples.first().unwrap_or(&0) + growth(samples) / 2;
+        let _doing = self.activity.enter(Activity::LetsGo);
         let mut time = Patience::new();
         loop {
             if self.sample(sampled)? <= half {
