@@ -22,7 +22,8 @@ fn a_server_that_listens_by_itself_is_told_from_one_that_takes_descriptor_3() {
 
 #[test]
 fn a_server_of_a_unix_socket_is_told_so() {
-    for more in [&[][..], &["--no-gate"]] {
+    // Whoever can open the socket could have it listen yet, so that it is given all the time that it may take.
+    for more in [&["--start-timeout", "1"][..], &["--start-timeout", "1", "--no-gate"]] {
         hunted(&Folder::new(), Server::Unix, more)
             .code(3)
             .err("it listens on the Unix socket socket, which is not supported: have it listen on a TCP port");
@@ -33,7 +34,10 @@ fn a_server_of_a_unix_socket_is_told_so() {
 fn a_stopped_server_is_told_so() {
     let mut command = brokenpipe();
     command.args(["hunt", "--", "sh", "-c", "kill -STOP $$; exec ./server {port}"]);
-    Said::of(command.output().expect("the binary runs")).code(3).err("is stopped by a signal (state T)");
+    Said::of(command.output().expect("the binary runs"))
+        .code(3)
+        .err("waits for good")
+        .err("is stopped by a signal (state T)");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::patience::Patience;
 use super::quiescence::Quiescence;
 use super::tables;
 use super::tree::Death;
-use super::world::{LOOK_UP, instead_of_listening};
+use super::world::{LOOK_UP, are_all_stopped, instead_of_listening};
 use crate::kernel::error::KernelError;
 use crate::scenario::Errno;
 use crate::trace::Signal;
@@ -103,7 +103,7 @@ pub(super) fn wait_for_listener(
             return Err(NotListening::Ended(server.main_status()));
         }
         // It was quiet before the tables were asked, and has done nothing since.
-        if quiet == Quiet::Yes && !steps && server.quiescence() == Quiescence::Frozen {
+        if quiet == Quiet::Yes && !steps && (server.quiescence() == Quiescence::Frozen || are_all_stopped(server)) {
             return Err(NotListening::Frozen(instead_of_listening(server)));
         }
         if patience.is_over(server, bound) {

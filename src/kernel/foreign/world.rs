@@ -6,7 +6,7 @@
 mod listeners;
 mod play;
 
-pub(super) use listeners::instead_of_listening;
+pub(super) use listeners::{are_all_stopped, instead_of_listening};
 
 use super::environment::Injection;
 use super::gate::{Passed, Quiet, Server, Whose};

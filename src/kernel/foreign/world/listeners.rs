@@ -26,10 +26,20 @@ impl Foreign {
     }
 }
 
+/// Whether a signal has stopped this process.
+fn is_stopped(pid: i32) -> bool {
+    tree::stat(pid).and_then(|stat| stat.state()) == Some('T')
+}
+
+/// Whether signals have stopped every process of a server: then none is left that could continue another.
+pub(in crate::kernel::foreign) fn are_all_stopped(server: &Server) -> bool {
+    let mut running = server.tree.threads_by_process().peekable();
+    running.peek().is_some() && running.all(|(pid, _)| is_stopped(pid))
+}
+
 /// What is to be known of a server that does not come to listen on a TCP port, as the end of a sentence.
 pub(in crate::kernel::foreign) fn instead_of_listening(server: &Server) -> String {
-    let stopped = server.tree.processes.keys().find(|pid| tree::stat(**pid).and_then(|stat| stat.state()) == Some('T'));
-    if let Some(pid) = stopped {
+    if let Some(pid) = server.tree.processes.keys().find(|pid| is_stopped(**pid)) {
         return format!("; its process {pid} is stopped by a signal (state T), and nobody continues it");
     }
     if let Some(path) = unix_listeners().into_iter().find(|(inode, _)| server.owner_of(*inode).is_some()) {
