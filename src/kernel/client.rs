@@ -5,16 +5,24 @@ use super::sys;
 use super::table;
 use crate::scenario::{Client, Errno, MAX_SEND, Payload};
 use crate::trace::{End, Reply};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 use socket2::{Domain, Socket, Type};
+use std::cell::Cell;
 use std::io::ErrorKind;
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the clients send where the bytes do not matter.
 static FILLING: [u8; MAX_SEND] = [b'x'; MAX_SEND];
+
+const DOING: &str = "connect a client";
+/// Within this time a connection is made, refused, or known to wait for room in an accept queue, on however busy a machine.
+const CONNECT_BOUND: Duration = Duration::from_secs(60);
+/// How often it is looked whether a SYN had to be sent again, in milliseconds.
+const LOOK_AGAIN: u8 = 100;
 
 /// A connected client.
 #[derive(Debug)]
@@ -42,15 +50,21 @@ fn source() -> Ipv4Addr {
 impl ClientSocket {
     /// Connects to the server, with a receive buffer of so many bytes if that is given: what it does not read closes the
     /// window then. Its own address is one of the many in 127.0.0.0/8 if it is to be `spread`, else 127.0.0.1, to which some servers grant
-    /// what they do not to others.
+    /// what they do not to others. `None` if the server's kernel has dropped its SYN because an accept queue is full: it would be sent
+    /// again for minutes.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Call`] with `connect` and its error if it is refused; [`KernelError::Late`] if neither happens within
+    /// [`CONNECT_BOUND`].
     pub(super) fn connect(
         name: Client,
         server: SocketAddrV4,
         buffer: Option<usize>,
         spread: bool,
-    ) -> Result<ClientSocket, KernelError> {
-        const DOING: &str = "connect a client";
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).map_err(KernelError::io(DOING, "socket"))?;
+    ) -> Result<Option<ClientSocket>, KernelError> {
+        let socket =
+            Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None).map_err(KernelError::io(DOING, "socket"))?;
         let socket =
             Socket::from(table::beyond(socket.into()).map_err(KernelError::call(DOING, "fcntl F_DUPFD_CLOEXEC"))?);
         socket.set_tcp_nodelay(true).map_err(KernelError::io(DOING, "setsockopt TCP_NODELAY"))?;
@@ -63,10 +77,19 @@ impl ClientSocket {
             .map_err(KernelError::call(DOING, "setsockopt IP_BIND_ADDRESS_NO_PORT"))?;
         let source = if spread { source() } else { Ipv4Addr::LOCALHOST };
         socket.bind(&SocketAddrV4::new(source, 0).into()).map_err(KernelError::io(DOING, "bind"))?;
-        socket.connect(&server.into()).map_err(KernelError::io(DOING, "connect"))?;
+        // On the loopback the three segments have gone when the call returns, unless the machine is busy.
+        match socket.connect(&server.into()) {
+            Ok(()) => {}
+            Err(error) if errno(&error) == Errno::from_raw(libc::EINPROGRESS) => {
+                if !is_let_in(&socket)? {
+                    return Ok(None);
+                }
+            }
+            Err(error) => return Err(KernelError::io(DOING, "connect")(error)),
+        }
         let local = socket.local_addr().map_err(KernelError::io(DOING, "getsockname"))?;
         let address = local.as_socket_ipv4().ok_or(KernelError::Garbled { what: "a client's own address" })?;
-        Ok(ClientSocket { name, socket: Some(socket), address, vanished: false, stalled: false })
+        Ok(Some(ClientSocket { name, socket: Some(socket), address, vanished: false, stalled: false }))
     }
 
     /// `send(2)`, whole.
@@ -150,9 +173,83 @@ impl ClientSocket {
     }
 }
 
+/// Waits until a connection is made (true), or is known not to be: the SYN was dropped for want of room in an accept queue. With
+/// SO_REUSEPORT there are several queues on one port, and it is not known beforehand which of them a client gets into.
+fn is_let_in(socket: &Socket) -> Result<bool, KernelError> {
+    let deadline = Instant::now() + CONNECT_BOUND;
+    while Instant::now() < deadline {
+        // First without waiting: a SYN that is dropped has been by now, and is counted.
+        let wait = PollTimeout::from(if overflowed() { 0 } else { LOOK_AGAIN });
+        let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+        match nix::poll::poll(&mut polled, wait) {
+            Ok(0) if wait == PollTimeout::ZERO => return Ok(false),
+            // The kernel sends a SYN again that has drawn no answer within a second.
+            Ok(0) if sys::retransmits(socket.as_fd()).map_err(KernelError::call(DOING, "getsockopt TCP_INFO"))? > 0 => {
+                return Ok(false);
+            }
+            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => {
+                let failed = socket.take_error().map_err(KernelError::io(DOING, "getsockopt SO_ERROR"))?;
+                return failed.map_or(Ok(true), |error| Err(KernelError::io(DOING, "connect")(error)));
+            }
+            Err(errno) => return Err(KernelError::call(DOING, "poll")(Errno::from_raw(errno as i32))),
+        }
+    }
+    Err(KernelError::Late { doing: DOING, bound: CONNECT_BOUND })
+}
+
+/// Whether an accept queue has overflowed in the network of this thread since this was last asked (`ListenOverflows` of
+/// `/proc/PID/net/netstat`). False when it is asked for the first time, for then it is not known since when.
+fn overflowed() -> bool {
+    thread_local! {
+        static BEFORE: Cell<Option<u64>> = const { Cell::new(None) };
+    }
+    let text = std::fs::read_to_string("/proc/thread-self/net/netstat").unwrap_or_default();
+    let now = overflows(&text);
+    let before = BEFORE.replace(now);
+    now.zip(before).is_some_and(|(now, before)| now > before)
+}
+
+/// The counter in the text of that file, where a line of names is followed by one of numbers.
+fn overflows(text: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
+    let (names, numbers) = (lines.next()?, lines.next()?);
+    let at = names.split_whitespace().position(|name| name == "ListenOverflows")?;
+    numbers.split_whitespace().nth(at)?.parse().ok()
+}
+
 fn send_flagged(socket: &Socket, bytes: &[u8], flags: i32) -> Reply {
     match socket.send_with_flags(bytes, flags | libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) {
         Err(error) => Reply::Error(errno(&error)),
         Ok(n) => Reply::Ok(n as u32),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+
+    #[test]
+    fn the_counter_of_overflows_is_found_by_its_name() {
+        let text = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 0 17 18\nIpExt: InNoRoutes\nIpExt: 0\n";
+        assert_eq!(overflows(text), Some(17));
+        assert_eq!(overflows("TcpExt: SyncookiesSent\nTcpExt: 0\n"), None);
+    }
+
+    #[test]
+    fn a_client_for_whom_there_is_no_room_gives_up() {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        listener.listen(1).unwrap();
+        let address = SockRef::from(&listener).local_addr().unwrap().as_socket_ipv4().unwrap();
+        let connect = || ClientSocket::connect(Client::nth(0), address, None, true).unwrap();
+        // The queue holds one more than its backlog.
+        let held = [connect(), connect()];
+        assert!(held.iter().all(Option::is_some));
+        let start = Instant::now();
+        assert!(connect().is_none());
+        assert!(start.elapsed() < CONNECT_BOUND);
+        assert!(connect().is_none());
     }
 }

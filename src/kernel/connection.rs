@@ -4,7 +4,7 @@ use super::client::ClientSocket;
 use super::error::KernelError;
 use super::flight::Flight;
 use super::sys;
-use crate::scenario::{Action, Client};
+use crate::scenario::{Action, Client, Errno};
 use crate::trace::{Reason, Reply, TcpState, WINDOW};
 use std::net::SocketAddrV4;
 use std::os::fd::AsFd;
@@ -34,7 +34,12 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects a client to the server.
     pub(super) fn open(name: Client, server: SocketAddrV4) -> Result<Connection, KernelError> {
-        let client = ClientSocket::connect(name, server, None, true)?;
+        // The queue was asked for room before.
+        let client = ClientSocket::connect(name, server, None, true)?.ok_or(KernelError::Call {
+            doing: "connect a client",
+            call: "connect to a listener whose queue is full",
+            errno: Errno::EAGAIN,
+        })?;
         Ok(Connection {
             client,
             state: TcpState::Established,

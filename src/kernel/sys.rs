@@ -87,6 +87,19 @@ pub(super) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno
     check(read as libc::c_long).map(|n| n as usize)
 }
 
+/// How often a socket has sent a segment again that was not acknowledged (`tcpi_retransmits` of tcp(7)'s TCP_INFO).
+pub(super) fn retransmits(fd: BorrowedFd<'_>) -> Result<u8, Errno> {
+    // The struct grows from one kernel to the next, and of a short buffer the kernel fills as much as there is.
+    let mut info = [0u8; 8];
+    let mut len = size_of_val(&info) as libc::socklen_t;
+    // SAFETY: `info` has room for `len` bytes.
+    let result = unsafe {
+        libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut len)
+    };
+    // The third of the fields of a byte each that the struct begins with.
+    check(result.into()).map(|_| info[2])
+}
+
 /// Sets an integer option of a socket.
 pub(super) fn set_option(fd: BorrowedFd<'_>, level: i32, option: i32, value: i32) -> Result<(), Errno> {
     set_value(fd, level, option, &value)

@@ -1,5 +1,6 @@
 //! Where a target is tried: a server at a time, what it is like under polite clients, and what a scenario makes of it.
 
+mod control;
 mod examine;
 mod impolite;
 mod repeat;

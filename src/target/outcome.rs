@@ -10,6 +10,7 @@ use crate::kernel::foreign::start::how;
 use crate::kernel::foreign::world::{Circle, Ended, Foreign, Spin};
 use crate::scenario::Fault;
 use crate::trace::{Role, Trace};
+use std::time::Duration;
 
 /// Something that a scenario brought about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(super) struct Outcome {
     pub(super) injected: Vec<Fault>,
     /// The end of what the server wrote.
     pub(super) output: String,
+    /// How long the polite client was connected throughout, until it was asked.
+    pub(super) idle: Duration,
 }
 
 /// What a server still has when all clients have gone.

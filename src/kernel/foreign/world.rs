@@ -319,7 +319,8 @@ impl Foreign {
         }
         let small = self.stalling.contains(&client).then_some(SMALL_BUFFER);
         let client = match ClientSocket::connect(client, self.address, small, false) {
-            Ok(client) => client,
+            Ok(Some(client)) => client,
+            Ok(None) => return Ok(Reply::Nothing(Reason::Full)),
             // What a server brings about by not listening is its own doing.
             Err(KernelError::Call { call: "connect", errno, .. }) => return Ok(Reply::Error(errno)),
             Err(error) => return Err(error),

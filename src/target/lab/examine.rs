@@ -120,7 +120,14 @@ impl Lab<'_> {
         } else {
             let mut run = self.run(scenario, Pace { patient, ..self.closely() })?;
             self.distrust_perturbed(&mut run);
-            Outcome { output: self.output(), ..run }
+            let mut run = Outcome { output: self.output(), ..run };
+            if symptom == Symptom::Collateral
+                && run.seen.iter().any(|seen| seen.identity.symptom == symptom)
+                && self.ends_idle_connections(run.idle, self.closely())?
+            {
+                run.seen.retain(|seen| seen.identity.symptom != symptom);
+            }
+            run
         };
         self.still_wanted()?;
         outcome.seen.retain(|seen| seen.identity.symptom == symptom);
@@ -183,6 +190,7 @@ impl Lab<'_> {
         world.spin();
         world.measures = pace.measures;
         let stayed = bystander.take();
+        let connected = Instant::now();
         let bystander = self.bystander(stayed, pace)?;
         let world = &mut self.running()?.world;
         play(world, &(), scenario, &mut outcome.trace)?;
@@ -195,6 +203,7 @@ impl Lab<'_> {
             && world.main_ended().is_none()
         {
             bystander.bound = pace.bound;
+            outcome.idle = connected.elapsed();
             Self::ask_bystander(world, bystander, &mut outcome)?;
             spin = world.spin();
         }
@@ -244,7 +253,11 @@ impl Lab<'_> {
     }
 
     /// A polite client that is connected throughout a run: the one that stayed from the last run, or a new one.
-    fn bystander(&mut self, stayed: Option<PoliteClient>, pace: Pace) -> Result<Option<PoliteClient>, KernelError> {
+    pub(super) fn bystander(
+        &mut self,
+        stayed: Option<PoliteClient>,
+        pace: Pace,
+    ) -> Result<Option<PoliteClient>, KernelError> {
         let (protocol, keeps) = (self.protocol(), self.keeps_bystander());
         let world = &mut self.running()?.world;
         if let Some(mut client) = stayed {
@@ -262,7 +275,7 @@ impl Lab<'_> {
     }
 
     /// Asks a polite client that was connected throughout whether it is still served.
-    fn ask_bystander(
+    pub(super) fn ask_bystander(
         world: &mut Foreign,
         mut bystander: PoliteClient,
         outcome: &mut Outcome,
