@@ -3,6 +3,7 @@
 mod control;
 mod examine;
 mod impolite;
+mod recovery;
 mod repeat;
 mod start;
 

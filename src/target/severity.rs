@@ -61,9 +61,9 @@ impl TargetFinding {
         self.identity.symptom == Symptom::Sigpipe && self.identity.role == Role::Connection
     }
 
-    /// Whether nothing has come of it so far: a quantity that grows, a report of a process that went on.
+    /// Whether nothing has come of it so far: a quantity that grows, a report of a process that went on, a defence that ends by itself.
     fn harms_nothing(&self) -> bool {
-        matches!(self.identity.symptom, Symptom::MemoryGrowth | Symptom::SanitizerReport)
+        matches!(self.identity.symptom, Symptom::MemoryGrowth | Symptom::SanitizerReport | Symptom::Throttling)
     }
 }
 

@@ -32,13 +32,15 @@ pub enum Symptom {
     Spin,
     /// A sanitizer reported an error, and no process ended.
     SanitizerReport,
+    /// It refuses clients for a while and then serves them again, by itself. A warning only.
+    Throttling,
     /// Resident memory grows without end over batches of repetitions. A warning only.
     MemoryGrowth,
 }
 
 impl Symptom {
     /// Every symptom, the worst first.
-    pub const ALL: [Symptom; 14] = [
+    pub const ALL: [Symptom; 15] = [
         Symptom::Sigpipe,
         Symptom::Crash,
         Symptom::Exit,
@@ -52,6 +54,7 @@ impl Symptom {
         Symptom::Zombie,
         Symptom::Spin,
         Symptom::SanitizerReport,
+        Symptom::Throttling,
         Symptom::MemoryGrowth,
     ];
 
@@ -71,6 +74,7 @@ impl Symptom {
             Symptom::Zombie => "zombie",
             Symptom::Spin => "spin",
             Symptom::SanitizerReport => "sanitizer-report",
+            Symptom::Throttling => "throttling",
             Symptom::MemoryGrowth => "memory-growth",
         }
     }
@@ -95,6 +99,7 @@ impl Symptom {
             Symptom::Zombie => "processes that have ended are not reaped, more and more with repetitions",
             Symptom::Spin => "the server works in a circle, with nobody asking anything of it",
             Symptom::SanitizerReport => "a sanitizer reported an error, and no process ended",
+            Symptom::Throttling => "the server refuses clients for a while, and then serves them again by itself",
             Symptom::MemoryGrowth => "resident memory grows without end over batches of repetitions",
         }
     }
@@ -164,6 +169,10 @@ impl Symptom {
             Symptom::Spin => {
                 "take in, or no longer ask for, the event that keeps coming: EPOLLHUP and EPOLLERR cannot be masked, a level-triggered \
                  EPOLLRDHUP or EPOLLPRI comes again until it is dealt with, and accept that fails with EMFILE leaves the connection queued."
+            }
+            Symptom::Throttling => {
+                "if it is meant as a defence, see that it cannot be used to shut others out: it should count by client, and its end should not \
+                 depend on who asks."
             }
             Symptom::SanitizerReport => {
                 "look at the report in the server's output: what it names is undefined, whatever came of it this time. The sanitizer can be \

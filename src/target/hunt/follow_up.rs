@@ -179,9 +179,12 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
                 finding = often;
             }
         }
-        // Who wants the first finding wants it soon.
-        if finding.is_confirmed() && symptom == Symptom::Unresponsive && !self.how.first {
-            finding.evidence += &self.lab.recovery(&finding.scenario)?;
+        if finding.is_confirmed() && symptom == Symptom::Unresponsive {
+            let recovery = self.lab.recovery(&finding.scenario)?;
+            finding.evidence += &recovery.words();
+            if let Some(Seen { identity, evidence }) = recovery.throttling() {
+                finding = TargetFinding { identity, evidence, ..finding };
+            }
         }
         self.lab.end();
         Ok(if finding.confirmed == 0 { unconfirmed(finding.gate) } else { finding })

@@ -34,8 +34,6 @@ const BACK_OFF: Duration = Duration::from_secs(10);
 const BACK_OFF_SCREENING: Duration = Duration::from_secs(3);
 /// How much more of what is tolerated a server may have before it makes way for a fresh one.
 const MOST_TOLERATED: usize = 200;
-/// A server that recovers is given so long to do so, to tell how long it takes.
-const RECOVERY: Duration = Duration::from_secs(20);
 
 /// How much time a run takes for its questions.
 #[derive(Clone, Copy, Debug)]
@@ -130,6 +128,11 @@ impl Lab<'_> {
             run
         };
         self.still_wanted()?;
+        if symptom == Symptom::Throttling
+            && outcome.seen.iter().any(|seen| seen.identity.symptom == Symptom::Unresponsive)
+        {
+            outcome.seen.extend(self.recovers()?.throttling());
+        }
         outcome.seen.retain(|seen| seen.identity.symptom == symptom);
         // What it was made into is nothing to go on with.
         self.end();
@@ -155,30 +158,9 @@ impl Lab<'_> {
     }
 
     /// How scenarios are played that are looked at closely.
-    fn closely(&self) -> Pace {
+    pub(super) fn closely(&self) -> Pace {
         let bound = EXAMINING.max(self.latency * SLOWER);
         Pace { bound, grace: GRACE_EXAMINING, patient: false, measures: true, polite: Attended::Yes }
-    }
-
-    /// How long it takes after this scenario until a polite client is served again, in words.
-    pub(in crate::target) fn recovery(&mut self, scenario: &Scenario) -> Result<String, TargetError> {
-        self.fresh()?;
-        let pace = self.closely();
-        self.run(scenario, pace)?;
-        let _doing = self.activity.enter(Activity::Recovers);
-        let start = Instant::now();
-        while start.elapsed() < RECOVERY {
-            let rests = self.running()?.world.is_at_rest();
-            self.still_wanted()?;
-            if rests {
-                return Ok("; it waits without any time limit, and will not recover".to_owned());
-            }
-            self.running()?.world.idle(Instant::now() + SCREENING)?;
-            if self.polite(SCREENING, false)?.is_full() {
-                return Ok(format!("; it recovered {:.0} s later", (pace.bound + start.elapsed()).as_secs_f64()));
-            }
-        }
-        Ok(format!("; nor {} s later", (pace.bound + RECOVERY).as_secs()))
     }
 
     /// Plays a scenario on the server that is there.
