@@ -88,14 +88,19 @@ pub(super) fn call_of(pid: i32, tid: i32) -> Option<Call> {
     Some((call, arguments))
 }
 
-/// Whether a task waits in `vfork(2)` for its child to become another program or to end. Its state is then that of a disk wait.
+/// Whether a task waits in `vfork(2)` for its child to become another program or to end. Its state is then that of a disk wait. Other calls
+/// that make tasks are in that state for a moment too, as where they make a namespace.
 pub(super) fn waits_for_vfork(pid: i32, tid: i32) -> bool {
-    let Some((call, _)) = call_of(pid, tid) else { return false };
-    #[cfg(target_arch = "x86_64")]
-    if call == libc::SYS_vfork {
-        return true;
+    const VFORK: u64 = libc::CLONE_VFORK as u64;
+    let Some((call, arguments)) = call_of(pid, tid) else { return false };
+    match call {
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_vfork => true,
+        libc::SYS_clone => arguments[0] & VFORK != 0,
+        // The flags are the first word of `struct clone_args`.
+        libc::SYS_clone3 => Pid(pid).pair(arguments[0]).is_some_and(|[flags, _]| flags as u64 & VFORK != 0),
+        _ => false,
     }
-    call == libc::SYS_clone || call == libc::SYS_clone3
 }
 
 /// `FUTEX_CMD_MASK`.

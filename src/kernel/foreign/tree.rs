@@ -236,7 +236,8 @@ impl Tree {
                     continue;
                 }
                 let switches = task.switches();
-                still &= switches == task.switches;
+                // A task that is on the run queue can still be in the state of one that sleeps; its call then is that of one that runs.
+                still &= switches == task.switches && blocked_call::call_of(*pid, *tid).is_some();
                 task.switches = switches;
             }
         }
@@ -334,6 +335,12 @@ impl Tree {
     }
 }
 
+/// The numbers of two fields of `/proc/PID/stat`, as proc_pid_stat(5) counts them.
+const STATE: usize = 3;
+const FLAGS: usize = 9;
+/// The flag of a task that is about to end (`linux/sched.h`).
+const PF_EXITING: u32 = 4;
+
 impl Task {
     /// `None` if it is gone.
     ///
@@ -364,14 +371,19 @@ impl Task {
         TaskState::Blocked { wakes: wait.wakes, deadline: wait.deadline(since) }
     }
 
-    /// The letter of its state; `None` if it is gone.
+    /// The letter of its state, that of one that runs for a task that is about to end; `None` if it is gone.
     fn state(&self) -> Option<u8> {
-        let mut buffer = [0; 96];
+        // A name has at most 64 bytes with its escapes, and a parenthesis can stand in it.
+        let mut buffer = [0; 192];
         let read = self.stat.read_at(&mut buffer, 0).ok()?;
         let text = &buffer[..read];
-        // A parenthesis can stand in the name too, which has at most 64 bytes with its escapes.
         let end = text.iter().rposition(|b| *b == b')')?;
-        text.get(end + 2).copied()
+        let mut fields = std::str::from_utf8(&text[end + 1..]).ok()?.split_ascii_whitespace();
+        let state = *fields.next()?.as_bytes().first()?;
+        let flags: u32 = fields.nth(FLAGS - STATE - 1)?.parse().ok()?;
+        // It may sleep on its way out, as the first process of a namespace does until all others have ended.
+        let ends = flags & PF_EXITING != 0 && matches!(state, b'S' | b'D' | b'I');
+        Some(if ends { b'R' } else { state })
     }
 
     /// What it has been given of the processors.

@@ -99,6 +99,12 @@ fn once(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted, patient: bool) -
     }
 }
 
+/// Whether a server was short of something in a finding's scenario, by an injected error or a limit.
+fn is_short(finding: &TargetFinding) -> bool {
+    let mut events = finding.scenario.events().iter().flat_map(Event::parts);
+    finding.is_injected() || events.any(|event| matches!(event, Event::Limit(_)))
+}
+
 /// The scenario again and again; `None` if it has repetitions already.
 fn repeated(scenario: &Scenario) -> Option<Scenario> {
     Repeat::new(OFTEN, scenario.events()).map(|repeat| Scenario::from_valid(vec![Event::Repeat(repeat)]))
@@ -179,8 +185,12 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
                 finding = often;
             }
         }
-        if finding.is_confirmed() && symptom == Symptom::Unresponsive {
+        if finding.is_confirmed() && matches!(symptom, Symptom::Unresponsive | Symptom::NotListening) {
             let recovery = self.lab.recovery(&finding.scenario)?;
+            if recovery.is_recovered() && is_short(&finding) {
+                // A server that is short of something may leave its listener alone until it is not.
+                return Ok(unconfirmed(finding.gate));
+            }
             finding.evidence += &recovery.words();
             if let Some(Seen { identity, evidence }) = recovery.throttling() {
                 finding = TargetFinding { identity, evidence, ..finding };

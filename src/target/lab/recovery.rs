@@ -1,7 +1,8 @@
 //! Whether a server that has stopped serving comes back by itself, and when.
 //!
 //! That a server waits without any time limit says nothing of the next client: it may look at a clock when that one comes. So clients ask
-//! again and again, ever less often, but for one case: where one gets no answer and nothing can change any more, later ones wait behind it.
+//! again and again, ever less often, but for two cases: where nothing can change any more and one gets no answer, later ones wait behind it;
+//! and where nobody listens, none of them reaches the server.
 
 use super::{Lab, SCREENING};
 use crate::kernel::KernelError;
@@ -32,6 +33,11 @@ pub(in crate::target) enum Recovery {
 }
 
 impl Recovery {
+    /// Whether it serves again.
+    pub(in crate::target) const fn is_recovered(self) -> bool {
+        matches!(self, Recovery::After { .. })
+    }
+
     /// In words, to follow what was seen.
     pub(in crate::target) fn words(self) -> String {
         match self {
@@ -71,7 +77,8 @@ impl Lab<'_> {
             }
             refused &= matches!(answered, Answered::Refused | Answered::CutOff(_));
             let world = &mut self.running.as_mut().ok_or(KernelError::StillBorn)?.world;
-            if !refused && world.is_at_rest() {
+            // Where nobody listens, no client can have it do anything.
+            if (!refused || !world.is_listening()?) && world.is_at_rest() {
                 return Ok(Recovery::Frozen);
             }
             if start.elapsed() >= RECOVERY {
