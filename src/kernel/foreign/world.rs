@@ -205,7 +205,15 @@ impl Foreign {
     /// Whether there is nothing to wait for: the server has ended, or waits without any time limit until a client does something, or
     /// nobody wants to know.
     pub(crate) fn is_at_rest(&mut self) -> bool {
-        self.main_ended.is_some() || self.is_stopped() || self.server.quiescence() == Quiescence::Frozen
+        self.main_ended.is_some()
+            || self.is_stopped()
+            || (self.server.quiescence() == Quiescence::Frozen && !self.is_let_in_by_the_kernel())
+    }
+
+    /// Whether the kernel is going to hand a connection to the server in its own time: with TCP_DEFER_ACCEPT a client that says nothing stays
+    /// in SYN_RECV until the kernel has sent the SYN-ACK again, after a second (`tcp(7)`). True if it cannot be seen.
+    fn is_let_in_by_the_kernel(&mut self) -> bool {
+        self.look().is_err() || self.connections.iter().any(|connection| connection.state == TcpState::SynRecv)
     }
 
     /// Whether somebody wants it to stop.
