@@ -39,6 +39,8 @@ use tally::Tally;
 
 /// How many scenarios are played with each server.
 const SCENARIOS: u32 = 1000;
+/// How many trials run at a time on each core.
+const AT_A_TIME: usize = 2;
 /// A hunt that takes longer than this has hung. The slowest takes a tenth of it on an idle machine.
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
@@ -51,7 +53,10 @@ fn main() -> ExitCode {
         eprintln!("{word}: {served:?}");
         return ExitCode::FAILURE;
     }
-    let args = Arguments::from_args();
+    let mut args = Arguments::from_args();
+    // Most of its time a hunt waits for a server to let time pass.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    args.test_threads.get_or_insert(AT_A_TIME * cores);
     let mut trials = Vec::new();
     for server in SERVERS {
         let plain = move || with(server, |built, scene| plain::lives(server, built, scene));
