@@ -40,8 +40,8 @@ use tally::Tally;
 /// How many scenarios are played with each server, unless HEALTHY_CASES says otherwise. All that is known to hurt is among the first hundred;
 /// a thousand, as a hunt plays by default, take some twenty minutes.
 const SCENARIOS: u32 = 100;
-/// How many trials run at once: most of the time of a hunt is spent waiting for the server's own timeouts.
-const AT_ONCE: usize = 6;
+/// How many trials run at a time on each core.
+const AT_A_TIME: usize = 3;
 /// A hunt that takes longer than this has hung. The slowest takes a tenth of it on an idle machine.
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
@@ -55,7 +55,9 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let mut args = Arguments::from_args();
-    args.test_threads.get_or_insert(AT_ONCE);
+    // Most of its time a hunt waits for a server to let time pass.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    args.test_threads.get_or_insert(AT_A_TIME * cores);
     let mut trials = Vec::new();
     for server in SERVERS {
         let plain = move || with(server, |built, scene| plain::lives(server, built, scene));

@@ -13,6 +13,8 @@ use crate::servers::{Expected, Protocol, Server};
 use libtest_mimic::Failed;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -21,7 +23,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// In these `P` stands for what the server is sent.
-const ORDERS: [&str; 27] = [
+const ORDERS: [&str; 30] = [
     "a connect; a close",
     "a connect; a rst",
     "a connect; a fin; a close",
@@ -45,6 +47,9 @@ const ORDERS: [&str; 27] = [
     "fault accept ECONNABORTED; a connect; a close",
     "fault accept EINTR; a connect; a close",
     "fault accept EMFILE; a connect; a close",
+    "limit descriptors; a connect; a rst; limit off",
+    "limit descriptors; a connect; a send P; a close; limit off",
+    "limit descriptors; a connect; b connect; a send P; b rst; a close; limit off",
     "fault recv ECONNRESET; a connect; a send P; a close",
     "fault recv EINTR; a connect; a send P; a close",
     "fault send ECONNRESET; a connect; a send P; a close",
@@ -65,6 +70,8 @@ struct Running<'s> {
     scene: &'s Scene,
     child: Child,
     address: SocketAddr,
+    /// What limits processes had that are limited now.
+    limits: RefCell<BTreeMap<u32, libc::rlimit>>,
     server: &'s Server,
 }
 
@@ -140,7 +147,7 @@ fn start<'s>(server: &'s Server, built: &Built, scene: &'s Scene) -> Result<Runn
     let mut command = in_folder(scene, &folder, &filled(&built.command[0]));
     command.args(built.command[1..].iter().map(filled)).env("LD_PRELOAD", fail_calls(scene.path()));
     let child = spawn(command.stdout(output("stdout")?).stderr(output("stderr")?));
-    let running = Running { scene, child, address, server };
+    let running = Running { scene, child, address, limits: RefCell::default(), server };
     running.is_polite(BOUND).map_err(|error| format!("it has not begun to serve: {error}"))?;
     Ok(running)
 }
@@ -220,10 +227,34 @@ impl Running<'_> {
     }
 }
 
+/// How many descriptors a process may have, and from now on may; `None` of one that has ended.
+fn limit_of(pid: u32, new: Option<libc::rlimit>) -> Option<libc::rlimit> {
+    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let new = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the kernel reads the one struct, if there is one, and writes the other.
+    let result = unsafe { libc::prlimit(pid as i32, libc::RLIMIT_NOFILE, new, &raw mut before) };
+    (result == 0).then_some(before)
+}
+
 impl Played for Running<'_> {
     fn limit_descriptors(&self, limited: bool) {
-        // None of the orders here has one.
-        assert!(!limited, "`limit descriptors` is played by brokenpipe only");
+        let mut limits = self.limits.borrow_mut();
+        for pid in self.scene.processes() {
+            if limited {
+                let open = numbers(&format!("/proc/{pid}/fd"));
+                let free = (0..).find(|n| !open.contains(n)).expect("a number that is free");
+                let before = limit_of(pid, None);
+                limits.extend(before.map(|before| (pid, before)));
+                let lower = before.map(|before| libc::rlimit { rlim_cur: free.into(), ..before });
+                limit_of(pid, lower);
+            } else if let Some(before) = limits.get(&pid).or_else(|| limits.values().next()) {
+                // A process that has begun meanwhile has its parent's.
+                limit_of(pid, Some(*before));
+            }
+        }
+        if !limited {
+            limits.clear();
+        }
     }
 
     fn signal(&self, signal: Signal) {

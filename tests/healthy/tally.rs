@@ -40,7 +40,9 @@ impl fmt::Display for Tally {
         let slowest: Vec<_> = slowest.iter().take(SLOWEST).map(told).collect();
         let total: Duration = self.hunted.values().sum();
         let (count, seconds) = (self.hunted.len(), total.as_secs_f64());
-        write!(f, "{count} servers were hunted for {seconds:.0} s in all; the slowest: {}", slowest.join(", "))?;
+        if count > 0 {
+            write!(f, "{count} servers were hunted for {seconds:.0} s in all; the slowest: {}", slowest.join(", "))?;
+        }
         let skipped: usize = self.skipped.values().map(Vec::len).sum();
         if skipped > 0 {
             let skipped_for = |(missing, names): (&String, &Vec<&str>)| format!("{} ({missing})", names.join(", "));

@@ -45,7 +45,10 @@ int main(int argc, char **argv)
         ssize_t got;
         int client = next_client(door);
         while ((got = receive(client, line, sizeof line, 0)) > 0) {
-            close(open("question", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+            int question = open("question", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+            if (question < 0)
+                break;
+            close(question);
             wait_for_file(answers, client, "answer");
             unlink("answer");
             if (send_all(client, line, got, MSG_NOSIGNAL))
