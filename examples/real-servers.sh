@@ -1,101 +1,51 @@
 #!/usr/bin/env bash
-# Hunts in real servers, as Debian 12 has them: in some nothing is to be found, in three something is. Prints a Markdown table, and exits
-# with 0 if all was as expected, 1 if not, 3 if what is missing cannot be installed.
+# Hunts in real servers, as Debian 12 has them. Most are healthy; of the others it is known what is found. Prints a Markdown table with what
+# was found and why, and exits with 0 if all was as expected, 1 if not, 3 if what is missing cannot be installed.
 #
 #     examples/real-servers.sh [NAME…]          all of them, or these
+#     examples/real-servers.sh --list           their names, and how each is started
 #
-# BROKENPIPE is the command to run (default: cargo run --release), CASES the scenarios for each (default 1000), OUT the folder for
-# cases and reports (default: a new one). It installs what is missing with apt-get, which needs root; nothing that is installed is started,
-# now or at the next boot. Each server runs in the foreground, with one worker, and needs nothing outside its own folder.
+# Each server is a file in servers/, which says how it is installed, started and talked to, and what is expected: servers/README.md.
+# BROKENPIPE is the command to run (default: cargo run --release), CASES the scenarios for each (default 1000), OUT the folder for cases and
+# reports (default: a new one). It installs what is missing with apt-get, which needs root; nothing that is installed is started, now or at
+# the next boot. Each server runs in the foreground and needs nothing outside its own folder, and each has a network of its own.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+servers=$here/servers
 read -ra brokenpipe <<< "${BROKENPIPE:-cargo run --quiet --release --manifest-path $here/../Cargo.toml --}"
 cases=${CASES:-1000}
 out=${OUT:-$(mktemp -d)}
 
-clean=(nginx redis-server memcached lighttpd haproxy mosquitto dropbear python3)
-faulty=(iperf http-daemon beanstalkd)
+# What a server's file may call; it sets `command`, and may set `package` and add to `options`.
 
-# The package of each server, where it has another name. dropbear's own package would add a service.
-declare -A package=([dropbear]=dropbear-bin [http-daemon]=libhttp-daemon-perl)
+# setup COMMAND: a shell command that is run before each start.
+setup() { setup+="${setup:+ && }$1"; }
+# file NAME < TEXT: a file in the server's folder, in which {port} and {dir} are filled in.
+file() { setup "$(printf 'cat > {dir}/%s << "END"\n%s\nEND\n:' "$1" "$(cat)")"; }
+# page: a page of 64 KiB at {dir}/www/index.html. Some dozens of them in a row outgrow the buffers of a client that does not read.
+page() { setup 'chmod 755 {dir} && mkdir -p {dir}/www && head -c 65536 /dev/zero | tr "\0" x > {dir}/www/index.html'; }
+# say PAYLOAD…: what clients send.
+say() { local payload; for payload; do options+=(--say "$payload"); done; }
+# polite PROGRAM [ARGUMENT…]: a good client, a program in servers/ that is given the port and these arguments.
+polite() { options+=(--polite "$(printf '%q ' "$servers/$1") {port} $([ $# = 1 ] || printf '%q ' "${@:2}")"); }
+# expect SEVERITY KIND WHY: what must be found. may: what comes true now and then.
+expect() { expected+=("$1 $2"); why["$1 $2"]=$3; }
+may() { possible+=("$1 $2"); why["$1 $2"]=$3; }
 
-# What is to be found, with what triggers it. Measured with a plain client on two cores: which order, and in how many of the runs.
-#
-# iperf: `recvn` answers any fatal error of a read by the flag that stands for Ctrl-C, and the listener looks at the flag before
-# each accept. The thread that prints clears it whenever it has nothing to do. So
-# - connect, reset: the process exits with 0 if the listener looks first. That is a race of two of its threads: 6 to 9 of 10 by
-#   itself, 20 of 20 if five are played in a row, but only 2 of 15 where each call is slowed down, as by a tracer, because the
-#   listener's `close` lies between the wake-up of the other thread and the look at the flag. A wait before the reset makes no
-#   difference (0, 10, 50, 200 ms, 1 s), up to the 4 s after which the server gives the read up by itself. A FIN does nothing;
-# - a connect, a send of 4 bytes 0 (a test's header with no flag set; its connection stays open), b connect, b reset: 10 of 10, traced or
-#   not. The printing thread has a's test to do, so nobody clears the flag: the listener closes its socket, the process stays, and
-#   a's connection is in CLOSE_WAIT for ever after a has closed.
-# - the same with a third client that connects later: a fault (SIGSEGV or an abort), 18 of 18 with waits of 5, 50 and 200 ms between
-#   the events.
-# The first comes of the shapes that are played without the gate, for the gate takes that race away.
-#
-# http-daemon: perl leaves SIGPIPE at its default, and a response is six writes. Request, then reset or close, before the first
-# write: the first one is ECONNRESET (or draws the reset), the second kills. 6 of 6 where the server has not yet read the request: it is
-# held, or is still at another client (it serves one at a time), in the accept queue too. With a wait of 30 ms between request and
-# reset it has answered, and nothing happens. A request cut short does nothing. And its loop ends with the first `accept` that fails.
-#
-# beanstalkd: it asks epoll for EPOLLPRI, level-triggered, and nobody reads urgent data. One urgent byte, before, within or after
-# a command: epoll_wait returns at once with EPOLLPRI alone, for ever, until that client sends anything more, closes or resets. It
-# still serves the others. So it is seen only while the client is held, and at once.
-declare -A expected=([iperf]='crash exit not-listening' [http-daemon]='exit sigpipe' [beanstalkd]=spin)
-
-# The command that makes a server's configuration in its folder of the file that is shipped here.
-config() { printf "sed -e 's|@port@|{port}|g' -e 's|@dir@|{dir}|g' %q > {dir}/%q" "$here/servers/$1" "$1"; }
-# A page of 64 KiB: some dozens of them in a row outgrow the buffers of a client that does not read.
-www='mkdir -p {dir}/www && head -c 65536 /dev/zero | tr "\0" x > {dir}/www/index.html'
-
-# Sets `options` and `command`, the hunt's, for the server of this name.
 describe() {
-    options=()
-    case $1 in
-    nginx)
-        options=(--protocol http --setup "$www && $(config nginx.conf)")
-        command=(nginx -p '{dir}' -c '{dir}/nginx.conf') ;;
-    redis-server)
-        options=(--protocol redis)
-        command=(redis-server --port '{port}' --dir '{dir}' --save '' --appendonly no) ;;
-    memcached)
-        options=(--protocol memcached)
-        command=(memcached -u root -t 1 -U 0 -p '{port}') ;;
-    lighttpd)
-        options=(--protocol http --setup "$www && $(config lighttpd.conf)")
-        command=(lighttpd -D -f '{dir}/lighttpd.conf') ;;
-    haproxy)
-        options=(--protocol http --setup "$(config haproxy.cfg)")
-        command=(haproxy -db -f '{dir}/haproxy.cfg') ;;
-    mosquitto)
-        # CONNECT without a name, a PINGREQ after it, and a SUBSCRIBE to everything.
-        connect='\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0'
-        options=(--say "$connect" --say "$connect\\xc0\\0" --say "$connect\\x82\\x06\\0\\x01\\0\\x01#\\0")
-        options+=(--polite "$(printf %q "$here/servers/polite-mqtt.sh") {port}" --setup "$(config mosquitto.conf)")
-        command=(mosquitto -c '{dir}/mosquitto.conf') ;;
-    dropbear)
-        options=(--say 'SSH-2.0-brokenpipe\r\n' --polite "$(printf %q "$here/servers/polite-ssh.sh") {port}")
-        options+=(--setup 'test -e {dir}/hostkey || dropbearkey -t ed25519 -f {dir}/hostkey')
-        command=(dropbear -F -E -s -p '{port}' -r '{dir}/hostkey' -P '{dir}/pid') ;;
-    python3)
-        options=(--protocol http --setup "$www")
-        # Debian's, whichever comes first in the path.
-        command=(/usr/bin/python3 -m http.server '{port}' --directory '{dir}/www') ;;
-    iperf)
-        options=(--say '\0\0\0\0')
-        command=(iperf -s -p '{port}') ;;
-    http-daemon)
-        options=(--protocol http)
-        command=(perl "$here/servers/http-daemon.pl" '{port}') ;;
-    beanstalkd)
-        options=(--say 'stats-job 1\r\n')
-        command=(beanstalkd -p '{port}') ;;
-    *)
-        echo "no server $1; there are ${clean[*]} ${faulty[*]}" >&2
-        exit 2 ;;
-    esac
+    if [ ! -f "$servers/$1.sh" ]; then
+        echo "no server $1; there are $(names | paste -sd ' ')" >&2
+        exit 2
+    fi
+    package=("$1") options=() command=() expected=() possible=() setup=
+    unset why
+    declare -gA why=()
+    # shellcheck source=/dev/null
+    . "$servers/$1.sh"
+    [ -z "$setup" ] || options+=(--setup "$setup")
 }
+
+names() { (cd "$servers" && printf '%s\n' [a-z]*.sh | grep -v '^ask' | sed 's/\.sh$//'); }
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2> /dev/null)" = installed ]; }
 
@@ -134,46 +84,70 @@ enabled() {
     systemctl list-unit-files --type service --state enabled --no-legend 2> /dev/null | awk '{print $1}' | sort
 }
 
-names=("$@")
-[ $# -gt 0 ] || names=("${clean[@]}" "${faulty[@]}")
-missing=()
-for name in "${names[@]}"; do
+# Hunts in one server, and adds its rows to the table.
+hunt() {
+    local name=$1 folder=$out/$1 version played status=0 ok=yes severity kind rest result key
+    local -A seen=()
     describe "$name"
-    installed "${package[$name]:-$name}" || missing+=("${package[$name]:-$name}")
+    mkdir -p "$folder"
+    echo "== $name: ${command[*]@Q}" >&2
+    "${brokenpipe[@]}" hunt "${options[@]}" --cases "$cases" --format json --out "$folder" -- "${command[@]}" \
+        2>&1 > "$folder/results" | tee "$folder/log" >&2 || status=$?
+    version=$(dpkg-query -W -f '${Version}' "${package[0]}")
+    played=$(sed -n 's/^\([0-9,]*\) scenarios.*/\1/p' "$folder/log" | tail -n 1 | tr -d ,)
+    total=$((total + ${played:-0}))
+    # Hunted to the end.
+    [ "${played:-0}" -ge "$cases" ] || ok=no
+    while IFS=$'\t' read -r severity kind rest; do
+        [ "$severity" != unconfirmed ] || continue
+        key="$severity $kind"
+        seen[$key]=yes
+        [ -n "${why[$key]:-}" ] || ok=no
+        table+=("| $name | $version | $severity: \`$kind\` | ${why[$key]:-NOT EXPECTED} | $rest |")
+    done < <(results "$folder/results")
+    for key in ${expected[@]+"${expected[@]}"}; do
+        [ -n "${seen[$key]:-}" ] || { ok=no; table+=("| $name | $version | $key: NOT FOUND | ${why[$key]} | |"); }
+    done
+    [ ${#seen[@]} -gt 0 ] || table+=("| $name | $version | none | | |")
+    if [ $ok = no ]; then
+        wrong+=("$name")
+        echo "== $name: not as expected (exit code $status, ${played:-0} scenarios)" >&2
+    fi
+}
+
+# The severity, kind, role of the process, scenario and case of each result.
+results() {
+    python3 - "$1" << 'END'
+import json, sys
+for line in open(sys.argv[1], encoding="utf-8"):
+    result = json.loads(line)
+    severity = result.get("severity") or ("warning" if result["warning"] else "finding" if result["case"] else "flaky")
+    scenario = result["scenario"].replace("|", "\\|")
+    print(severity, result["kind"], f"`{scenario}` ({result['process']}) {result['case'] or ''}", sep="\t")
+END
+}
+
+if [ "${1:-}" = --list ]; then
+    for name in $(names); do
+        describe "$name"
+        echo "$name: ${command[*]@Q}"
+    done
+    exit
+fi
+chosen=("$@")
+[ $# -gt 0 ] || mapfile -t chosen < <(names)
+missing=()
+for name in "${chosen[@]}"; do
+    describe "$name"
+    for one in "${package[@]}"; do installed "$one" || missing+=("$one"); done
 done
 [ ${#missing[@]} = 0 ] || install "${missing[@]}"
 
-# Hunts in one server, and adds its rows to the table.
-hunt() {
-    local name=$1 report=$out/$1/report version summary kind file status=0 ok=no kinds=()
-    describe "$name"
-    mkdir -p "$out/$name"
-    echo "== $name: ${command[*]@Q}" >&2
-    "${brokenpipe[@]}" hunt "${options[@]}" --cases "$cases" --out "$out/$name" -- "${command[@]}" 2>&1 > "$report" |
-        tee "$out/$name/errors" >&2 || status=$?
-    cat "$report" >&2
-    version=$(dpkg-query -W -f '${Version}' "${package[$name]:-$name}")
-    summary=$(tail -n 1 "$report")
-    # Each finding's block names its kind first, and then its case, which must be there.
-    while read -r kind file; do
-        [ -f "$file" ] || continue
-        kinds+=("$kind")
-        table+=("| $name | $version | \`$kind\` | $file |")
-    done < <(awk '/^finding: / {sub(":", "", $2); kind = $2} /^case: / && kind {print kind, $2; kind = ""}' "$report")
-    if [ -z "${expected[$name]:-}" ]; then
-        # Only if all were played. What was flaky is in the summary, too.
-        [ $status = 0 ] && [[ $summary =~ ^([0-9,]+)" scenarios, 0 findings" ]] && [ "${BASH_REMATCH[1]//,/}" -ge "$cases" ] && ok=yes
-    else
-        # All that is expected, and nothing else.
-        [ $status = 1 ] && [ "$(printf '%s\n' "${kinds[@]}" | sort -u | paste -sd ' ')" = "${expected[$name]}" ] && ok=yes
-    fi
-    [ ${#kinds[@]} -gt 0 ] || table+=("| $name | $version | none, exit code $status | $summary |")
-    [ $ok = yes ] || wrong+=("$name")
-}
-
 table=()
 wrong=()
-for name in "${names[@]}"; do hunt "$name"; done
-printf '| server | version | finding | case |\n|---|---|---|---|\n'
+total=0
+for name in "${chosen[@]}"; do hunt "$name"; done
+printf '| server | version | found | why | by |\n|---|---|---|---|---|\n'
 printf '%s\n' "${table[@]}"
-[ ${#wrong[@]} = 0 ] || { printf '\nNot as expected: %s\n' "${wrong[*]}"; exit 1; }
+printf '\n%s servers, %s scenarios, in %s minutes\n' "${#chosen[@]}" "$total" "$(((SECONDS + 59) / 60))"
+[ ${#wrong[@]} = 0 ] || { printf 'Not as expected: %s\n' "${wrong[*]}"; exit 1; }

@@ -1,4 +1,6 @@
-# Answers by itself, so that no backend is needed.
+# It answers by itself, so that no backend is needed.
+options=(--protocol http)
+file haproxy.cfg << 'END'
 global
     nbthread 1
 defaults
@@ -7,5 +9,7 @@ defaults
     timeout client 50s
     timeout server 50s
 frontend web
-    bind :@port@
+    bind :{port}
     http-request return status 200 content-type text/plain string "hello"
+END
+command=(haproxy -db -f '{dir}/haproxy.cfg')

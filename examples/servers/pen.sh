@@ -1,0 +1,4 @@
+# A load balancer. Behind it is socat, which sends back what comes.
+package=(pen socat)
+options=(--protocol echo)
+command=(sh -c 'socat TCP-LISTEN:7,bind=127.0.0.1,reuseaddr,backlog=1024,fork PIPE & exec pen -f 127.0.0.1:{port} 127.0.0.1:7')

@@ -1,0 +1,4 @@
+# Debian's python, whichever comes first in the path.
+options=(--protocol http)
+page
+command=(/usr/bin/python3 -m http.server '{port}' --directory '{dir}/www')

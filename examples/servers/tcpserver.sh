@@ -1,0 +1,4 @@
+# Starts cat for each client, forty at most.
+package=ucspi-tcp
+options=(--protocol echo)
+command=(tcpserver -H -R -l 0 -c 100 127.0.0.1 '{port}' cat)

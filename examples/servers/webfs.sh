@@ -1,0 +1,4 @@
+# One thread.
+options=(--protocol http)
+page
+command=(webfsd -F -4 -i 127.0.0.1 -p '{port}' -r '{dir}/www' -f index.html)

@@ -1,0 +1,5 @@
+# Ruby's server: a thread for each client.
+package=(ruby-webrick ruby)
+options=(--protocol http)
+page
+command=(/usr/bin/ruby -rwebrick -e 'WEBrick::HTTPServer.new(Port: ARGV[0], BindAddress: "127.0.0.1", DocumentRoot: ARGV[1], AccessLog: []).start' '{port}' '{dir}/www')
