@@ -97,7 +97,8 @@ impl Passed {
 /// A running server and the gate before it.
 #[derive(Debug)]
 pub(crate) struct Server {
-    // In this order: what it runs in goes last.
+    // Dropped first, and so ended before its gate is closed: a call that waits there would fail with ENOSYS, of which libuv and tokio abort.
+    pub(super) guardian: Guardian,
     pub(super) notify: Option<Notify>,
     pub(super) parked: BTreeMap<i32, Parked>,
     pub(super) tree: Tree,
@@ -131,7 +132,6 @@ pub(crate) struct Server {
     output: std::fs::File,
     /// How often its output was emptied, which is looked at before each call that may write to it, or, without the gate, after each wait.
     emptied: u32,
-    pub(super) guardian: Guardian,
 }
 
 impl Server {
