@@ -178,7 +178,7 @@ fn may_destroy() -> Result<bool, KernelError> {
     let client = TcpStream::connect(address).map_err(KernelError::io(DOING, "connect"))?;
     let own = client.local_addr().map_err(KernelError::io(DOING, "getsockname"))?;
     match (own, address) {
-        (SocketAddr::V4(own), SocketAddr::V4(address)) => Netstat::open()?.destroy(&[(own, address)]),
+        (SocketAddr::V4(own), SocketAddr::V4(address)) => Netstat::open()?.destroy_own((own, address)),
         _ => Err(KernelError::Garbled { what: "an address of the loopback" }),
     }
 }

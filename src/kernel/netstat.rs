@@ -164,6 +164,16 @@ impl Netstat {
             let is_left = |seen: &Seen| seen.number == TIME_WAIT || (seen.number == FIN_WAIT_2 && seen.inode == 0);
             there.extend(seen.filter(|(_, seen)| is_left(seen)).map(|(pair, seen)| (*pair, seen.cookie)));
         }
+        self.destroy_by_cookie(&there)
+    }
+
+    /// Destroys this socket, in whatever state it is. False as of [`Netstat::destroy`].
+    pub(super) fn destroy_own(&mut self, pair: Pair) -> Result<bool, KernelError> {
+        let cookie = self.ask_one(pair)?.cookie;
+        self.destroy_by_cookie(&[(pair, cookie)])
+    }
+
+    fn destroy_by_cookie(&mut self, there: &[(Pair, Cookie)]) -> Result<bool, KernelError> {
         let mut allowed = true;
         for batch in there.chunks(BATCH) {
             self.begin();
