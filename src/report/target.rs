@@ -154,7 +154,7 @@ mod tests {
         let output = String::new();
         let identity = Identity { symptom, role: Role::Worker, call: None, state: None };
         let injected = Vec::new();
-        TargetFinding { identity, scenario, trace, evidence, output, confirmed, gate: true, injected }
+        TargetFinding { identity, scenario, trace, evidence, output, confirmed, gate: true, injected, doubt: None }
     }
 
     #[test]

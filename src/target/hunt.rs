@@ -2,6 +2,7 @@
 
 mod follow_up;
 mod for_real;
+mod memory;
 
 use super::activity::ActivityLog;
 use super::baseline::{Baseline, TargetError};
@@ -100,6 +101,9 @@ pub struct TargetFinding {
     pub gate: bool,
     /// The errors that the harness gave in the kernel's place, without which it does not show.
     pub injected: Vec<Fault>,
+    /// By what else it may have come than by a fault of the server's, where that cannot be told: then it is not confirmed, however often it
+    /// came true.
+    pub doubt: Option<String>,
 }
 
 impl TargetFinding {
@@ -114,12 +118,13 @@ impl TargetFinding {
             confirmed: 0,
             gate,
             injected: Vec::new(),
+            doubt: None,
         }
     }
 
-    /// Whether it came true each time.
+    /// Whether it came true each time, and beyond doubt.
     pub const fn is_confirmed(&self) -> bool {
-        self.confirmed == CONFIRMATIONS
+        self.confirmed == CONFIRMATIONS && self.doubt.is_none()
     }
 }
 
@@ -136,6 +141,8 @@ pub struct TargetReport {
     pub findings: Vec<TargetFinding>,
     /// What was suspected on a server that had served others before, and did not show on fresh ones.
     pub unconfirmed: Vec<TargetFinding>,
+    /// In how many runs something was seen that says nothing, for the harness had made a call of the server's fail with EINTR.
+    pub distrusted: u64,
     /// Whether it was stopped before its time.
     pub stopped: bool,
     /// Why it ended before its time, if it could not go on. What was found until then is kept.
@@ -240,6 +247,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
             started: 0,
             findings: Vec::new(),
             unconfirmed: Vec::new(),
+            distrusted: 0,
             stopped,
             ended: None,
         };
@@ -254,6 +262,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
             Err(error) => self.report.ended = Some(error),
         }
         self.report.started = self.lab.started;
+        self.report.distrusted = self.lab.distrusted;
         Ok(self.report)
     }
 
@@ -416,36 +425,5 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     fn add(&mut self, finding: TargetFinding) {
         self.report.stopped |= (self.watch)(HuntEvent::Found(&finding)).is_break();
         self.report.findings.push(finding);
-    }
-
-    /// Whether memory grows with what clients do: asked of a few shapes, and only if nothing else was found.
-    fn memory(&mut self, shapes: &[Scenario]) -> Result<(), TargetError> {
-        // One that writes without end is never at rest, and what it has then says nothing.
-        let is_found = self.report.findings.iter().any(|f| f.severity() == Severity::Finding);
-        if self.is_done() || self.lab.floods() || is_found {
-            return Ok(());
-        }
-        let wanted = ["a connect; a rst", "a connect; a close"];
-        let talking = shapes.iter().filter(|s| {
-            let text = s.to_string();
-            text.starts_with("a connect; a send") && text.ends_with("; a rst") && s.events().len() == 3
-        });
-        let bare = shapes.iter().filter(|s| wanted.contains(&s.to_string().as_str()));
-        let chosen: Vec<Scenario> = bare.chain(talking.take(1)).cloned().collect();
-        for shape in chosen {
-            if self.is_done() || self.how.time.is_some_and(|time| self.start.elapsed() >= time) {
-                break;
-            }
-            let outcome = self.lab.grows_in_memory(&shape)?;
-            if outcome.seen.is_empty() {
-                continue;
-            }
-            let finding = confirm(&mut self.lab, &shape, Wanted::Kind(Symptom::MemoryGrowth))?;
-            if finding.is_confirmed() {
-                self.add(finding);
-                break;
-            }
-        }
-        Ok(())
     }
 }

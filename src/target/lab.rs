@@ -52,6 +52,8 @@ pub(super) struct Lab<'t> {
     parallel: bool,
     /// Whether so much of a server's output came that some was thrown away.
     floods: bool,
+    /// In how many runs something was seen that says nothing.
+    pub(super) distrusted: u64,
     baseline: Option<Baseline>,
     running: Option<Running>,
     /// How long the slowest of the first polite clients waited.
@@ -92,6 +94,7 @@ impl<'t> Lab<'t> {
             no_gate: (!target.gate).then(|| "it was not asked for".to_owned()),
             parallel: false,
             floods: false,
+            distrusted: 0,
             baseline: None,
             running: None,
             latency: Duration::ZERO,

@@ -31,6 +31,8 @@ pub(super) struct Outcome {
     pub(super) output: String,
     /// How long the polite client was connected throughout, until it was asked.
     pub(super) idle: Duration,
+    /// By what else than a fault of the server's it may have come, where that cannot be told.
+    pub(super) doubt: Option<String>,
 }
 
 /// What a server still has when all clients have gone.

@@ -16,7 +16,7 @@ pub enum Severity {
     Warning,
     /// It reproduces now and then.
     Flaky,
-    /// It was suspected, and did not reproduce on a fresh server.
+    /// It was suspected, and did not reproduce on a fresh server, or did and may have another cause than the server.
     Unconfirmed,
 }
 
@@ -43,6 +43,7 @@ impl TargetFinding {
     pub fn severity(&self) -> Severity {
         match self.confirmed {
             0 => Severity::Unconfirmed,
+            _ if self.doubt.is_some() => Severity::Unconfirmed,
             _ if !self.is_confirmed() => Severity::Flaky,
             _ if self.is_injected() || self.harms_its_own_connection_only() || self.harms_nothing() => {
                 Severity::Warning
@@ -100,5 +101,13 @@ mod tests {
             assert_eq!(severity(Symptom::Exit, Role::Main, injected, CONFIRMATIONS - 1), Severity::Flaky);
             assert_eq!(severity(Symptom::Exit, Role::Main, injected, 0), Severity::Unconfirmed);
         }
+    }
+
+    #[test]
+    fn what_may_have_another_cause_is_not_confirmed() {
+        let finding = TargetFinding::of(Identity::of(Symptom::FdLeak), &"a connect".parse().unwrap(), true);
+        let doubted = TargetFinding { confirmed: CONFIRMATIONS, doubt: Some("a backend".to_owned()), ..finding };
+        assert_eq!(doubted.severity(), Severity::Unconfirmed);
+        assert!(!doubted.is_confirmed());
     }
 }

@@ -4,6 +4,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -14,9 +15,11 @@ pub(crate) const BOUND: Duration = Duration::from_secs(60);
 /// Within this time nothing may be left of a killed harness.
 pub(crate) const NOTHING_LEFT: Duration = Duration::from_secs(1);
 
-/// The binary.
+/// The binary. Started, it ends with the thread that started it: with a killed test run, however it was killed.
 pub(crate) fn brokenpipe() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_brokenpipe"));
+    // SAFETY: between fork and exec, it makes one system call, which takes no pointer.
+    unsafe { command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?)) };
     // What a developer may have set for error messages must not show in the tests.
     command.env_remove("NO_GRAPHICS").env_remove("FORCE_COLOR").stdin(Stdio::null());
     command

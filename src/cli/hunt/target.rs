@@ -224,7 +224,12 @@ impl TargetOptions {
     /// What no fresh server confirmed, before the last line: in text the first few, a line each; as JSON all of them, but on standard error,
     /// so that standard output has a line for each finding and no other.
     fn suspicions(&self, target: &Target, report: &TargetReport, out: &mut Out) -> Result<(), Failure> {
-        let TargetReport { unconfirmed, baseline, .. } = report;
+        let TargetReport { unconfirmed, baseline, distrusted, .. } = report;
+        if *distrusted > 0 {
+            say(format_args!(
+                "not told: what {distrusted} runs showed in which a signal of brokenpipe's made a call fail with EINTR"
+            ));
+        }
         if self.format == Format::Json {
             for finding in unconfirmed {
                 let mut line = Vec::new();

@@ -3,8 +3,12 @@
 //! A call at the gate comes with its number and arguments. Of a task that sleeps elsewhere both are in `/proc/PID/task/TID/syscall`
 //! (`proc_pid_syscall(5)`). They are decoded once, into a [`Wait`]; what a wait means is stated per call, after its manual page.
 
+use super::parked::socket_timeout;
 use super::quiescence::{Outside, Wakes};
 use super::{filter, sys};
+use crate::kernel::sys::pidfd_getfd;
+use crate::kernel::table;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// The time limit that a call has been given.
@@ -77,7 +81,11 @@ pub(super) type Call = (libc::c_long, [u64; 6]);
 
 /// The call that a task sleeps in; `None` of one that runs, or is gone.
 pub(super) fn call_of(pid: i32, tid: i32) -> Option<Call> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?;
+    parse(&std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?)
+}
+
+/// The call in the words of `/proc/PID/task/TID/syscall`.
+pub(super) fn parse(text: &str) -> Option<Call> {
     // Of a task that runs the file says just that.
     let mut words = text.split_whitespace();
     let call = words.next()?.parse().ok()?;
@@ -86,6 +94,21 @@ pub(super) fn call_of(pid: i32, tid: i32) -> Option<Call> {
         *argument = u64::from_str_radix(words.next()?.trim_start_matches("0x"), 16).ok()?;
     }
     Some((call, arguments))
+}
+
+/// Whether a call fails with EINTR when its process is stopped by a signal and goes on, without any handler (`signal(7)`, "Interruption of
+/// system calls and library functions by stop signals").
+pub(super) fn is_cut_by_stop((call, arguments): Call, process: BorrowedFd<'_>) -> bool {
+    match i32::try_from(call).ok().and_then(filter::call) {
+        Some((_, filter::Class::Epoll)) => true,
+        // Where a time limit is set for the socket (`sock_intr_errno`). One that cannot be asked may have one.
+        Some((_, class @ (filter::Class::Accept | filter::Class::In(_) | filter::Class::Out(_)))) => {
+            let option = if matches!(class, filter::Class::Out(_)) { libc::SO_SNDTIMEO } else { libc::SO_RCVTIMEO };
+            let socket = pidfd_getfd(process, arguments[0] as i32).and_then(table::beyond);
+            socket.map_or(true, |socket| socket_timeout(socket.as_fd(), option).is_some())
+        }
+        _ => [libc::SYS_semop, libc::SYS_semtimedop, libc::SYS_rt_sigtimedwait].contains(&call),
+    }
 }
 
 /// Whether a task waits in `vfork(2)` for its child to become another program or to end. Its state is then that of a disk wait. Other calls

@@ -127,6 +127,8 @@ pub(crate) struct Server {
     pub(super) watches_files: bool,
     /// The threads of which a signal has taken a call back from the gate.
     cancelled: BTreeSet<i32>,
+    /// Whether a stop by SIGSTOP has made a call return EINTR.
+    cut_by_stop: bool,
     /// The process that was let end last and has not been seen to have ended.
     pub(super) ending: Option<i32>,
     output: std::fs::File,
@@ -160,6 +162,7 @@ impl Server {
             peers: Peers::default(),
             watches_files: false,
             cancelled: BTreeSet::new(),
+            cut_by_stop: false,
             ending: None,
             output,
             emptied: 0,
@@ -354,12 +357,20 @@ impl Server {
         now.saturating_sub(*used.get_or_insert(now)) > QUIET_BOUND || awake > AWAKE_BOUND
     }
 
-    /// Whether a call at the gate was cut short by a signal since this was last asked, so that it returned EINTR without having run. That
-    /// happens before Linux 5.19 only. What a server does after that says nothing about it.
+    /// Whether a call was cut short by a signal of the harness' since this was last asked, so that it returned EINTR: at the gate, before
+    /// Linux 5.19 only, or without the gate by `hold`. What a server does after that says nothing about it.
     pub(crate) fn was_perturbed(&mut self) -> bool {
+        if std::mem::take(&mut self.cut_by_stop) {
+            return true;
+        }
         // A call is taken back from a thread that ends as well, and then nobody sees what it returns.
         let cancelled = std::mem::take(&mut self.cancelled);
         !self.guardian.shared.is_killable() && cancelled.into_iter().any(|tid| self.tree.has_thread(tid))
+    }
+
+    /// Is told that its processes are about to be stopped by SIGSTOP.
+    pub(crate) fn expect_stop(&mut self) {
+        self.cut_by_stop |= self.tree.is_cut_by_stop();
     }
 
     /// Whether somebody waits at the gate who has not been received.

@@ -29,10 +29,15 @@ impl Server {
         } else if self.watches_files {
             Some(Outside::FileWatch)
         } else {
-            let tree = &self.tree;
-            self.peers.outside(|pid| tree.processes.get(&pid).map(|process| process.pidfd.as_fd()))
+            (self.peers_outside() > 0).then_some(Outside::Peer)
         };
         quiescence(tasks, timers, outside)
+    }
+
+    /// How many connections it has to others than clients of the harness, or is about to have.
+    pub(crate) fn peers_outside(&mut self) -> usize {
+        let tree = &self.tree;
+        self.peers.outside(|pid| tree.processes.get(&pid).map(|process| process.pidfd.as_fd()))
     }
 
     /// When the last of all the times is up that it waits for: those of its calls and of its timers. Without the gate it is not known when a

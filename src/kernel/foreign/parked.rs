@@ -424,7 +424,7 @@ fn any(owner: Owner<'_>, list: impl Iterator<Item = (i32, i16)>) -> Result<bool,
 }
 
 /// SO_RCVTIMEO or SO_SNDTIMEO, if it is set.
-fn socket_timeout(socket: BorrowedFd<'_>, option: i32) -> Option<Duration> {
+pub(super) fn socket_timeout(socket: BorrowedFd<'_>, option: i32) -> Option<Duration> {
     let none = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let time = sys::option(socket, libc::SOL_SOCKET, option, none).ok()?;
     let time = Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64);

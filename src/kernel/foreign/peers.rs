@@ -1,9 +1,9 @@
 //! Whom a server has connected to by itself: a backend, a log daemon. What they do is outside the harness's control.
 
-use super::quiescence::Outside;
 use super::sys;
 use crate::kernel::sys::pidfd_getfd;
 use crate::kernel::table;
+use crate::trace::TcpState;
 use socket2::Socket;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -29,17 +29,17 @@ impl Peers {
         }
     }
 
-    /// Whether the server is connected to somebody outside of it, as far as the sockets show that are still open. `pidfd` gives the pidfd of a
-    /// process that is still there.
-    pub(super) fn outside<'p>(&mut self, pidfd: impl Fn(i32) -> Option<BorrowedFd<'p>>) -> Option<Outside> {
-        let mut outside = None;
+    /// How many connections the server has to somebody outside of it, or is about to have, as far as the sockets show that are still open.
+    /// `pidfd` gives the pidfd of a process that is still there.
+    pub(super) fn outside<'p>(&mut self, pidfd: impl Fn(i32) -> Option<BorrowedFd<'p>>) -> usize {
+        let mut outside = 0;
         self.0.retain(|connected| {
             let open = pidfd(connected.pid).and_then(|pidfd| peer_of(connected, pidfd));
             match open {
                 None => false,
                 Some(Peer::Process(pid)) if pidfd(pid).is_some() => true,
                 Some(_) => {
-                    outside = Some(Outside::Peer);
+                    outside += 1;
                     true
                 }
             }
@@ -60,6 +60,10 @@ fn peer_of(connected: &Connected, pidfd: BorrowedFd<'_>) -> Option<Peer> {
     let socket = pidfd_getfd(pidfd, connected.fd).and_then(table::beyond).ok()?;
     if sys::option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).ok()? != connected.cookie {
         return None;
+    }
+    // It has no peer yet, and the kernel asks for one in its own time (`tcp_retransmit_timer`).
+    if sys::tcp_state(socket.as_fd()) == Some(TcpState::SynSent) {
+        return Some(Peer::Other);
     }
     let socket = Socket::from(socket);
     let peer = socket.peer_addr().ok()?;

@@ -4,7 +4,7 @@
 //! all of them, each sleeps and none has been switched to since the look before, by its own count (`schedstat`): nobody ran, and so
 //! nobody can have woken anybody. Mostly the look before is that of the last time when all was at rest, and one is enough.
 
-use super::blocked_call::{self, Call, Pid};
+use super::blocked_call::{self, Call, Pid, Wait};
 use super::gate::Whose;
 use super::patience::Scheduled;
 use super::quiescence::TaskState;
@@ -27,11 +27,25 @@ const GONE: Errno = Errno::from_raw(libc::ESRCH);
 struct Task {
     stat: File,
     schedstat: Option<File>,
+    /// Not of a process that this one may not trace.
+    syscall: Option<File>,
     /// The count of the last look.
     switches: u64,
-    /// The call that it was last seen blocked in, outside the gate, how often it had been given a core by then, and when that was: a time
-    /// limit of the call runs from then at the latest.
-    blocked: Option<(Call, u64, Instant)>,
+    /// Whether it was blocked at the last look. As long as it is not given a core, it is in the same call.
+    slept: bool,
+    /// What it was last seen blocked in, outside the gate.
+    blocked: Option<Blocked>,
+}
+
+/// What a task is blocked in.
+#[derive(Clone, Copy, Debug)]
+struct Blocked {
+    call: Call,
+    wait: Wait,
+    /// How often it had been given a core by then.
+    switches: u64,
+    /// When it was first seen in this call: a time limit of the call runs from then at the latest.
+    since: Instant,
 }
 
 /// One process.
@@ -216,6 +230,9 @@ impl Tree {
                 if process.zombie || (parked && !self.stirred) {
                     continue;
                 }
+                if !parked && task.still_sleeps() {
+                    continue;
+                }
                 match task.state() {
                     Some(b'S' | b'I' | b'T' | b't') => {}
                     // At the gate a call that has been received is waited for in this state (`TASK_KILLABLE`), and so is a child's execve.
@@ -237,7 +254,8 @@ impl Tree {
                 }
                 let switches = task.switches();
                 // A task that is on the run queue can still be in the state of one that sleeps; its call then is that of one that runs.
-                still &= switches == task.switches && blocked_call::call_of(*pid, *tid).is_some();
+                task.slept = task.call().is_some();
+                still &= switches == task.switches && task.slept;
                 task.switches = switches;
             }
         }
@@ -285,6 +303,16 @@ impl Tree {
             states.extend(tasks.map(|(tid, task)| task.blocked_state(*pid, *tid)));
         }
         states
+    }
+
+    /// Whether a task sleeps in a call that fails with EINTR when its process is stopped and goes on.
+    pub(super) fn is_cut_by_stop(&self) -> bool {
+        let mut tasks = self.threads.iter().filter(|(_, pid)| self.runs(**pid));
+        tasks.any(|(tid, pid)| {
+            let Some(process) = self.processes.get(pid) else { return false };
+            blocked_call::call_of(*pid, *tid)
+                .is_some_and(|call| blocked_call::is_cut_by_stop(call, process.pidfd.as_fd()))
+        })
     }
 
     /// The number outside of a process of the server's by that in its own namespace.
@@ -351,24 +379,39 @@ impl Task {
         let open = |name| match File::open(format!("/proc/{pid}/task/{tid}/{name}")) {
             Ok(file) => Ok(Some(file)),
             // A kernel without CONFIG_SCHED_INFO has no schedstat.
-            Err(error) if matches!(errno(&error), Errno::ENOENT | GONE) => Ok(None),
+            Err(error) if matches!(errno(&error), Errno::ENOENT | Errno::EACCES | GONE) => Ok(None),
             Err(error) => Err(KernelError::io(DOING, "open")(error)),
         };
         let Some(stat) = open("stat")? else { return Ok(None) };
-        Ok(Some(Task { stat, schedstat: open("schedstat")?, switches: 0, blocked: None }))
+        let (schedstat, syscall) = (open("schedstat")?, open("syscall")?);
+        Ok(Some(Task { stat, schedstat, syscall, switches: 0, slept: false, blocked: None }))
+    }
+
+    /// The call that it is blocked in; `None` if it runs or is gone.
+    fn call(&self) -> Option<Call> {
+        // A number of at most three digits, and eight of sixteen with their prefix.
+        let mut buffer = [0; 192];
+        let read = self.syscall.as_ref()?.read_at(&mut buffer, 0).ok()?;
+        blocked_call::parse(std::str::from_utf8(&buffer[..read]).ok()?)
+    }
+
+    /// Whether it was blocked at the last look and has been since, as far as its own count tells.
+    fn still_sleeps(&self) -> bool {
+        // One that has been woken and waits for a core is in no call.
+        self.slept && self.schedstat.is_some() && self.switches() == self.switches && self.call().is_some()
     }
 
     /// What it is blocked in outside the gate.
     fn blocked_state(&mut self, pid: i32, tid: i32) -> TaskState {
-        let Some(call) = blocked_call::call_of(pid, tid) else { return TaskState::Running(tid) };
+        let Some(call) = self.call() else { return TaskState::Running(tid) };
         let switches = self.switches();
-        let since = match self.blocked {
-            Some((known, count, since)) if known == call && count == switches => since,
-            _ => Instant::now(),
-        };
-        self.blocked = Some((call, switches, since));
-        let wait = blocked_call::decode(call, &Pid(pid));
-        TaskState::Blocked { wakes: wait.wakes, deadline: wait.deadline(since) }
+        let known = self.blocked.filter(|known| known.call == call && known.switches == switches);
+        let blocked = known.unwrap_or_else(|| {
+            let wait = blocked_call::decode(call, &Pid(pid));
+            Blocked { call, wait, switches, since: Instant::now() }
+        });
+        self.blocked = Some(blocked);
+        TaskState::Blocked { wakes: blocked.wait.wakes, deadline: blocked.wait.deadline(blocked.since) }
     }
 
     /// The letter of its state, that of one that runs for a task that is about to end; `None` if it is gone.

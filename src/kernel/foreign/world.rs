@@ -390,24 +390,37 @@ impl Foreign {
     }
 
     /// The trace's word for a call that was let in.
-    fn told(&mut self, passed: &Passed, broken: bool) -> Called {
+    fn told(&mut self, passed: &Passed, broken: bool) -> Result<Called, KernelError> {
         let client = if passed.accepts {
             let taken = matches!(passed.result, Some(Ok(_)) | None);
-            self.queue.front().copied().filter(|_| taken).map(|i| {
-                self.queue.pop_front();
-                self.connections[i].client.name
-            })
+            let taken = if taken { self.accepted()? } else { None };
+            taken.map(|i| self.connections[i].client.name)
         } else {
             let of = |cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)).map(|c| c.client.name);
             passed.cookie.and_then(of)
         };
         let result = passed.result.unwrap_or(if passed.moves { Err(Errno::UNSEEN) } else { Ok(0) });
-        Called {
+        Ok(Called {
             call: Call::Other(passed.name),
             client,
             result: if broken { Err(Errno::EPIPE) } else { result },
             sigpipe: broken,
+        })
+    }
+
+    /// Which of the connections that waited has just been accepted: the first, unless the kernel says that it still waits. With
+    /// several listeners each has a queue of its own, and with TCP_DEFER_ACCEPT one that sends comes before one that does not.
+    fn accepted(&mut self) -> Result<Option<usize>, KernelError> {
+        let mut place = 0;
+        if self.queue.len() > 1 {
+            for (n, i) in self.queue.iter().enumerate() {
+                if self.netstat.is_accepted((self.address, self.connections[*i].client.address))? {
+                    place = n;
+                    break;
+                }
+            }
         }
+        Ok(self.queue.remove(place))
     }
 
     /// Takes note of a call that a process has made, and gives the client of the connection that it was made on.
@@ -484,7 +497,7 @@ impl Foreign {
         self.note_ends();
         let broken =
             self.ended[before.min(self.ended.len())..].iter().any(|ended| ended.death.signal() == Some(libc::SIGPIPE));
-        let called = self.told(&passed, broken);
+        let called = self.told(&passed, broken)?;
         Ok(match self.main_ended {
             Some(ending) => Stepped::Ended(Some(called), ending),
             None => Stepped::Called(called),

@@ -28,7 +28,7 @@ const GRACE_EXAMINING: Duration = Duration::from_secs(1);
 pub(super) const GRACE_REPEATED: Duration = Duration::from_millis(500);
 /// A server that waits with a time limit does something when it is up, and may let go of things then: it is given until then, but no
 /// longer than this. Timeouts of a minute and a little more are common.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 /// How long a server may leave its clients alone that was told that it is short of something, and the same while scenarios are screened.
 const BACK_OFF: Duration = Duration::from_secs(10);
 const BACK_OFF_SCREENING: Duration = Duration::from_secs(3);
@@ -92,7 +92,9 @@ impl Lab<'_> {
     pub(super) fn distrust_perturbed(&mut self, outcome: &mut Outcome) {
         if let Some(running) = &mut self.running
             && running.world.was_perturbed()
+            && !outcome.seen.is_empty()
         {
+            self.distrusted += 1;
             outcome.seen.clear();
         }
     }

@@ -4,7 +4,7 @@
 //! asked once more over more repetitions.
 
 use super::Lab;
-use super::examine::{Attended, GRACE_REPEATED, grace};
+use super::examine::{Attended, GRACE_REPEATED, PATIENCE, grace};
 use crate::kernel::KernelError;
 use crate::kernel::foreign::patience::Patience;
 use crate::kernel::foreign::residue::Counts;
@@ -18,12 +18,14 @@ use crate::target::symptom::Symptom;
 use std::time::{Duration, Instant};
 
 /// What decides whether descriptors are leaked. A garbage collector may close them late, but hardly after three hundred.
-const DESCRIPTORS: Limits = Limits { least: 24, most: 400, enough: 300, slack: 0, rate: 0.05 };
+const DESCRIPTORS: Limits = Limits { least: 24, most: 400, enough: 300, slack: 0, rate: 0.05, step: 0 };
 /// The same for processes and threads. Each slows down every look at the server.
 const TASKS: Limits = Limits { enough: 100, ..DESCRIPTORS };
-/// The same for resident memory in bytes, after each batch of [`BATCH`] repetitions.
-const MEMORY: Limits = Limits { least: 4, most: 24, enough: 64 << 20, slack: 256 << 10, rate: (192 << 10) as f64 };
-const BATCH: usize = 100;
+/// The same for resident memory in bytes, after each batch of [`BATCH`] repetitions. What a leak adds is there after each batch; a heap that
+/// is collected grows in leaps, and may do so over thousands of connections.
+const MEMORY: Limits =
+    Limits { least: 4, most: 24, enough: 64 << 20, slack: 128 << 10, rate: (96 << 10) as f64, step: 48 << 10 };
+const BATCH: usize = 50;
 /// How long a batch may take.
 const BATCH_BOUND: Duration = Duration::from_secs(5);
 /// For how long a scenario is repeated. A server that is slow is then judged by so many repetitions, if there were as many.
@@ -89,18 +91,29 @@ impl Lab<'_> {
         symptom: Symptom,
         patient: bool,
     ) -> Result<Outcome, TargetError> {
-        self.grows(scenario, Sampled::Counts(symptom), patient)
+        self.grows(scenario, Sampled::Counts(symptom), patient, false)
     }
 
-    /// Plays batches of a scenario on a fresh server, and sees whether it has more memory after each.
-    pub(in crate::target) fn grows_in_memory(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
+    /// Plays batches of a scenario on a fresh server, and sees whether it has more memory after each; if so, and it is to be `sure`, on
+    /// another over more of them: a heap that is collected may take long to fill.
+    pub(in crate::target) fn grows_in_memory(
+        &mut self,
+        scenario: &Scenario,
+        sure: bool,
+    ) -> Result<Outcome, TargetError> {
         self.fresh()?;
-        let outcome = self.grows(scenario, Sampled::Memory, false)?;
+        let outcome = self.grows(scenario, Sampled::Memory, false, sure)?;
         self.end();
         Ok(outcome)
     }
 
-    fn grows(&mut self, scenario: &Scenario, sampled: Sampled, patient: bool) -> Result<Outcome, TargetError> {
+    fn grows(
+        &mut self,
+        scenario: &Scenario,
+        sampled: Sampled,
+        patient: bool,
+        sure: bool,
+    ) -> Result<Outcome, TargetError> {
         let _doing = self.activity.enter(Activity::Repeats);
         let mut limits = sampled.limits();
         let Some(mut grown) = self.repeat(scenario, sampled, &limits, patient)? else { return Ok(Outcome::default()) };
@@ -110,7 +123,7 @@ impl Lab<'_> {
             let clients = clients * (grown.samples.len() - 1);
             !is_explained(growth(&grown.samples), clients as u64, control.grown, control.clients as u64)
         };
-        if !more(&grown) {
+        if sure || !more(&grown) {
             limits = limits.extended();
             self.fresh()?;
             match self.repeat(scenario, sampled, &limits, patient)? {
@@ -149,6 +162,7 @@ impl Lab<'_> {
             return Ok(None);
         }
         let mut samples = vec![self.sample(sampled)?];
+        let peers = self.running()?.world.server.peers_outside();
         let start = Instant::now();
         loop {
             let late = start.elapsed() > REPEATING_BOUND;
@@ -173,7 +187,22 @@ impl Lab<'_> {
         for seen in &mut outcome.seen {
             seen.evidence += "; ";
         }
-        Ok(self.keeps(sampled, &samples, patient)?.then_some(Grown { outcome, samples }))
+        if !self.keeps(sampled, &samples, patient)? {
+            return Ok(None);
+        }
+        outcome.doubt = self.doubt(peers)?;
+        Ok(Some(Grown { outcome, samples }))
+    }
+
+    /// What else than a fault may have the server keep what it keeps. It was connected to so many peers outside before.
+    fn doubt(&mut self, peers: usize) -> Result<Option<String>, TargetError> {
+        let server = &mut self.running()?.world.server;
+        if server.peers_outside() > peers {
+            return Ok(Some("it may wait for peers that it has connected to".to_owned()));
+        }
+        let left = server.last_deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let late = left.filter(|left| *left > PATIENCE);
+        Ok(late.map(|left| format!("it may let go of it in {} s, until when it waits", left.as_secs())))
     }
 
     /// Plays a scenario as often as it is played between two samples, after so many repetitions, and keeps in `outcome` what was seen of what

@@ -98,6 +98,9 @@ impl World for Foreign {
         if self.server.is_gated() {
             return Ok(());
         }
+        if held {
+            self.server.expect_stop();
+        }
         self.server.signal(if held { libc::SIGSTOP } else { libc::SIGCONT })?;
         // A signal wakes whom it is to stop: what happens before that has run would still be noticed.
         if held && let Quiet::Busy(task) = self.server.quiet()? {

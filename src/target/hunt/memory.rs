@@ -1,0 +1,69 @@
+//! Whether a server's memory grows with what clients do. It takes hundreds of runs, and is asked once in a hunt.
+
+use super::follow_up::{Wanted, confirm};
+use super::{HuntEvent, Hunting};
+use crate::scenario::{Client, Event, Scenario};
+use crate::target::baseline::TargetError;
+use crate::target::severity::Severity;
+use crate::target::symptom::Symptom;
+use std::ops::ControlFlow;
+
+impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
+    /// Whether memory grows with what clients do: asked of a few shapes, and only if nothing else was found.
+    pub(super) fn memory(&mut self, shapes: &[Scenario]) -> Result<(), TargetError> {
+        // One that writes without end is never at rest, and what it has then says nothing.
+        let is_found = self.report.findings.iter().any(|f| f.severity() == Severity::Finding);
+        if self.is_done() || self.lab.floods() || is_found {
+            return Ok(());
+        }
+        let wanted = ["a connect; a rst", "a connect; a close"];
+        let talking = shapes.iter().filter(|s| {
+            let text = s.to_string();
+            text.starts_with("a connect; a send") && text.ends_with("; a rst") && s.events().len() == 3
+        });
+        let bare = shapes.iter().filter(|s| wanted.contains(&s.to_string().as_str()));
+        let mut chosen: Vec<Scenario> = bare.chain(talking.take(1)).cloned().collect();
+        // Nearly all servers are done with when all of them have been asked about at once.
+        let all = side_by_side(&chosen);
+        if self.lab.grows_in_memory(&all, true)?.seen.is_empty() {
+            return Ok(());
+        }
+        chosen.push(all);
+        for shape in chosen {
+            if self.is_done() || self.how.time.is_some_and(|time| self.start.elapsed() >= time) {
+                break;
+            }
+            if self.lab.grows_in_memory(&shape, false)?.seen.is_empty() {
+                continue;
+            }
+            let finding = confirm(&mut self.lab, &shape, Wanted::Kind(Symptom::MemoryGrowth))?;
+            if finding.is_confirmed() {
+                self.add(finding);
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Scenarios of one client each, one after the other, each with a client of its own.
+fn side_by_side(scenarios: &[Scenario]) -> Scenario {
+    let renamed = scenarios.iter().enumerate().flat_map(|(number, scenario)| {
+        scenario.events().iter().map(move |event| match event {
+            Event::Client(_, action) => Event::Client(Client::nth(number), action.clone()),
+            event => event.clone(),
+        })
+    });
+    Scenario::from_valid(renamed.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenarios_side_by_side_have_a_client_each() {
+        let scenarios = ["a connect; a rst", "a connect; a send 5; a rst"].map(|text| text.parse().unwrap());
+        assert_eq!(side_by_side(&scenarios).to_string(), "a connect; a rst; b connect; b send 5; b rst");
+    }
+}
