@@ -14,10 +14,10 @@ fn agree(p: Played<'_>) {
 }
 
 /// Plays this job's share of the runs, and sees that it was all of it.
-fn all_agree(runs: impl Iterator<Item = (Setup, Scenario)> + Clone + Send) {
+fn all_agree(runs: impl Iterator<Item = (Setup, Scenario)> + Clone) {
     let shard = Shard::from_env().expect("a shard");
     println!("shard {shard}");
-    assert_eq!(play_all(shard.part(runs.clone()), agree), shard.part(runs).count());
+    assert_eq!(play_all(|| shard.part(runs.clone()), agree), shard.part(runs).count());
 }
 
 /// Every scenario of up to `events` events and three clients over connect, send 5, recv, fin, close and rst.
@@ -25,7 +25,7 @@ fn every(
     events: usize,
     program: &'static str,
     policies: &'static [Policy],
-) -> impl Iterator<Item = (Setup, Scenario)> + Clone + Send {
+) -> impl Iterator<Item = (Setup, Scenario)> + Clone {
     let program: Program = program.parse().expect("a preset");
     policies.iter().flat_map(move |policy| {
         let setup = Setup::new(program.clone(), *policy);
@@ -67,7 +67,7 @@ fn setups() -> Vec<Setup> {
     Policy::ALL.iter().flat_map(|p| Program::presets().map(|program| Setup::new(program, *p))).collect()
 }
 
-fn random(seed: u64, count: usize, shape: Shape) -> impl Iterator<Item = (Setup, Scenario)> + Clone + Send {
+fn random(seed: u64, count: usize, shape: Shape) -> impl Iterator<Item = (Setup, Scenario)> + Clone {
     let (setups, runs) = (setups(), Random::new(seed, shape).take(count).enumerate());
     runs.map(move |(k, scenario)| (setups[k % setups.len()].clone(), scenario))
 }

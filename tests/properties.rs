@@ -68,7 +68,7 @@ fn programs() -> impl Strategy<Value = Program> {
 }
 
 proptest! {
-    #![proptest_config(config!(20_000, "agreement.txt"))]
+    #![proptest_config(config!(10_000, "agreement.txt"))]
     #[test]
     fn the_kernel_does_what_the_model_predicts(
         program in presets(),
@@ -81,7 +81,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config!(5_000, "any-program.txt"))]
+    #![proptest_config(config!(3_000, "any-program.txt"))]
     #[test]
     fn the_kernel_does_what_the_model_predicts_of_any_program(
         program in programs(),
@@ -94,7 +94,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config!(5_000, "blocks.txt"))]
+    #![proptest_config(config!(3_000, "blocks.txt"))]
     #[test]
     fn the_kernel_does_what_the_model_predicts_of_blocks(
         program in programs(),

@@ -1,4 +1,7 @@
-//! Nothing piles up: 200,000 scenarios in one process leave no descriptor, no process and no memory more than the first 1,000.
+//! Nothing piles up: many thousand scenarios in one process leave no descriptor, no process and no memory more than the first 1,000.
+
+#[path = "common/workers.rs"]
+mod workers;
 
 use brokenpipe::{Kernel, Policy, Program, Random, Setup, Shape, Trace, play};
 use std::fs;
@@ -31,26 +34,46 @@ fn resident() -> u64 {
 /// batches, one for each core.
 const READING: u64 = 1024;
 
+/// How many scenarios there are, unless SOAK says otherwise.
+const SCENARIOS: u64 = 60_000;
+
 #[test]
-fn two_hundred_thousand_scenarios_leave_nothing_behind() {
+fn many_thousand_scenarios_leave_nothing_behind() {
+    let scenarios = match std::env::var("SOAK") {
+        Ok(count) => count.parse().unwrap_or_else(|_| panic!("SOAK is a number of scenarios, not {count:?}")),
+        Err(_) => SCENARIOS,
+    };
+    let played = workers::divided(|part| soak(part.part(0..scenarios)));
+    assert_eq!(played as u64, scenarios);
+}
+
+/// Plays these scenarios in this process, and gives how many there were.
+fn soak(mut numbers: impl Iterator<Item = u64>) -> usize {
     let mut kernel = Kernel::new().expect("the kernel world");
     let mut trace = Trace::default();
     let setups: Vec<Setup> =
         Policy::ALL.iter().flat_map(|p| Program::presets().map(|program| Setup::new(program, *p))).collect();
     let random = Random::new(2, Shape { clients: 4, min_events: 2, max_events: 10, ..Shape::default() });
-    let mut play_some = |numbers: std::ops::Range<u64>| {
+    let mut play_all = |numbers: &mut dyn Iterator<Item = u64>| {
+        let mut count = 0;
         for k in numbers {
             // A setup serves for a while, so that servers are reused as they are in a hunt.
             let setup = &setups[(k / 20) as usize % setups.len()];
             play(&mut kernel, setup, random.scenario(k), &mut trace).expect("the kernel world");
+            count += 1;
         }
+        count
     };
-    play_some(0..1_000);
+    let first: Vec<u64> = numbers.by_ref().take(1_000).collect();
+    play_all(&mut first.iter().copied());
     let (before, memory) = (held(), resident());
-    play_some(1_000..200_000);
+    let rest = play_all(&mut numbers);
+    // What the last server has is not to be that of another.
+    play_all(&mut first.iter().copied());
     drop(trace);
     let after = held();
     assert_eq!(after.descriptors, before.descriptors);
     assert_eq!(after.children.split_whitespace().count(), before.children.split_whitespace().count());
     assert!(resident() <= memory + READING, "{} KiB, and {memory} KiB after the first", resident());
+    first.len() + rest
 }

@@ -1,8 +1,8 @@
 //! What the property tests share: many runs, spread over the cores, each played in both worlds.
 
+pub(crate) mod workers;
+
 use brokenpipe::{Kernel, Model, Scenario, Setup, Trace, play};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// One scenario and its two traces.
 pub(crate) struct Played<'a> {
@@ -13,32 +13,23 @@ pub(crate) struct Played<'a> {
 }
 
 /// Plays all of `runs` in both worlds, on every core, and gives how many there were. `check` sees each.
-pub(crate) fn play_all(
-    runs: impl Iterator<Item = (Setup, Scenario)> + Send,
-    check: impl Fn(Played<'_>) + Sync,
+pub(crate) fn play_all<I: Iterator<Item = (Setup, Scenario)>>(
+    runs: impl Fn() -> I,
+    check: impl Fn(Played<'_>),
 ) -> usize {
-    let runs = Mutex::new(runs);
-    let count = AtomicUsize::new(0);
-    let work = || {
+    workers::divided(|part| {
         let mut kernel_world = Kernel::new().expect("the kernel world");
         let mut model_world = Model::default();
         let (mut kernel, mut model) = (Trace::default(), Trace::default());
-        loop {
-            let Some((setup, scenario)) = runs.lock().expect("a check failed elsewhere").next() else {
-                break;
-            };
+        let mut count = 0;
+        for (setup, scenario) in part.part(runs()) {
             if let Err(error) = play(&mut kernel_world, &setup, &scenario, &mut kernel) {
                 panic!("{scenario}: {error}");
             }
             let Ok(()) = play(&mut model_world, &setup, &scenario, &mut model);
             check(Played { setup: &setup, scenario: &scenario, kernel: &kernel, model: &model });
-            count.fetch_add(1, Ordering::Relaxed);
+            count += 1;
         }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(work);
-        }
-    });
-    count.into_inner()
+        count
+    })
 }

@@ -58,13 +58,16 @@ fn main() -> ExitCode {
     // Most of its time a hunt waits for a server to let time pass.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     args.test_threads.get_or_insert(AT_A_TIME * cores);
-    let mut trials = Vec::new();
-    for server in SERVERS {
-        let plain = move || with(server, |built, scene| plain::lives(server, built, scene));
-        trials.push(Trial::test(format!("plain-{}", server.name), plain));
+    // The slow ones are last in the list, and to be begun first.
+    let hunts = SERVERS.iter().rev().map(|server| {
         let hunt = move || with(server, |built, scene| is_healthy(server, built, scene));
-        trials.push(Trial::test(format!("hunt-{}", server.name), hunt));
-    }
+        Trial::test(format!("hunt-{}", server.name), hunt)
+    });
+    let plains = SERVERS.iter().map(|server| {
+        let plain = move || with(server, |built, scene| plain::lives(server, built, scene));
+        Trial::test(format!("plain-{}", server.name), plain)
+    });
+    let trials = hunts.chain(plains).collect();
     let conclusion = libtest_mimic::run(&args, trials);
     if !args.list {
         println!("{}", Tally::get());

@@ -107,7 +107,8 @@ pub(crate) fn lives(server: &Server, built: &Built, scene: &Scene) -> Result<(),
     let mut running = start(server, built, scene)?;
     let mut most = running.held();
     for round in 0..BEFORE + AFTER {
-        for order in ORDERS {
+        let cuts_short = |order: &&str| order.contains("hold") || order.contains("EINTR");
+        for order in ORDERS.iter().filter(|order| !server.ends_on_eintr || !cuts_short(order)) {
             play(&order.replace('P', server.protocol.says()), &mut running);
             // What the server has not run into, for it is slower than its clients, is not for the polite one.
             for call in FAULTS {

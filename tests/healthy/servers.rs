@@ -13,6 +13,8 @@ pub(crate) struct Server {
     /// What else is compiled: the file, and the program's name.
     pub(crate) beside: &'static [(&'static str, &'static str)],
     pub(crate) expected: Expected,
+    /// Whether it ends when a signal cuts a call of its short. It handles none, so that none does unless it is stopped.
+    pub(crate) ends_on_eintr: bool,
 }
 
 /// What a server is made of: a file in `servers`, without its ending.
@@ -75,6 +77,7 @@ const fn server(name: &'static str, source: Source) -> Server {
         command: &[],
         beside: &[],
         expected: Expected::Nothing,
+        ends_on_eintr: false,
     }
 }
 
@@ -126,6 +129,8 @@ pub(crate) const SERVERS: &[Server] = &[
     c("signals-sigchld", "sigchld-eintr", &[]),
     c("signals-sigalrm", "sigalrm-1ms", &[]),
     c("signals-kills-child", "kills-child", &[]),
+    Server { options: &["--no-gate"], ends_on_eintr: true, ..c("signals-stop-epoll", "stop-epoll", &[]) },
+    Server { options: &["--no-gate"], ends_on_eintr: true, ..c("signals-stop-accept", "stop-accept", &[]) },
     Server {
         command: &["sh", "-c", "{server} {port}; exit"],
         ..c("signals-sigpipe-behind-shell", "sigpipe-ignored", &[])
@@ -147,6 +152,12 @@ pub(crate) const SERVERS: &[Server] = &[
         command: &["{server}", "{port}", "{dir}/backend"],
         beside: &[("backend", "backend")],
         ..c("lives-proxy", "proxy", &[])
+    },
+    Server {
+        options: &["--setup", "{folder}/backend {dir}/port"],
+        command: &["{server}", "{port}", "{dir}/port"],
+        beside: &[("backlog", "backend")],
+        ..c("lives-proxy-backlog", "proxy-backlog", &[])
     },
     http("lives-whole-requests", Source::C { file: "whole-requests", flags: &[] }),
     Server { protocol: Protocol::None, ..server("lives-tells-and-closes", Source::Python("tells-and-closes")) },

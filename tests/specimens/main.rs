@@ -37,6 +37,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use table::{SPECIMENS, Specimen};
 
+/// How many trials run at a time on each core.
+const AT_A_TIME: usize = 2;
+
 fn main() -> ExitCode {
     // This program is the tokio server too: no other is built by every way of running the tests.
     let mut words = std::env::args().skip(1);
@@ -45,7 +48,10 @@ fn main() -> ExitCode {
         eprintln!("tokio: {served:?}");
         return ExitCode::FAILURE;
     }
-    let args = Arguments::from_args();
+    let mut args = Arguments::from_args();
+    // A part of its time a hunt waits for a server to let time pass.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    args.test_threads.get_or_insert(AT_A_TIME * cores);
     let mut trials = Vec::new();
     for specimen in SPECIMENS {
         trials.push(Trial::test(format!("fault-{}", specimen.name), move || is_there(&specimen)));

@@ -534,6 +534,13 @@ impl Server {
         self.tree.processes.keys().copied().filter(move |pid| super::tree::descriptors(*pid).any(|l| l == link))
     }
 
+    /// How many of these sockets its processes have.
+    pub(crate) fn count_of(&self, inodes: &BTreeSet<u32>) -> usize {
+        let links: BTreeSet<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
+        let all = self.tree.processes.keys().flat_map(|pid| super::tree::descriptors(*pid));
+        all.filter(|link| links.contains(link)).count()
+    }
+
     /// Sends every process a signal.
     pub(crate) fn signal(&mut self, signal: i32) -> Result<(), KernelError> {
         self.tree.refresh()?;

@@ -26,6 +26,17 @@ pub(crate) fn listeners() -> Result<Vec<Entry>, KernelError> {
     dump(StateFlags::LISTEN)
 }
 
+/// Sockets that are or were connected, or are about to be.
+pub(crate) fn connected() -> Result<Vec<Entry>, KernelError> {
+    dump(
+        StateFlags::SYN_SENT
+            | StateFlags::ESTABLISHED
+            | StateFlags::FIN_WAIT1
+            | StateFlags::FIN_WAIT2
+            | StateFlags::CLOSE_WAIT,
+    )
+}
+
 fn dump(states: StateFlags) -> Result<Vec<Entry>, KernelError> {
     let socket = Socket::new(NETLINK_SOCK_DIAG).map_err(KernelError::io(DOING, "socket"))?;
     socket.connect(&SocketAddr::new(0, 0)).map_err(KernelError::io(DOING, "connect"))?;

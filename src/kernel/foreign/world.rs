@@ -14,6 +14,7 @@ use super::history::{History, Last};
 use super::launch::Plan;
 use super::quiescence::Quiescence;
 use super::start::{NotListening, wait_for_listener};
+use super::tables;
 use super::tree::Death;
 use crate::kernel::client::ClientSocket;
 use crate::kernel::error::KernelError;
@@ -219,6 +220,17 @@ impl Foreign {
     /// Whether somebody wants it to stop.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Relaxed)
+    }
+
+    /// How many connections it has to others than clients of the harness, or is about to have. Without the gate, which sees them being made,
+    /// they are TCP's only.
+    pub(crate) fn peers_outside(&mut self) -> Result<usize, KernelError> {
+        if self.server.is_gated() {
+            return Ok(self.server.peers_outside());
+        }
+        let port = self.address.port();
+        let others = tables::connected()?.into_iter().filter(|entry| entry.port != port && entry.inode != 0);
+        Ok(self.server.count_of(&others.map(|entry| entry.inode).collect()))
     }
 
     /// Whether anybody listens at its address.

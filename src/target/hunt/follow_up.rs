@@ -163,11 +163,20 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         let unconfirmed = |gate| suspicion.unconfirmed(gate);
         // Once is enough to look for something smaller, which is then held to more.
         // A busy loop takes a second to be sure of, and is hardly ever a mistake.
-        let sure = symptom == Symptom::Spin || wanted.among(&once(&mut self.lab, scenario, wanted, true)?).is_some();
-        if !sure && symptom.takes_time() {
-            return Ok(unconfirmed(self.lab.has_gate()));
-        }
         let mut finding = unconfirmed(self.lab.has_gate());
+        let sure = symptom == Symptom::Spin || {
+            let outcome = once(&mut self.lab, scenario, wanted, true)?;
+            let seen = wanted.among(&outcome);
+            if let (Some(seen), Some(doubt)) = (seen, &outcome.doubt) {
+                // No smaller scenario takes the doubt away.
+                finding.evidence = format!("{}; but {doubt}", seen.evidence);
+                return Ok(TargetFinding { doubt: outcome.doubt, ..finding });
+            }
+            seen.is_some()
+        };
+        if !sure && symptom.takes_time() {
+            return Ok(finding);
+        }
         // What is small on servers that have been played with may be too little for fresh ones.
         for fresh in [false, true] {
             if sure && !finding.is_confirmed() {

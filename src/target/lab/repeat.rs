@@ -162,7 +162,7 @@ impl Lab<'_> {
             return Ok(None);
         }
         let mut samples = vec![self.sample(sampled)?];
-        let peers = self.running()?.world.server.peers_outside();
+        let peers = self.running()?.world.peers_outside()?;
         let start = Instant::now();
         loop {
             let late = start.elapsed() > REPEATING_BOUND;
@@ -196,11 +196,11 @@ impl Lab<'_> {
 
     /// What else than a fault may have the server keep what it keeps. It was connected to so many peers outside before.
     fn doubt(&mut self, peers: usize) -> Result<Option<String>, TargetError> {
-        let server = &mut self.running()?.world.server;
-        if server.peers_outside() > peers {
+        let world = &mut self.running()?.world;
+        if world.peers_outside()? > peers {
             return Ok(Some("it may wait for peers that it has connected to".to_owned()));
         }
-        let left = server.last_deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = world.server.last_deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let late = left.filter(|left| *left > PATIENCE);
         Ok(late.map(|left| format!("it may let go of it in {} s, until when it waits", left.as_secs())))
     }

@@ -1,0 +1,69 @@
+/* A thread for each client connects to a backend, whose port is in the file that is the second argument, and then passes on what each
+ * says. While the backend has no room, the kernel asks it again in its own time, and the thread waits without a limit, its client long
+ * gone: that is neither a leak of threads nor one of descriptors. */
+#include "common.h"
+
+static struct sockaddr_in backend = {.sin_family = AF_INET};
+
+static int connected(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), error = 0;
+    socklen_t size = sizeof error;
+    if (fd < 0)
+        return -1;
+    if (connect(fd, (struct sockaddr *)&backend, sizeof backend) && errno == EINPROGRESS) {
+        while (poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1) < 0)
+            ;
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    }
+    if (error) {
+        close(fd);
+        return -1;
+    }
+    fcntl(fd, F_SETFL, 0);
+    return fd;
+}
+
+/* Passes on what has come: 0, or -1 if that was the end. */
+static int pass_on(int from, int to)
+{
+    char bytes[4096];
+    ssize_t got = receive(from, bytes, sizeof bytes, 0);
+    return got > 0 ? send_all(to, bytes, got, MSG_NOSIGNAL) : -1;
+}
+
+static void *serve(void *argument)
+{
+    int client = (int)(long)argument, behind = connected(), over = behind < 0;
+    while (!over) {
+        struct pollfd polls[] = {{.fd = client, .events = POLLIN}, {.fd = behind, .events = POLLIN}};
+        if (poll(polls, 2, -1) < 0)
+            continue;
+        if (polls[0].revents)
+            over = pass_on(client, behind);
+        if (!over && polls[1].revents)
+            over = pass_on(behind, client);
+    }
+    close(client);
+    if (behind >= 0)
+        close(behind);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3)
+        errx(2, "usage: %s PORT FILE", argv[0]);
+    int door = listener(2, argv), port;
+    FILE *file = fopen(argv[2], "r");
+    if (!file || fscanf(file, "%d", &port) != 1)
+        err(1, "%s", argv[2]);
+    fclose(file);
+    backend.sin_port = htons(port);
+    backend.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    /* One connection that says that there is a proxy. */
+    if (connected() < 0)
+        err(1, "the backend");
+    for (;;)
+        start_thread(serve, next_client(door));
+}
