@@ -195,7 +195,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config!(5_000, "totality.txt"))]
+    #![proptest_config(config!(1_500, "totality.txt"))]
     #[test]
     fn any_bytes_are_a_setup_and_a_scenario_which_print_and_parse_and_encode_to_themselves(
         bytes in proptest::collection::vec(any::<u8>(), 0..400),

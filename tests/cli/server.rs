@@ -47,7 +47,7 @@ pub(crate) enum Server {
     Unix,
     /// It waits for good, and does not listen.
     Silent,
-    /// It listens after a quarter of a minute.
+    /// It listens after a while, if it is the first start of those that the file in `CLI_STATE` counts.
     Late,
     /// It serves one client, and then nobody.
     Once,
@@ -100,7 +100,7 @@ impl Server {
                 std::process::exit(7);
             }
             Server::Silent => wait_for_good(),
-            Server::Late => std::thread::sleep(Duration::from_secs(15)),
+            Server::Late if started() == 1 => std::thread::sleep(Duration::from_secs(12)),
             Server::FailsOnce if started() == 3 => std::process::exit(8),
             Server::WearsOut if started() > 30 => std::process::exit(9),
             _ => {}
@@ -157,7 +157,7 @@ impl Server {
                 _ => {}
             }
             if self == Server::Hoarder {
-                hoard.push(vec![1u8; 16 * 1024]);
+                hoard.push(vec![1u8; 128 * 1024]);
             }
             while client.read(&mut [0; 512]).is_ok_and(|bytes| bytes > 0) {}
             if self == Server::Once {

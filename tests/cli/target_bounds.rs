@@ -12,7 +12,7 @@ fn counted(dir: &Folder, server: Server, options: &[&str]) -> Said {
 #[test]
 fn a_server_that_is_late_to_listen_is_waited_for_and_it_is_said_what_is_waited_for() {
     let dir = Folder::new();
-    let said = hunted(&dir, Server::Late, &["--seconds", "17"]).code(0);
+    let said = counted(&dir, Server::Late, &["--cases", "10"]).code(0);
     let lines: Vec<&str> = said.err.lines().collect();
     assert_eq!(
         lines.first(),
@@ -31,7 +31,7 @@ fn a_server_that_waits_for_good_and_does_not_listen_is_refused_without_waiting()
 
 #[test]
 fn the_bound_of_a_start_can_be_set() {
-    hunted(&Folder::new(), Server::Late, &["--start-timeout", "0.5"])
+    counted(&Folder::new(), Server::Late, &["--start-timeout", "0.5"])
         .code(3)
         .err("did not listen on a TCP port within 0.5 s")
         .err("--start-timeout");
