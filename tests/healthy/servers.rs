@@ -127,6 +127,7 @@ pub(crate) const SERVERS: &[Server] = &[
     c("waits-reuseport", "reuseport", &[]),
     c("waits-io-uring", "io-uring", &[]),
     c("signals-sigchld", "sigchld-eintr", &[]),
+    c("signals-sigchld-pselect", "sigchld-pselect", &[]),
     c("signals-sigalrm", "sigalrm-1ms", &[]),
     c("signals-kills-child", "kills-child", &[]),
     Server { options: &["--no-gate"], ends_on_eintr: true, ..c("signals-stop-epoll", "stop-epoll", &[]) },

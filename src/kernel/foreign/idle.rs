@@ -93,11 +93,16 @@ impl Server {
         let mut waiting: Vec<_> = self.parked.values().collect();
         // A signal for a whole process goes to its first thread, if that does not block it (`complete_signal`).
         waiting.sort_unstable_by_key(|parked| (parked.pid != parked.tid, parked.order));
+        let mut later = false;
         for parked in waiting {
             let Some(process) = self.tree.processes.get(&parked.pid) else { continue };
             let owner =
                 Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone: false };
-            if parked.is_interrupted(owner)? {
+            let Some(interrupted) = parked.is_interrupted(owner)? else { continue };
+            // If it is not for this call it may be for the next one: pselect(2) has a mask of its own, and lets no signal in where it has a
+            // descriptor to tell of.
+            later = true;
+            if interrupted {
                 let (tid, id) = (parked.tid, parked.id);
                 // Whether it fails or is made again is up to the handler.
                 let interrupted = Passed { result: None, ..self.passed(parked, Answer::Continue) };
@@ -107,7 +112,7 @@ impl Server {
                 return Ok(true);
             }
         }
-        self.signals_due = false;
+        self.signals_due = later;
         Ok(false)
     }
 

@@ -214,14 +214,15 @@ impl Parked {
     }
 
     /// Whether a signal that waits is to be delivered to its thread in this call. Only where the call could not finish now is it let in for
-    /// that, so that it does nothing but return.
-    pub(super) fn is_interrupted(&self, owner: Owner<'_>) -> Result<bool, KernelError> {
-        if matches!(self.class, Class::Now(_)) || self.is_deferred() {
-            return Ok(false);
-        }
+    /// that, so that it does nothing but return. `None` if no signal waits.
+    pub(super) fn is_interrupted(&self, owner: Owner<'_>) -> Result<Option<bool>, KernelError> {
         let masks = Masks::of(self.pid, self.tid);
-        let interrupted = masks.any() && masks.deliverable(signals::mask_during(self.pid, self.name, &self.args)) != 0;
-        Ok(interrupted && !self.could_finish(owner)?)
+        if !masks.any() {
+            return Ok(None);
+        }
+        let waits = !matches!(self.class, Class::Now(_)) && !self.is_deferred();
+        let interrupted = waits && masks.deliverable(signals::mask_during(self.pid, self.name, &self.args)) != 0;
+        Ok(Some(interrupted && !self.could_finish(owner)?))
     }
 
     /// A duplicate of the socket that it is made on, and the socket's number; `None` if it is made on no socket.
