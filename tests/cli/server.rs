@@ -21,6 +21,8 @@ const GREETING: &[u8] = b"hello, this is a greeting\n";
 
 /// After so many clients a server is tired: more than come to one that is started for one scenario.
 const TIRED: usize = 100;
+/// So many threads do nothing.
+pub(crate) const CROWD: usize = 100;
 
 /// A server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +65,12 @@ pub(crate) enum Server {
     SilentOnce,
     /// A greeter that cannot be started more than thirty times.
     WearsOut,
+    /// It takes care of SIGPIPE, and has threads beside that do nothing.
+    Crowded,
 }
 
 impl Server {
-    const ALL: [Server; 19] = [
+    const ALL: [Server; 20] = [
         Server::Greeter,
         Server::Careful,
         Server::Hoarder,
@@ -86,6 +90,7 @@ impl Server {
         Server::FailsOnce,
         Server::SilentOnce,
         Server::WearsOut,
+        Server::Crowded,
     ];
 
     /// The options of `hunt` by which this test binary becomes this server.
@@ -101,6 +106,7 @@ impl Server {
             }
             Server::Silent => wait_for_good(),
             Server::Late => std::thread::sleep(Duration::from_secs(15)),
+            Server::Crowded => (0..CROWD).for_each(|_| drop(std::thread::spawn(|| wait_for_good()))),
             Server::FailsOnce if started() == 3 => std::process::exit(8),
             Server::WearsOut if started() > 30 => std::process::exit(9),
             _ => {}
@@ -144,7 +150,8 @@ impl Server {
                 Server::Closer => continue,
                 _ => {}
             }
-            let careful = matches!(self, Server::Careful | Server::Aborted | Server::Tired | Server::Late);
+            let careful =
+                matches!(self, Server::Careful | Server::Aborted | Server::Tired | Server::Late | Server::Crowded);
             let flags = if careful { libc::MSG_NOSIGNAL } else { 0 };
             // SAFETY: the kernel reads the greeting.
             let sent = unsafe { libc::send(client.as_raw_fd(), GREETING.as_ptr().cast(), GREETING.len(), flags) };

@@ -22,6 +22,7 @@ use super::filter;
 use super::notify::Notify;
 use super::sys::{clone_process, pidfd_open};
 use crate::kernel::error::KernelError;
+use crate::kernel::limit;
 use crate::kernel::session;
 use crate::kernel::sys::{self, futex_wait, futex_wake};
 use crate::kernel::table::{self, Copying};
@@ -212,6 +213,8 @@ struct Prepared<'p> {
     killable: bool,
     /// Whether the harness's session is the server's too.
     in_session: bool,
+    /// The server's limits of descriptors, if they are not the harness's.
+    descriptors: Option<libc::rlimit>,
     page: &'p Page,
 }
 
@@ -240,6 +243,7 @@ pub(super) fn launch(plan: &Plan, namespace: bool) -> Result<Launched, KernelErr
         namespace,
         killable: std::env::var_os(NOT_KILLABLE).is_none(),
         in_session: session::is_led(),
+        descriptors: limit::raise(),
         page: shared.page(),
     };
     table::fill().map_err(KernelError::call(DOING, "eventfd"))?;
@@ -397,6 +401,10 @@ unsafe fn server(prepared: &Prepared<'_>) -> ! {
         }
         if call!(libc::SYS_chdir, plan.folder.as_ptr()) < 0 {
             failed(page, CHDIR);
+        }
+        if let Some(limits) = &prepared.descriptors {
+            let none = std::ptr::null_mut::<libc::rlimit>();
+            call!(libc::SYS_prlimit64, 0usize, libc::RLIMIT_NOFILE as c_long, std::ptr::from_ref(limits), none);
         }
         if plan.gate {
             let program =
