@@ -586,3 +586,54 @@ pub(super) fn name(pid: i32) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     name.trim_end().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Child, Command, Stdio};
+
+    /// Within this time a process ends that has been told to.
+    const BOUND: Duration = Duration::from_secs(60);
+
+    /// A process that ends when its standard input does, and its number.
+    fn child() -> (Child, i32) {
+        let child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat");
+        let pid = child.id() as i32;
+        (child, pid)
+    }
+
+    #[test]
+    fn a_process_that_a_walk_misses_is_there_until_it_has_ended() {
+        let (mut guardian, above) = child();
+        let (mut missed, pid) = child();
+        let mut tree = Tree::new(above);
+        let pidfd = sys::pidfd_open(pid).unwrap();
+        let (tasks, inner) = (BTreeMap::new(), inner_pid(pid));
+        tree.processes.insert(pid, Process { pidfd, inner, tasks, zombie: false, signalfd: false, calls: false });
+        // No child of the one that the walk begins at, as one is that is just given another parent.
+        tree.refresh().unwrap();
+        assert!(tree.runs(pid) && tree.deaths().is_empty());
+        drop(missed.stdin.take());
+        let [ended] = poll([tree.processes[&pid].pidfd.as_fd()], BOUND).unwrap();
+        assert_ne!(ended, 0, "it has not ended after {BOUND:?}");
+        tree.refresh().unwrap();
+        assert!(!tree.runs(pid));
+        assert_eq!(tree.deaths().iter().map(|death| death.pid).collect::<Vec<_>>(), [pid]);
+        for child in [&mut guardian, &mut missed] {
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn only_what_descends_from_the_guardian_is_ended_with_it() {
+        let (mut child, pid) = child();
+        let own = nix::unistd::getpid().as_raw();
+        assert!(descends(pid, own));
+        assert!(!descends(own, pid) && !descends(pid, pid));
+        // Of a number that nobody has any more nothing is known.
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(!descends(pid, own));
+    }
+}
