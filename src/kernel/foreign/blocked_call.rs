@@ -253,4 +253,4 @@ pub(super) fn from_now(time: Duration) -> Option<Instant> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::kernel) mod tests;

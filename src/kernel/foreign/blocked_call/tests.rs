@@ -7,6 +7,8 @@ use std::os::fd::AsFd;
 use std::sync::mpsc;
 
 const BOUND: Duration = Duration::from_secs(30);
+/// How often it is looked whether a thread has gone to sleep, of which nothing tells.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A process whose memory and descriptors are given.
@@ -85,6 +87,19 @@ fn a_deadline_that_is_later_than_any_clock_is_none() {
     assert!(past.is_some_and(|deadline| deadline <= Instant::now()));
 }
 
+/// Waits until a thread of this process sleeps in one of these calls, and gives the call.
+pub(in crate::kernel) fn wait_for_sleep(tid: i32, calls: &[libc::c_long]) -> Call {
+    let (pid, start) = (nix::unistd::getpid().as_raw(), Instant::now());
+    // The file says so once the thread is asleep there.
+    loop {
+        match call_of(pid, tid) {
+            Some(call) if calls.contains(&call.0) => return call,
+            call => assert!(start.elapsed() < BOUND, "the thread is in {call:?} after {BOUND:?}, in none of {calls:?}"),
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
 /// Has a thread of this process sleep in a call, and asks about the call what is asked about a server's.
 fn asked_while_it_sleeps<T>(
     sleep: impl FnOnce() + Send + 'static,
@@ -97,16 +112,7 @@ fn asked_while_it_sleeps<T>(
         tell.send(nix::unistd::gettid().as_raw()).unwrap();
         sleep();
     });
-    let (pid, tid) = (nix::unistd::getpid().as_raw(), told.recv().unwrap());
-    let start = Instant::now();
-    // The file says so once the thread is asleep there.
-    let call = loop {
-        match call_of(pid, tid) {
-            Some(call) if calls.contains(&call.0) => break call,
-            _ => assert!(start.elapsed() < BOUND, "the thread does not go to sleep within {BOUND:?}"),
-        }
-        std::thread::yield_now();
-    };
+    let call = wait_for_sleep(told.recv().unwrap(), calls);
     let answer = ask(call);
     wake();
     thread.join().unwrap();
