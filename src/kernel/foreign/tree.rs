@@ -419,7 +419,11 @@ impl Task {
         // A name has at most 64 bytes with its escapes, and a parenthesis can stand in it.
         let mut buffer = [0; 192];
         let read = self.stat.read_at(&mut buffer, 0).ok()?;
-        let text = &buffer[..read];
+        Task::state_in(&buffer[..read])
+    }
+
+    /// The same, of the beginning of its `stat`.
+    fn state_in(text: &[u8]) -> Option<u8> {
         let end = text.iter().rposition(|b| *b == b')')?;
         let mut fields = std::str::from_utf8(&text[end + 1..]).ok()?.split_ascii_whitespace();
         let state = *fields.next()?.as_bytes().first()?;
@@ -600,6 +604,19 @@ mod tests {
         let child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat");
         let pid = child.id() as i32;
         (child, pid)
+    }
+
+    #[test]
+    fn a_task_that_is_about_to_end_is_awake_though_it_sleeps() {
+        let state = |state, flags: u32| {
+            let text = format!("7 (a) S (b) {state} 1 7 7 0 -1 {flags} 104 0 0 0 0 0 0 0 20 0 1 0 9 2\n");
+            Task::state_in(text.as_bytes()).map(char::from)
+        };
+        const PF_FORKNOEXEC: u32 = 0x40;
+        assert_eq!(['S', 'D', 'R', 'T', 'Z'].map(|s| state(s, PF_FORKNOEXEC)), ['S', 'D', 'R', 'T', 'Z'].map(Some));
+        let ends = ['S', 'D', 'I', 'R', 'Z', 'X'].map(|s| state(s, PF_FORKNOEXEC | PF_EXITING));
+        assert_eq!(ends, ['R', 'R', 'R', 'R', 'Z', 'X'].map(Some));
+        assert_eq!(Task::state_in(b""), None);
     }
 
     #[test]

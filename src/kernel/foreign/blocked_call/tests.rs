@@ -78,6 +78,21 @@ fn every_call_is_decoded_into_what_ends_it_and_its_limit() {
 }
 
 #[test]
+fn of_calls_that_make_tasks_only_vfork_waits() {
+    const NETWORK: i32 = libc::CLONE_NEWNET | libc::SIGCHLD;
+    const VFORK: i32 = libc::CLONE_VFORK | libc::CLONE_VM;
+    let memory = BTreeMap::from([(0x10, [i64::from(NETWORK), 0]), (0x20, [i64::from(VFORK), 0])]);
+    let made = Made { memory, ..Made::default() };
+    let is_vfork = |call, first| is_vfork((call, [first, 0, 0, 0, 0, 0]), &made);
+    assert!(is_vfork(libc::SYS_clone, VFORK as u64) && is_vfork(libc::SYS_clone3, 0x20));
+    #[cfg(target_arch = "x86_64")]
+    assert!(is_vfork(libc::SYS_vfork, 0));
+    // As vsftpd makes them, which is not idle meanwhile.
+    assert!(!is_vfork(libc::SYS_clone, NETWORK as u64) && !is_vfork(libc::SYS_clone3, 0x10));
+    assert!(!is_vfork(libc::SYS_read, VFORK as u64));
+}
+
+#[test]
 fn a_deadline_that_is_later_than_any_clock_is_none() {
     let now = Instant::now();
     assert_eq!(Wait::controlled(Limit::Within(Duration::MAX)).deadline(now), None);
