@@ -153,7 +153,6 @@ pub(crate) const SERVERS: &[Server] = &[
     c("lives-pool", "pool", &[]),
     c("lives-closes-all", "closes-all", &[]),
     c("lives-namespaces", "namespaces", &[]),
-    c("lives-defer-accept", "defer-accept", &[]),
     server("lives-late-gc", Source::Python("late-gc")),
     c("lives-600-threads", "threads", &[]),
     c("lives-3000-descriptors", "descriptors", &[]),
