@@ -1,6 +1,6 @@
 //! Runs brokenpipe, waits for its end, and sees that nothing of it is left.
 
-use crate::binary::{BOUND, Process, Running, brokenpipe};
+use crate::binary::{BOUND, LOOK_AGAIN, Process, Running, brokenpipe};
 use crate::scene::Scene;
 use libtest_mimic::Failed;
 use std::fs::{self, File};
@@ -103,7 +103,7 @@ pub(crate) fn spawn(command: &mut Command) -> Child {
     let start = Instant::now();
     while !is_itself(child.id()) {
         assert!(start.elapsed() < BOUND, "{command:?} has not begun after {BOUND:?}");
-        std::thread::yield_now();
+        std::thread::sleep(LOOK_AGAIN);
     }
     child
 }
