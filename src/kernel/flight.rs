@@ -49,3 +49,33 @@ impl Flight {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::foreign::wait_for_sleep;
+    use std::io::Write;
+    use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+    use std::sync::mpsc;
+
+    #[test]
+    fn whoever_waits_for_an_acknowledgement_sleeps() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let SocketAddr::V4(address) = listener.local_addr().unwrap() else { unreachable!("it is one of IPv4's") };
+        let mut sender = TcpStream::connect(address).unwrap();
+        // None comes any more.
+        sys::cut_off(sender.as_fd(), address, true).unwrap();
+        sender.write_all(b"x").unwrap();
+        let (tell, told) = mpsc::channel();
+        let other = sender.try_clone().unwrap();
+        let waiting = std::thread::spawn(move || {
+            tell.send(nix::unistd::gettid().as_raw()).unwrap();
+            Flight::default().land(other.as_fd())
+        });
+        wait_for_sleep(told.recv().unwrap(), &[libc::SYS_clock_nanosleep, libc::SYS_nanosleep]);
+        // From now on there is nobody who could send.
+        sender.shutdown(Shutdown::Write).unwrap();
+        waiting.join().unwrap().unwrap();
+    }
+}

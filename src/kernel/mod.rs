@@ -17,6 +17,7 @@ mod error;
 mod flight;
 pub(crate) mod foreign;
 mod gate;
+pub(crate) mod limit;
 mod netstat;
 mod pin;
 mod session;

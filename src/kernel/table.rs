@@ -84,6 +84,8 @@ impl Drop for Copying {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::foreign::wait_for_sleep;
+    use std::sync::mpsc;
 
     #[test]
     fn what_falls_into_a_hole_is_moved_out_of_it() {
@@ -92,5 +94,19 @@ mod tests {
         assert!(hole.as_raw_fd() < COPIED);
         let moved = beyond(hole).unwrap();
         assert!(moved.as_raw_fd() >= COPIED);
+    }
+    #[test]
+    fn whoever_waits_for_copies_to_go_sleeps() {
+        fill().unwrap();
+        let copying = Copying::new();
+        let (tell, told) = mpsc::channel();
+        let waiting = std::thread::spawn(move || {
+            tell.send(nix::unistd::gettid().as_raw()).unwrap();
+            let hole = PLACEHOLDERS.lock().unwrap().pop().expect("a placeholder");
+            beyond(hole).unwrap()
+        });
+        wait_for_sleep(told.recv().unwrap(), &[libc::SYS_futex]);
+        drop(copying);
+        assert!(waiting.join().unwrap().as_raw_fd() >= COPIED);
     }
 }

@@ -56,10 +56,17 @@ impl Leftovers {
 fn wait_for_room(stop: Option<&AtomicBool>) -> Result<(), KernelError> {
     // In a network namespace of one's own the limit may not be shown; the kernel's smallest default then stands in.
     let limit = number("/proc/sys/net/ipv4/tcp_max_tw_buckets", |text| text.trim().parse().ok()).unwrap_or(4096);
+    wait_until(|| Ok(number("/proc/net/sockstat", time_waits)? <= limit / 4 * 3), stop)
+}
+
+/// Waits until there is room, or somebody sets `stop`.
+fn wait_until(
+    mut has_room: impl FnMut() -> Result<bool, KernelError>,
+    stop: Option<&AtomicBool>,
+) -> Result<(), KernelError> {
     let deadline = Instant::now() + DRAIN_BOUND;
     loop {
-        let now = number("/proc/net/sockstat", time_waits)?;
-        if now <= limit / 4 * 3 || stop.is_some_and(|stop| stop.load(Relaxed)) {
+        if has_room()? || stop.is_some_and(|stop| stop.load(Relaxed)) {
             return Ok(());
         }
         if Instant::now() > deadline {
@@ -85,6 +92,25 @@ fn time_waits(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::foreign::wait_for_sleep;
+    use std::sync::mpsc;
+
+    #[test]
+    fn room_is_waited_for_asleep_until_somebody_wants_to_stop() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (tell, told) = mpsc::channel();
+        let waiting = std::thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || {
+                tell.send(nix::unistd::gettid().as_raw()).unwrap();
+                wait_until(|| Ok(false), Some(&stop))
+            }
+        });
+        wait_for_sleep(told.recv().unwrap(), &[libc::SYS_clock_nanosleep, libc::SYS_nanosleep]);
+        stop.store(true, Relaxed);
+        waiting.join().unwrap().unwrap();
+        wait_until(|| Ok(true), None).unwrap();
+    }
 
     #[test]
     fn the_count_of_time_waits_is_found_by_its_word() {

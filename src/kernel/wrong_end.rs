@@ -32,12 +32,16 @@ impl WrongEnd {
             (Plant::ServerTerminates, WrongEnd::Terminate),
         ];
         let end = ends.into_iter().find(|(plant, _)| planted(*plant)).map(|(_, end)| end);
-        let dumps = matches!(end, Some(WrongEnd::Abort | WrongEnd::Fault));
         assert!(
-            !dumps || !super::doctor::core_dumps_spread(),
+            !end.is_some_and(WrongEnd::dumps_core) || !super::doctor::core_dumps_spread(),
             "BROKENPIPE_PLANT: before Linux 5.16 a server that dumps core ends the harness, whose memory it shares"
         );
         end
+    }
+
+    /// Whether the kernel dumps core of a process that ends so (signal(7)).
+    const fn dumps_core(self) -> bool {
+        matches!(self, WrongEnd::Abort | WrongEnd::Fault)
     }
 
     /// Comes to this end. What handlers the server has get their chance, as in a server that has its signals open.
@@ -77,5 +81,16 @@ unsafe fn raise(signal: c_int) {
         let pid: c_long = call!(libc::SYS_getpid);
         let thread: c_long = call!(libc::SYS_gettid);
         call!(libc::SYS_tgkill, pid, thread, c_long::from(signal));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_that_dump_core_are_those_that_may_end_the_harness_too() {
+        let all = [WrongEnd::Abort, WrongEnd::Exit, WrongEnd::Fault, WrongEnd::Terminate];
+        assert_eq!(all.map(WrongEnd::dumps_core), [true, false, true, false]);
     }
 }

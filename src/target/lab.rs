@@ -60,6 +60,8 @@ pub(super) struct Lab<'t> {
     latency: Duration,
     /// What is known of the target, or is only let go of late.
     tolerated: BTreeSet<Symptom>,
+    /// Signals that the server's processes were seen to send each other.
+    signals: BTreeSet<i32>,
     /// What polite clients alone leave behind, as far as it was asked.
     controls: Vec<(repeat::Sampled, repeat::Control)>,
     /// Set for a server that serves a few polite clients when it is fresh, and then no other.
@@ -99,6 +101,7 @@ impl<'t> Lab<'t> {
             running: None,
             latency: Duration::ZERO,
             tolerated: BTreeSet::new(),
+            signals: BTreeSet::new(),
             controls: Vec::new(),
             unserved: None,
             slowest_start: Duration::ZERO,
@@ -154,7 +157,9 @@ impl<'t> Lab<'t> {
 
     /// Ends the server that is there, if one is.
     pub(super) fn end(&mut self) {
-        self.running = None;
+        if let Some(running) = self.running.take() {
+            self.signals.extend(running.world.server.sent_to_others());
+        }
     }
 
     /// The end of what the server wrote.

@@ -216,6 +216,18 @@ mod tests {
     }
 
     #[test]
+    fn of_an_end_that_nobody_has_seen_no_more_is_said_than_that_it_was() {
+        let unseen = |role| {
+            let ended = ended(role, None);
+            Ended { death: Death { status: None, ..ended.death }, ..ended }
+        };
+        let mut outcome = Outcome::default();
+        outcome.ends(&[unseen(Role::Main), unseen(Role::Worker), unseen(Role::Connection)], "");
+        let said: Vec<_> = outcome.seen.iter().map(|seen| (seen.identity.symptom, seen.evidence.as_str())).collect();
+        assert_eq!(said, [(Symptom::Exit, "the server ended, nobody knows how")]);
+    }
+
+    #[test]
     fn a_signal_that_the_server_sent_on_purpose_is_no_crash() {
         let own = |role| {
             let ended = ended(role, Some(libc::SIGTERM));

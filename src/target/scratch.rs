@@ -161,6 +161,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_run_of_the_same_number_left_is_in_nobodys_way() {
+        let parent = tempfile::tempdir().unwrap();
+        // As in a container, where each run has the same number, and as old versions called theirs.
+        let left = (0..100).map(|count| format!("{PREFIX}{}-{count}", std::process::id()));
+        left.for_each(|name| fs::create_dir(parent.path().join(name)).unwrap());
+        let before = names(parent.path());
+        remove_stale(parent.path());
+        drop(Scratch::within(parent.path()).unwrap());
+        assert_eq!(names(parent.path()), before);
+    }
+
+    #[test]
     fn a_marker_that_is_none_is_not_waited_for() {
         let parent = tempfile::tempdir().unwrap();
         let [linked, piped] = ["brokenpipe-link", "brokenpipe-pipe"].map(|name| parent.path().join(name));

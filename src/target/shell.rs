@@ -5,7 +5,7 @@
 
 use super::polite::Answered;
 use crate::kernel::foreign::world::{Foreign, LOOK_UP};
-use crate::kernel::{KernelError, pidfd, readable};
+use crate::kernel::{KernelError, limit, pidfd, readable};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -37,7 +37,8 @@ impl Running {
         let mut shell = Command::new("/bin/sh");
         shell.arg("-c").arg(command).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
         // A group of its own, so that all of it can be killed.
-        let child = shell.stderr(stderr.try_clone()?).process_group(0).spawn()?;
+        shell.stderr(stderr.try_clone()?).process_group(0);
+        let child = limit::give_back(&mut shell).spawn()?;
         // It is there until it is waited for.
         let pidfd = pidfd(child.id() as i32).map_err(io::Error::other)?;
         Ok(Running { child, pidfd, stderr, ended: false })

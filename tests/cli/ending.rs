@@ -1,11 +1,11 @@
 //! How it ends: closed pipes, full disks, signals; and that nothing is left behind.
 
-use crate::util::{BOUND, Folder, Group, Process, Running, Said, brokenpipe};
+use crate::util::{BOUND, Folder, Group, LOOK_AGAIN, Process, Running, Said, brokenpipe};
 use nix::sys::signal::Signal;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A scenario after which the server is there, and as good as new.
 const CLEAN: &str = "a connect; a close";
@@ -251,7 +251,7 @@ fn a_second_ctrl_c_ends_it_at_once_whatever_it_is_blocked_in() {
     let process = Process::open(running.child.id()).expect("it runs");
     let start = Instant::now();
     // Two signals at once may arrive as one, so there is one more for as long as it takes.
-    while !process.ends_within(Duration::ZERO) {
+    while !process.ends_within(LOOK_AGAIN) {
         assert!(start.elapsed() < BOUND, "it still runs after {BOUND:?}");
         running.signal(Signal::SIGINT);
     }

@@ -21,6 +21,8 @@ const GREETING: &[u8] = b"hello, this is a greeting\n";
 
 /// After so many clients a server is tired: more than come to one that is started for one scenario.
 const TIRED: usize = 100;
+/// So many threads do nothing.
+pub(crate) const CROWD: usize = 100;
 
 /// A server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +65,14 @@ pub(crate) enum Server {
     SilentOnce,
     /// A greeter that cannot be started more than thirty times.
     WearsOut,
+    /// It takes care of SIGPIPE, and has the kernel keep clients that say nothing for a second before it may take them.
+    Deferring,
+    /// It takes care of SIGPIPE, and has threads beside that do nothing.
+    Crowded,
 }
 
 impl Server {
-    const ALL: [Server; 19] = [
+    const ALL: [Server; 21] = [
         Server::Greeter,
         Server::Careful,
         Server::Hoarder,
@@ -86,11 +92,19 @@ impl Server {
         Server::FailsOnce,
         Server::SilentOnce,
         Server::WearsOut,
+        Server::Deferring,
+        Server::Crowded,
     ];
 
     /// The options of `hunt` by which this test binary becomes this server.
     pub(crate) fn options(self) -> [String; 2] {
         ["--env".to_owned(), format!("{SERVER}={self:?}")]
+    }
+
+    /// Whether it takes care of SIGPIPE by MSG_NOSIGNAL.
+    fn is_careful(self) -> bool {
+        use Server::{Aborted, Careful, Crowded, Deferring, Late, Tired};
+        matches!(self, Aborted | Careful | Crowded | Deferring | Late | Tired)
     }
 
     fn serve(self) -> ! {
@@ -101,6 +115,7 @@ impl Server {
             }
             Server::Silent => wait_for_good(),
             Server::Late if started() == 1 => std::thread::sleep(Duration::from_secs(12)),
+            Server::Crowded => (0..CROWD).for_each(|_| drop(std::thread::spawn(|| wait_for_good()))),
             Server::FailsOnce if started() == 3 => std::process::exit(8),
             Server::WearsOut if started() > 30 => std::process::exit(9),
             _ => {}
@@ -144,8 +159,7 @@ impl Server {
                 Server::Closer => continue,
                 _ => {}
             }
-            let careful = matches!(self, Server::Careful | Server::Aborted | Server::Tired | Server::Late);
-            let flags = if careful { libc::MSG_NOSIGNAL } else { 0 };
+            let flags = if self.is_careful() { libc::MSG_NOSIGNAL } else { 0 };
             // SAFETY: the kernel reads the greeting.
             let sent = unsafe { libc::send(client.as_raw_fd(), GREETING.as_ptr().cast(), GREETING.len(), flags) };
             match self {
@@ -172,6 +186,14 @@ impl Server {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_reuse_address(self != Server::Possessive).expect("an option");
         socket.bind(&address.into()).expect("a port that is free");
+        if self == Server::Deferring {
+            let seconds: libc::c_int = 1;
+            let (value, size) = ((&raw const seconds).cast(), size_of_val(&seconds) as libc::socklen_t);
+            // SAFETY: the kernel reads the one int.
+            let set =
+                unsafe { libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, value, size) };
+            assert_eq!(set, 0, "an option");
+        }
         socket.listen(128).expect("a listener");
         socket.into()
     }

@@ -1,7 +1,9 @@
 //! A hunt of any server always comes to an end with what it has found: servers that are slow, that fail once, or that fail for good.
 
-use crate::server::{STATE, Server, hunt, hunted};
+use crate::server::{CROWD, STATE, Server, hunt, hunted};
 use crate::util::{Folder, Said, run};
+use std::fs;
+use std::process::Command;
 
 /// What a hunt says of a server that counts its starts.
 fn counted(dir: &Folder, server: Server, options: &[&str]) -> Said {
@@ -89,6 +91,12 @@ fn a_server_that_closes_at_once_has_served_its_client() {
 }
 
 #[test]
+fn a_client_that_the_kernel_keeps_back_for_a_second_is_waited_for() {
+    // The greeting comes to who says nothing: each polite client takes that long.
+    hunted(&Folder::new(), Server::Deferring, &["--protocol", "none", "--cases", "1"]).code(0);
+}
+
+#[test]
 fn connections_in_time_wait_do_not_keep_a_server_from_its_port() {
     for fixed in [false, true] {
         let dir = Folder::new();
@@ -100,4 +108,32 @@ fn connections_in_time_wait_do_not_keep_a_server_from_its_port() {
         let said = Said::of(command.output().expect("the binary runs"));
         assert!(!said.err.contains("ended before its time") && matches!(said.code, Some(0 | 1)), "{fixed}: {said:?}");
     }
+}
+
+/// A hunt of a server of many threads by a brokenpipe that is given this limit of descriptors, in words of `ulimit`.
+fn crowded(dir: &Folder, limit: &str) -> Said {
+    let says = |file: &str| format!("ulimit -S -n > '{}'", dir.path().join(file).display());
+    let hunt = hunt(dir, Server::Crowded, &["--cases", "1", "--setup", &says("setup")]);
+    let args: Vec<_> = hunt.get_args().collect();
+    let (options, server) = args.split_at(args.iter().position(|arg| *arg == "--").expect("a command") + 1);
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("ulimit {limit} && exec \"$@\""), "sh"]).arg(hunt.get_program()).args(options);
+    command.args(["sh", "-c", &format!("{}; exec \"$@\"", says("server")), "sh"]).args(server);
+    Said::of(command.current_dir(dir.path()).output().expect("a shell"))
+}
+
+#[test]
+fn descriptors_of_many_threads_are_had_by_raising_the_limit_which_the_server_keeps() {
+    // Three of each thread are held.
+    const _: () = assert!(3 * CROWD > 150);
+    let dir = Folder::new();
+    crowded(&dir, "-S -n 150").code(0);
+    for name in ["server", "setup"] {
+        assert_eq!(fs::read_to_string(dir.path().join(name)).expect("its limit"), "150\n", "{name}");
+    }
+}
+
+#[test]
+fn where_the_limit_cannot_be_raised_it_is_said_to_be_too_low() {
+    crowded(&Folder::new(), "-n 150").code(3).err("too many open files");
 }

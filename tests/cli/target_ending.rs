@@ -1,7 +1,7 @@
 //! How a hunt of any server ends before its time, and that nothing of the server is left.
 
 use crate::server::{Server, hunt};
-use crate::util::{BOUND, Folder, NOTHING_LEFT, Running, brokenpipe};
+use crate::util::{Folder, LOOK_AGAIN, NOTHING_LEFT, Running, brokenpipe, wait_until};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -31,7 +31,7 @@ impl Mark {
         let start = Instant::now();
         while !self.servers().is_empty() {
             assert!(start.elapsed() < NOTHING_LEFT, "{:?} are left after {NOTHING_LEFT:?}", self.servers());
-            std::thread::yield_now();
+            std::thread::sleep(LOOK_AGAIN);
         }
     }
 }
@@ -131,11 +131,7 @@ fn ctrl_c_ends_the_replay_of_a_case_of_any_server() {
         let mut command = brokenpipe();
         command.args(args).current_dir(dir.path()).env("TMPDIR", dir.path());
         let running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
-        let start = Instant::now();
-        while !made.exists() {
-            assert!(start.elapsed() < BOUND, "no setup after {BOUND:?}");
-            std::thread::yield_now();
-        }
+        wait_until("set up", || made.exists());
         running.signal(Signal::SIGINT);
         running.end().code(130).err("interrupted");
         fs::remove_file(&made).expect("what the setup made");

@@ -1,10 +1,10 @@
 //! The binary as its users have it: started with arguments in a folder of its own, and looked at from outside.
 
-pub(crate) use crate::binary::{BOUND, Folder, NOTHING_LEFT, Process, Running, brokenpipe};
+pub(crate) use crate::binary::{BOUND, Folder, LOOK_AGAIN, NOTHING_LEFT, Process, Running, brokenpipe};
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What the binary says to these arguments.
 pub(crate) fn run(args: &[&str]) -> Said {
@@ -95,9 +95,6 @@ fn processes() -> Vec<Stat> {
     };
     pids.filter_map(stat).collect()
 }
-
-/// How often it is looked whether something is so that nobody tells.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Waits until something is so.
 #[track_caller]

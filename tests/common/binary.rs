@@ -15,6 +15,9 @@ pub(crate) const BOUND: Duration = Duration::from_secs(60);
 /// Within this time nothing may be left of a killed harness.
 pub(crate) const NOTHING_LEFT: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether something is so of which nothing tells.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// The binary. Started, it ends with the thread that started it: with a killed test run, however it was killed.
 pub(crate) fn brokenpipe() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_brokenpipe"));

@@ -1,6 +1,6 @@
 //! Runs brokenpipe, waits for its end, and sees that nothing of it is left.
 
-use crate::binary::{BOUND, Process, Running, brokenpipe};
+use crate::binary::{BOUND, LOOK_AGAIN, Process, Running, brokenpipe};
 use crate::scene::Scene;
 use libtest_mimic::Failed;
 use std::fs::{self, File};
@@ -26,10 +26,16 @@ pub(crate) fn wrong(what: impl std::fmt::Display, said: &Said) -> Failed {
 }
 
 /// Starts `brokenpipe` with these arguments.
+#[allow(dead_code, reason = "not every suite that includes this file uses it")]
 pub(crate) fn start(scene: &Scene, args: &[&str]) -> Running {
+    start_in(scene, &[], args)
+}
+
+/// The same, with these variables in its environment.
+fn start_in(scene: &Scene, environment: &[(&str, &str)], args: &[&str]) -> Running {
     let output = |name| File::create(scene.path().join(name)).expect("a scratch file");
     let mut command = scene.marked(brokenpipe());
-    command.args(args).stdout(output("out")).stderr(output("err")).process_group(0);
+    command.args(args).envs(environment.iter().copied()).stdout(output("out")).stderr(output("err")).process_group(0);
     Running { child: spawn(&mut command) }
 }
 
@@ -59,8 +65,19 @@ pub(crate) fn end(
     Ok(said)
 }
 
+#[allow(dead_code, reason = "not every suite that includes this file uses it")]
 pub(crate) fn run(scene: &Scene, args: &[&str], bound: Duration) -> Result<Said, Failed> {
-    end(scene, start(scene, args), bound, || Ok(()))
+    run_in(scene, &[], args, bound)
+}
+
+/// The same, with these variables in the environment of brokenpipe.
+pub(crate) fn run_in(
+    scene: &Scene,
+    environment: &[(&str, &str)],
+    args: &[&str],
+    bound: Duration,
+) -> Result<Said, Failed> {
+    end(scene, start_in(scene, environment, args), bound, || Ok(()))
 }
 
 /// That a hunt of so many scenarios has reported nothing at all.
@@ -86,7 +103,7 @@ pub(crate) fn spawn(command: &mut Command) -> Child {
     let start = Instant::now();
     while !is_itself(child.id()) {
         assert!(start.elapsed() < BOUND, "{command:?} has not begun after {BOUND:?}");
-        std::thread::yield_now();
+        std::thread::sleep(LOOK_AGAIN);
     }
     child
 }

@@ -1,7 +1,7 @@
 //! What a run of brokenpipe has left behind: servers run in sessions of their own, and some do what they can to get away, so
 //! that no process group has them all. But each was started from the run's folder, or with the run's mark in its environment.
 
-use crate::binary::{Folder, NOTHING_LEFT};
+use crate::binary::{Folder, LOOK_AGAIN, NOTHING_LEFT};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -48,7 +48,7 @@ impl Scene {
                 let names: Vec<_> = left.iter().map(|pid| (pid, program(*pid))).collect();
                 return Err(format!("{} processes are left after {NOTHING_LEFT:?}: {names:?}", left.len()));
             }
-            std::thread::yield_now();
+            std::thread::sleep(LOOK_AGAIN);
         }
     }
 

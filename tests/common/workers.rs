@@ -59,7 +59,7 @@ fn settle_down(part: Shard) {
     let allowed = sched_getaffinity(this).expect("the cores");
     let cores: Vec<usize> = (0..CpuSet::count()).filter(|core| allowed.is_set(*core).expect("a core")).collect();
     let mut only = CpuSet::new();
-    for core in part.part(cores.into_iter()).take(1) {
+    for core in part.part(cores).take(1) {
         only.set(core).expect("a core");
         sched_setaffinity(this, &only).expect("a core of its own");
     }

@@ -99,7 +99,7 @@ fn is_healthy(server: &Server, built: &Built, scene: &Scene) -> Result<(), Faile
     args.push("--");
     args.extend(built.command.iter().map(String::as_str));
     let start = Instant::now();
-    let said = run::run(scene, &args, LONGEST)?;
+    let said = run::run_in(scene, server.environment, &args, LONGEST)?;
     Tally::get().hunted(server.name, start.elapsed());
     match server.expected {
         Expected::Nothing => run::nothing_found(&said, cases),

@@ -8,6 +8,8 @@ pub(crate) struct Server {
     pub(crate) protocol: Protocol,
     /// What else `brokenpipe hunt` is told.
     pub(crate) options: &'static [&'static str],
+    /// Variables that brokenpipe is started with.
+    pub(crate) environment: &'static [(&'static str, &'static str)],
     /// The words of its command; none is `{server} {port}`.
     pub(crate) command: &'static [&'static str],
     /// What else is compiled: the file, and the program's name.
@@ -74,6 +76,7 @@ const fn server(name: &'static str, source: Source) -> Server {
         source,
         protocol: Protocol::Echo,
         options: &[],
+        environment: &[],
         command: &[],
         beside: &[],
         expected: Expected::Nothing,
@@ -92,6 +95,9 @@ const fn http(name: &'static str, source: Source) -> Server {
 /// Time limits of calls that wait: none, and one that is up often.
 const NEVER: &[&str] = &["-DTIMEOUT=-1"];
 const OFTEN: &[&str] = &["-DTIMEOUT=50"];
+
+/// As on kernels that cut calls at the gate short when a signal comes.
+const BEFORE_5_19: &[(&str, &str)] = &[("BROKENPIPE_NO_WAIT_KILLABLE", "1")];
 
 pub(crate) const SERVERS: &[Server] = &[
     c("waits-epoll", "epoll", NEVER),
@@ -129,7 +135,13 @@ pub(crate) const SERVERS: &[Server] = &[
     c("signals-sigchld", "sigchld-eintr", &[]),
     c("signals-sigchld-pselect", "sigchld-pselect", &[]),
     c("signals-sigalrm", "sigalrm-1ms", &[]),
-    c("signals-kills-child", "kills-child", &[]),
+    Server { environment: BEFORE_5_19, ..c("signals-sigchld-before-5.19", "sigchld-eintr", &[]) },
+    Server { environment: BEFORE_5_19, ..c("signals-sigalrm-before-5.19", "sigalrm-1ms", &[]) },
+    c("signals-kills-child", "kills-child", &["-DSIGNAL=SIGTERM", "-DSEND=by_kill"]),
+    c("signals-aborts-child", "kills-child", &["-DSIGNAL=SIGABRT", "-DSEND=by_kill"]),
+    c("signals-aborts-child-tgkill", "kills-child", &["-DSIGNAL=SIGABRT", "-DSEND=by_tgkill"]),
+    c("signals-aborts-child-sigqueue", "kills-child", &["-DSIGNAL=SIGABRT", "-DSEND=by_sigqueue"]),
+    c("signals-aborts-child-pidfd", "kills-child", &["-DSIGNAL=SIGABRT", "-DSEND=by_pidfd"]),
     Server { options: &["--no-gate"], ends_on_eintr: true, ..c("signals-stop-epoll", "stop-epoll", &[]) },
     Server { options: &["--no-gate"], ends_on_eintr: true, ..c("signals-stop-accept", "stop-accept", &[]) },
     Server {
@@ -140,6 +152,8 @@ pub(crate) const SERVERS: &[Server] = &[
     c("lives-session", "session", &[]),
     c("lives-recycles", "recycles", &[]),
     c("lives-pool", "pool", &[]),
+    c("lives-closes-all", "closes-all", &[]),
+    c("lives-namespaces", "namespaces", &[]),
     server("lives-late-gc", Source::Python("late-gc")),
     c("lives-600-threads", "threads", &[]),
     c("lives-3000-descriptors", "descriptors", &[]),

@@ -1,6 +1,6 @@
 //! Specimens as brokenpipe sees them: what it must find, and where it must find nothing.
 
-use crate::binary::{BOUND, Process};
+use crate::binary::{BOUND, LOOK_AGAIN, Process};
 use crate::build::{Built, misbehaving};
 use crate::run::{end, nothing_found, run, start, wrong};
 use crate::scene::Scene;
@@ -195,7 +195,7 @@ pub(crate) fn ends_by(signal: Signal, name: &str, processes: usize, descriptors:
             let said = end(&scene, running, Duration::ZERO, || Ok(()))?;
             return Err(wrong("no server of so many processes and descriptors was seen", &said));
         }
-        std::thread::yield_now();
+        std::thread::sleep(LOOK_AGAIN);
     }
     running.signal(signal);
     let said = end(&scene, running, BOUND, || Ok(()))?;

@@ -1,6 +1,6 @@
 //! The processes of a server and their threads, from `/proc`: what they do, and when they have settled.
 
-use crate::binary::BOUND;
+use crate::binary::{BOUND, LOOK_AGAIN};
 use crate::scene::numbers;
 use std::collections::BTreeMap;
 use std::fs;
@@ -72,7 +72,7 @@ pub(crate) fn settle(process: u32) -> Settled {
             return Settled::Spins;
         }
         assert!(start.elapsed() < BOUND, "{process} has not settled after {BOUND:?}: {now:?}");
-        std::thread::yield_now();
+        std::thread::sleep(LOOK_AGAIN);
         before = now;
     }
 }

@@ -111,17 +111,21 @@ pub(super) fn is_cut_by_stop((call, arguments): Call, process: BorrowedFd<'_>) -
     }
 }
 
-/// Whether a task waits in `vfork(2)` for its child to become another program or to end. Its state is then that of a disk wait. Other calls
-/// that make tasks are in that state for a moment too, as where they make a namespace.
+/// Whether a task waits in `vfork(2)` for its child to become another program or to end. Its state is then that of a disk wait.
 pub(super) fn waits_for_vfork(pid: i32, tid: i32) -> bool {
+    call_of(pid, tid).is_some_and(|call| is_vfork(call, &Pid(pid)))
+}
+
+/// Whether a call waits for the child that it makes. Other calls that make tasks are in the state of a disk wait for a moment too, as where
+/// they make a namespace.
+fn is_vfork((call, arguments): Call, process: &impl Process) -> bool {
     const VFORK: u64 = libc::CLONE_VFORK as u64;
-    let Some((call, arguments)) = call_of(pid, tid) else { return false };
     match call {
         #[cfg(target_arch = "x86_64")]
         libc::SYS_vfork => true,
         libc::SYS_clone => arguments[0] & VFORK != 0,
         // The flags are the first word of `struct clone_args`.
-        libc::SYS_clone3 => Pid(pid).pair(arguments[0]).is_some_and(|[flags, _]| flags as u64 & VFORK != 0),
+        libc::SYS_clone3 => process.pair(arguments[0]).is_some_and(|[flags, _]| flags as u64 & VFORK != 0),
         _ => false,
     }
 }
@@ -253,4 +257,4 @@ pub(super) fn from_now(time: Duration) -> Option<Instant> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::kernel) mod tests;

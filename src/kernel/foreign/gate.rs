@@ -170,6 +170,18 @@ impl Server {
         })
     }
 
+    /// The signals that its processes have sent each other, as far as they came to the gate.
+    pub(crate) fn sent_to_others(&self) -> impl Iterator<Item = i32> {
+        self.sent.to_others()
+    }
+
+    /// Is told which signals its processes send each other. Without the gate, which keeps account of them, it cannot be seen.
+    pub(crate) fn expect_signals(&mut self, signals: &BTreeSet<i32>) {
+        if !self.is_gated() {
+            self.sent = Ledger::of(signals);
+        }
+    }
+
     /// Whether its calls are steered.
     pub(crate) fn is_gated(&self) -> bool {
         self.notify.is_some()

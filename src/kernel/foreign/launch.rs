@@ -22,6 +22,7 @@ use super::filter;
 use super::notify::Notify;
 use super::sys::{clone_process, pidfd_open};
 use crate::kernel::error::KernelError;
+use crate::kernel::limit;
 use crate::kernel::session;
 use crate::kernel::sys::{self, futex_wait, futex_wake};
 use crate::kernel::table::{self, Copying};
@@ -212,6 +213,8 @@ struct Prepared<'p> {
     killable: bool,
     /// Whether the harness's session is the server's too.
     in_session: bool,
+    /// The server's limits of descriptors, if they are not the harness's.
+    descriptors: Option<libc::rlimit>,
     page: &'p Page,
 }
 
@@ -240,6 +243,7 @@ pub(super) fn launch(plan: &Plan, namespace: bool) -> Result<Launched, KernelErr
         namespace,
         killable: std::env::var_os(NOT_KILLABLE).is_none(),
         in_session: session::is_led(),
+        descriptors: limit::raise(),
         page: shared.page(),
     };
     table::fill().map_err(KernelError::call(DOING, "eventfd"))?;
@@ -348,6 +352,7 @@ unsafe fn guardian(prepared: &Prepared<'_>) -> ! {
                     place.status.store(status, Relaxed);
                 }
                 page.count.store(count.wrapping_add(1), Release);
+                futex_wake(&page.count);
             }
             if ended == server {
                 page.status.store(status, Relaxed);
@@ -397,6 +402,10 @@ unsafe fn server(prepared: &Prepared<'_>) -> ! {
         }
         if call!(libc::SYS_chdir, plan.folder.as_ptr()) < 0 {
             failed(page, CHDIR);
+        }
+        if let Some(limits) = &prepared.descriptors {
+            let none = std::ptr::null_mut::<libc::rlimit>();
+            call!(libc::SYS_prlimit64, 0usize, libc::RLIMIT_NOFILE as c_long, std::ptr::from_ref(limits), none);
         }
         if plan.gate {
             let program =
@@ -504,4 +513,74 @@ unsafe fn digits(to: *mut u8, number: u32) {
     }
     // SAFETY: as above.
     unsafe { to.add(length).write(0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn the_end_of_a_process_is_that_of_the_latest_bearer_of_its_number() {
+        let shared = Shared::new().unwrap();
+        let reap = |pid, status| {
+            let page = shared.page();
+            let count = page.count.fetch_add(1, Relaxed) as usize;
+            page.reaped[count % REAPED].pid.store(pid, Relaxed);
+            page.reaped[count % REAPED].status.store(status, Relaxed);
+        };
+        assert_eq!(shared.reaped(0), None);
+        reap(7, libc::SIGPIPE);
+        reap(8, 0);
+        assert_eq!([7, 8, 9].map(|pid| shared.reaped(pid)), [Some(libc::SIGPIPE), Some(0), None]);
+        reap(7, 1 << 8);
+        assert_eq!(shared.reaped(7), Some(1 << 8));
+        // Of those that ended long before nothing is known.
+        (0..REAPED).for_each(|_| reap(8, 0));
+        assert_eq!([7, 8].map(|pid| shared.reaped(pid)), [None, Some(0)]);
+    }
+
+    /// Waits until a word of the page is this.
+    fn wait_for(word: &AtomicU32, wanted: u32) {
+        let deadline = Instant::now() + START_BOUND;
+        loop {
+            let (now, left) = (word.load(Acquire), deadline.saturating_duration_since(Instant::now()));
+            if now == wanted {
+                return;
+            }
+            assert!(!left.is_zero(), "{now}, not {wanted}, after {START_BOUND:?}");
+            futex_wait(word, now, left);
+        }
+    }
+
+    #[test]
+    fn the_guardian_knows_how_a_process_ended_that_has_lost_its_parent() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, output) = (dir.path().join("pipe"), dir.path().join("output"));
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let c = |text: &str| CString::new(text).unwrap();
+        // The daemon goes on when it is written to, and that is when whoever started it has ended.
+        let script = "sh -c 'read -r line < pipe; kill -PIPE $$' & echo $!";
+        let plan = Plan {
+            program: c("/bin/sh"),
+            arguments: ["sh", "-c", script].map(c).to_vec(),
+            environment: vec![c("PATH=/usr/bin:/bin")],
+            folder: c(dir.path().to_str().unwrap()),
+            output: c(output.to_str().unwrap()),
+            listener: None,
+            sigpipe: Sigpipe::Default,
+            gate: false,
+        };
+        let launched = launch(&plan, false).unwrap();
+        let shared = &launched.guardian.shared;
+        wait_for(&shared.page().ended, 1);
+        assert_eq!(shared.status(), Some(0));
+        let daemon = std::fs::read_to_string(output).unwrap().trim().parse().unwrap();
+        assert_eq!(shared.reaped(daemon), None);
+        // Whoever opens both ends of a pipe waits for nobody.
+        let mut to = std::fs::File::options().read(true).write(true).open(pipe).unwrap();
+        to.write_all(b"go on\n").unwrap();
+        wait_for(&shared.page().count, 2);
+        assert_eq!(shared.reaped(daemon), Some(libc::SIGPIPE));
+    }
 }

@@ -31,5 +31,7 @@ mod user;
 pub(crate) mod world;
 
 pub(super) use attempt::{try_exit_status, try_gate, try_namespace};
+#[cfg(test)]
+pub(super) use blocked_call::tests::wait_for_sleep;
 pub(crate) use sys::pidfd_open;
 pub use user::enter_user_namespace;

@@ -431,3 +431,36 @@ pub(super) fn socket_timeout(socket: BorrowedFd<'_>, option: i32) -> Option<Dura
     let time = Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64);
     (!time.is_zero()).then_some(time)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call of this process, waiting at the gate.
+    fn parked(name: &'static str, class: Class, args: [u64; 6]) -> Parked {
+        let (pid, tid) = (nix::unistd::getpid().as_raw(), nix::unistd::gettid().as_raw());
+        Parked { id: 0, pid, tid, name, class, number: 0, args, deadline: None, order: 0, kept: None }
+    }
+
+    #[test]
+    fn of_a_long_list_of_descriptors_all_are_looked_at() {
+        const LONG: usize = 10_000;
+        let (read, write) = std::io::pipe().unwrap();
+        let pidfd = sys::pidfd_open(nix::unistd::getpid().as_raw()).unwrap();
+        let owner = Owner { pid: nix::unistd::getpid().as_raw(), pidfd: pidfd.as_fd(), signalfd: false, alone: false };
+        // All but the last are passed over, as poll(2) has it.
+        let mut list = vec![libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 }; LONG];
+        list[LONG - 1].fd = read.as_raw_fd();
+        let poll = parked("poll", Class::Poll, [list.as_ptr() as u64, LONG as u64, 0, 0, 0, 0]);
+        assert_eq!(poll.poll_list().map(|list| list.len()), Some(LONG));
+        assert!(!poll.polled(owner).unwrap());
+        drop(write);
+        assert!(poll.polled(owner).unwrap());
+
+        let mut words = vec![0u64; LONG.div_ceil(64)];
+        words[(LONG - 1) / 64] |= 1 << ((LONG - 1) % 64);
+        let select = parked("select", Class::Select, [LONG as u64, words.as_ptr() as u64, 0, 0, 0, 0]);
+        let last = (LONG as i32 - 1, libc::POLLIN | libc::POLLHUP | libc::POLLERR);
+        assert_eq!(select.select_list(), Some(vec![last]));
+    }
+}

@@ -419,7 +419,11 @@ impl Task {
         // A name has at most 64 bytes with its escapes, and a parenthesis can stand in it.
         let mut buffer = [0; 192];
         let read = self.stat.read_at(&mut buffer, 0).ok()?;
-        let text = &buffer[..read];
+        Task::state_in(&buffer[..read])
+    }
+
+    /// The same, of the beginning of its `stat`.
+    fn state_in(text: &[u8]) -> Option<u8> {
         let end = text.iter().rposition(|b| *b == b')')?;
         let mut fields = std::str::from_utf8(&text[end + 1..]).ok()?.split_ascii_whitespace();
         let state = *fields.next()?.as_bytes().first()?;
@@ -585,4 +589,68 @@ fn has_signalfd(pid: i32) -> bool {
 pub(super) fn name(pid: i32) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     name.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Child, Command, Stdio};
+
+    /// Within this time a process ends that has been told to.
+    const BOUND: Duration = Duration::from_secs(60);
+
+    /// A process that ends when its standard input does, and its number.
+    fn child() -> (Child, i32) {
+        let child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat");
+        let pid = child.id() as i32;
+        (child, pid)
+    }
+
+    #[test]
+    fn a_task_that_is_about_to_end_is_awake_though_it_sleeps() {
+        let state = |state, flags: u32| {
+            let text = format!("7 (a) S (b) {state} 1 7 7 0 -1 {flags} 104 0 0 0 0 0 0 0 20 0 1 0 9 2\n");
+            Task::state_in(text.as_bytes()).map(char::from)
+        };
+        const PF_FORKNOEXEC: u32 = 0x40;
+        assert_eq!(['S', 'D', 'R', 'T', 'Z'].map(|s| state(s, PF_FORKNOEXEC)), ['S', 'D', 'R', 'T', 'Z'].map(Some));
+        let ends = ['S', 'D', 'I', 'R', 'Z', 'X'].map(|s| state(s, PF_FORKNOEXEC | PF_EXITING));
+        assert_eq!(ends, ['R', 'R', 'R', 'R', 'Z', 'X'].map(Some));
+        assert_eq!(Task::state_in(b""), None);
+    }
+
+    #[test]
+    fn a_process_that_a_walk_misses_is_there_until_it_has_ended() {
+        let (mut guardian, above) = child();
+        let (mut missed, pid) = child();
+        let mut tree = Tree::new(above);
+        let pidfd = sys::pidfd_open(pid).unwrap();
+        let (tasks, inner) = (BTreeMap::new(), inner_pid(pid));
+        tree.processes.insert(pid, Process { pidfd, inner, tasks, zombie: false, signalfd: false, calls: false });
+        // No child of the one that the walk begins at, as one is that is just given another parent.
+        tree.refresh().unwrap();
+        assert!(tree.runs(pid) && tree.deaths().is_empty());
+        drop(missed.stdin.take());
+        let [ended] = poll([tree.processes[&pid].pidfd.as_fd()], BOUND).unwrap();
+        assert_ne!(ended, 0, "it has not ended after {BOUND:?}");
+        tree.refresh().unwrap();
+        assert!(!tree.runs(pid));
+        assert_eq!(tree.deaths().iter().map(|death| death.pid).collect::<Vec<_>>(), [pid]);
+        for child in [&mut guardian, &mut missed] {
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn only_what_descends_from_the_guardian_is_ended_with_it() {
+        let (mut child, pid) = child();
+        let own = nix::unistd::getpid().as_raw();
+        assert!(descends(pid, own));
+        assert!(!descends(own, pid) && !descends(pid, pid));
+        // Of a number that nobody has any more nothing is known.
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(!descends(pid, own));
+    }
 }

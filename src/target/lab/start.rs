@@ -141,7 +141,10 @@ impl Lab<'_> {
                 let output = end_of(&scratch, 0, SHOWN);
                 return Err(Failed { error: TargetError::NotListening { why: why.to_string(), output }, again });
             }
-            Ok(world) => world,
+            Ok(mut world) => {
+                world.server.expect_signals(&self.signals);
+                world
+            }
         };
         self.slowest_start = self.slowest_start.max(start.elapsed());
         self.started += 1;

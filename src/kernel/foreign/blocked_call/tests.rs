@@ -7,6 +7,8 @@ use std::os::fd::AsFd;
 use std::sync::mpsc;
 
 const BOUND: Duration = Duration::from_secs(30);
+/// How often it is looked whether a thread has gone to sleep, of which nothing tells.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A process whose memory and descriptors are given.
@@ -76,6 +78,21 @@ fn every_call_is_decoded_into_what_ends_it_and_its_limit() {
 }
 
 #[test]
+fn of_calls_that_make_tasks_only_vfork_waits() {
+    const NETWORK: i32 = libc::CLONE_NEWNET | libc::SIGCHLD;
+    const VFORK: i32 = libc::CLONE_VFORK | libc::CLONE_VM;
+    let memory = BTreeMap::from([(0x10, [i64::from(NETWORK), 0]), (0x20, [i64::from(VFORK), 0])]);
+    let made = Made { memory, ..Made::default() };
+    let is_vfork = |call, first| is_vfork((call, [first, 0, 0, 0, 0, 0]), &made);
+    assert!(is_vfork(libc::SYS_clone, VFORK as u64) && is_vfork(libc::SYS_clone3, 0x20));
+    #[cfg(target_arch = "x86_64")]
+    assert!(is_vfork(libc::SYS_vfork, 0));
+    // As vsftpd makes them, which is not idle meanwhile.
+    assert!(!is_vfork(libc::SYS_clone, NETWORK as u64) && !is_vfork(libc::SYS_clone3, 0x10));
+    assert!(!is_vfork(libc::SYS_read, VFORK as u64));
+}
+
+#[test]
 fn a_deadline_that_is_later_than_any_clock_is_none() {
     let now = Instant::now();
     assert_eq!(Wait::controlled(Limit::Within(Duration::MAX)).deadline(now), None);
@@ -83,6 +100,19 @@ fn a_deadline_that_is_later_than_any_clock_is_none() {
     assert_eq!(Wait::controlled(Limit::Within(HOUR)).deadline(now), Some(now + HOUR));
     let past = Wait::controlled(Limit::At(libc::CLOCK_MONOTONIC, Duration::ZERO)).deadline(now);
     assert!(past.is_some_and(|deadline| deadline <= Instant::now()));
+}
+
+/// Waits until a thread of this process sleeps in one of these calls, and gives the call.
+pub(in crate::kernel) fn wait_for_sleep(tid: i32, calls: &[libc::c_long]) -> Call {
+    let (pid, start) = (nix::unistd::getpid().as_raw(), Instant::now());
+    // The file says so once the thread is asleep there.
+    loop {
+        match call_of(pid, tid) {
+            Some(call) if calls.contains(&call.0) => return call,
+            call => assert!(start.elapsed() < BOUND, "the thread is in {call:?} after {BOUND:?}, in none of {calls:?}"),
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
 }
 
 /// Has a thread of this process sleep in a call, and asks about the call what is asked about a server's.
@@ -97,16 +127,7 @@ fn asked_while_it_sleeps<T>(
         tell.send(nix::unistd::gettid().as_raw()).unwrap();
         sleep();
     });
-    let (pid, tid) = (nix::unistd::getpid().as_raw(), told.recv().unwrap());
-    let start = Instant::now();
-    // The file says so once the thread is asleep there.
-    let call = loop {
-        match call_of(pid, tid) {
-            Some(call) if calls.contains(&call.0) => break call,
-            _ => assert!(start.elapsed() < BOUND, "the thread does not go to sleep within {BOUND:?}"),
-        }
-        std::thread::yield_now();
-    };
+    let call = wait_for_sleep(told.recv().unwrap(), calls);
     let answer = ask(call);
     wake();
     thread.join().unwrap();
