@@ -6,3 +6,4 @@ def app(environ, start_response):
     return [b"hello\n"]
 END
 command=(/usr/bin/gunicorn --chdir '{dir}' --worker-tmp-dir '{dir}' -w 1 -b '127.0.0.1:{port}' app:app)
+may 'finding' 'exit' 'a worker that cannot start for want of descriptors: the master ends too'

@@ -10,3 +10,4 @@ file nbd.conf << 'END'
 END
 setup 'truncate -s 1M {dir}/disk'
 command=(nbd-server -C '{dir}/nbd.conf' -p '{dir}/pid')
+expect 'warning' 'sigpipe' 'the child of one client greets a connection that has been reset'

@@ -19,3 +19,5 @@ PAM = no
 END
 setup 'chmod 755 {dir}'
 command=(ngircd -n -f '{dir}/ngircd.conf')
+# A client that is reset while it is to wait, as each is who says much: epoll tells of it again and again until the time is up (1 s to 10 s).
+may 'finding' 'spin' 'a client that is reset while it is made to wait: epoll reports it until that is over'

@@ -2,3 +2,4 @@
 package=(pen socat)
 options=(--protocol echo)
 command=(sh -c 'socat TCP-LISTEN:7,bind=127.0.0.1,reuseaddr,backlog=1024,fork PIPE & exec pen -f 127.0.0.1:{port} 127.0.0.1:7')
+expect 'finding' 'unresponsive' 'a client that comes while no descriptor is left: the next one is cut off'

@@ -2,3 +2,4 @@
 package=ucspi-tcp
 options=(--protocol echo)
 command=(tcpserver -H -R -l 0 -c 100 127.0.0.1 '{port}' cat)
+expect 'warning' 'sigpipe' 'cat, which serves one client, writes to a closed connection'

@@ -97,6 +97,7 @@ impl Outcome {
     /// resources was `lifted` before.
     pub(super) fn spins(&mut self, spin: &Spin, measured: bool, lifted: bool) {
         if measured && spin.measured.is_none_or(|circle| circle.rested) {
+            self.doubt = Some("it comes to rest by itself".to_owned());
             return;
         }
         let mut evidence = match spin.call {

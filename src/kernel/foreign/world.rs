@@ -120,6 +120,8 @@ pub(crate) struct Foreign {
     spin: Option<Spin>,
     /// Whether it is measured what a server at work in a circle does in a second.
     pub(crate) measures: bool,
+    /// For how long it is measured at least.
+    pub(crate) measured_for: Duration,
     /// Set by whoever wants it to stop.
     stop: Arc<AtomicBool>,
     _pinned: Option<pin::Pinned>,
@@ -170,6 +172,7 @@ impl Foreign {
             main_ended: None,
             spin: None,
             measures: false,
+            measured_for: Duration::ZERO,
             stop: Arc::clone(stop),
             _pinned: pinned,
             _not_send: PhantomData,
@@ -387,11 +390,14 @@ impl Foreign {
     /// One that neither makes calls nor uses processor time is not busy.
     fn measure(&mut self) -> Result<Circle, KernelError> {
         let before = self.server.processor_time();
-        let deadline = Instant::now() + MEASURED_AT_MOST;
+        let start = Instant::now();
         let (mut calls, mut rested) = (0, false);
         let busy = |server: &Server| server.processor_time().saturating_sub(before) >= MEASURED;
-        while calls < MEASURED_CALLS && !busy(&self.server) && !rested && !self.is_stopped() {
-            rested = Instant::now() >= deadline;
+        while !rested
+            && !self.is_stopped()
+            && (start.elapsed() < self.measured_for || (calls < MEASURED_CALLS && !busy(&self.server)))
+        {
+            rested = start.elapsed() >= MEASURED_AT_MOST;
             match self.server.step(&mut self.injection)? {
                 Some((passed, _)) if passed.gets_on() => calls = 0,
                 Some(_) => calls += 1,

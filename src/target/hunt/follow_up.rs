@@ -164,16 +164,16 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         // Once is enough to look for something smaller, which is then held to more.
         // A busy loop takes a second to be sure of, and is hardly ever a mistake.
         let mut finding = unconfirmed(self.lab.has_gate());
-        let sure = symptom == Symptom::Spin || {
-            let outcome = once(&mut self.lab, scenario, wanted, true)?;
-            let seen = wanted.among(&outcome);
-            if let (Some(seen), Some(doubt)) = (seen, &outcome.doubt) {
-                // No smaller scenario takes the doubt away.
-                finding.evidence = format!("{}; but {doubt}", seen.evidence);
-                return Ok(TargetFinding { doubt: outcome.doubt, ..finding });
-            }
-            seen.is_some()
+        let outcome = match symptom {
+            Symptom::Spin => self.lab.watch(scenario)?,
+            _ => once(&mut self.lab, scenario, wanted, true)?,
         };
+        if let Some(doubt) = outcome.doubt {
+            // No smaller scenario takes the doubt away.
+            finding.evidence += &format!("; but {doubt}");
+            return Ok(TargetFinding { doubt: Some(doubt), ..finding });
+        }
+        let sure = symptom == Symptom::Spin || wanted.among(&outcome).is_some();
         if !sure && symptom.takes_time() {
             return Ok(finding);
         }
@@ -197,8 +197,12 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
                 finding = often;
             }
         }
-        if finding.is_confirmed() && matches!(symptom, Symptom::Unresponsive | Symptom::NotListening) {
-            let recovery = self.lab.recovery(&finding.scenario)?;
+        if finding.confirmed > 0 && matches!(symptom, Symptom::Unresponsive | Symptom::NotListening) {
+            let mut recovery = self.lab.recovery(&finding.scenario, false)?;
+            if recovery.is_recovered() && is_short(&finding) {
+                // Some wait until one of their clients leaves, which they do for ever where there is none.
+                recovery = self.lab.recovery(&finding.scenario, true)?;
+            }
             if recovery.is_recovered() && is_short(&finding) {
                 // A server that is short of something may leave its listener alone until it is not.
                 return Ok(unconfirmed(finding.gate));
@@ -207,6 +211,10 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
             if let Some(Seen { identity, evidence }) = recovery.throttling() {
                 finding = TargetFinding { identity, evidence, ..finding };
             }
+        }
+        if finding.confirmed > 0 && symptom == Symptom::Spin {
+            // What was cut down may be a circle that ends.
+            finding.doubt = self.lab.watch(&finding.scenario)?.doubt;
         }
         if let Some(doubt) = &finding.doubt {
             finding.evidence += &format!("; but {doubt}");

@@ -32,6 +32,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 /// How long a server may leave its clients alone that was told that it is short of something, and the same while scenarios are screened.
 const BACK_OFF: Duration = Duration::from_secs(10);
 const BACK_OFF_SCREENING: Duration = Duration::from_secs(3);
+/// How long a circle must go on. Some servers run in one until a second or two are up for which they leave a client alone.
+const CIRCLES: Duration = Duration::from_secs(5);
 /// How much more of what is tolerated a server may have before it makes way for a fresh one.
 const MOST_TOLERATED: usize = 200;
 
@@ -46,11 +48,18 @@ pub(super) struct Pace {
     patient: bool,
     /// Whether a server at work in a circle is watched for a while.
     measures: bool,
+    /// For how long it is watched at least.
+    watched: Duration,
     /// Which polite clients there are.
     pub(super) polite: Attended,
 }
 
 impl Pace {
+    /// The same with these polite clients.
+    pub(super) fn attended(self, polite: Attended) -> Pace {
+        Pace { polite, ..self }
+    }
+
     /// The same for a server that was told that it is short of something.
     fn backed_off(self) -> Pace {
         let back_off = if self.measures { BACK_OFF } else { BACK_OFF_SCREENING };
@@ -136,8 +145,21 @@ impl Lab<'_> {
             outcome.seen.extend(self.recovers()?.throttling());
         }
         outcome.seen.retain(|seen| seen.identity.symptom == symptom);
+        if symptom != Symptom::Spin && !symptom.is_left_behind() {
+            // It is about something else.
+            outcome.doubt = None;
+        }
         // What it was made into is nothing to go on with.
         self.end();
+        Ok(outcome)
+    }
+
+    /// Plays a scenario on a fresh server, and watches for long whether a server at work in a circle comes out of it by itself.
+    pub(in crate::target) fn watch(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
+        self.fresh()?;
+        let outcome = self.run(scenario, Pace { watched: CIRCLES, ..self.closely() })?;
+        self.end();
+        self.still_wanted()?;
         Ok(outcome)
     }
 
@@ -151,7 +173,14 @@ impl Lab<'_> {
     /// How scenarios are played on a server that serves one after the other.
     pub(super) fn screening(&self) -> Pace {
         let bound = SCREENING.max(self.latency * SLOWER_SCREENING);
-        Pace { bound, grace: GRACE_SCREENING, patient: false, measures: false, polite: Attended::Stays }
+        Pace {
+            bound,
+            grace: GRACE_SCREENING,
+            patient: false,
+            measures: false,
+            watched: Duration::ZERO,
+            polite: Attended::Stays,
+        }
     }
 
     /// How a scenario is repeated: it is the last time after which a server is given time.
@@ -162,7 +191,14 @@ impl Lab<'_> {
     /// How scenarios are played that are looked at closely.
     pub(super) fn closely(&self) -> Pace {
         let bound = EXAMINING.max(self.latency * SLOWER);
-        Pace { bound, grace: GRACE_EXAMINING, patient: false, measures: true, polite: Attended::Yes }
+        Pace {
+            bound,
+            grace: GRACE_EXAMINING,
+            patient: false,
+            measures: true,
+            watched: Duration::ZERO,
+            polite: Attended::Yes,
+        }
     }
 
     /// Plays a scenario on the server that is there.
@@ -173,6 +209,7 @@ impl Lab<'_> {
         world.ends();
         world.spin();
         world.measures = pace.measures;
+        world.measured_for = pace.watched;
         let stayed = bystander.take();
         let connected = Instant::now();
         let bystander = self.bystander(stayed, pace)?;

@@ -4,6 +4,7 @@
 //! again and again, ever less often, but for two cases: where nothing can change any more and one gets no answer, later ones wait behind it;
 //! and where nobody listens, none of them reaches the server.
 
+use super::examine::Attended;
 use super::{Lab, SCREENING};
 use crate::kernel::KernelError;
 use crate::play::World;
@@ -57,10 +58,12 @@ impl Recovery {
 }
 
 impl Lab<'_> {
-    /// What becomes of a server with which this scenario was played, until a polite client is served again.
-    pub(in crate::target) fn recovery(&mut self, scenario: &Scenario) -> Result<Recovery, TargetError> {
+    /// What becomes of a server with which this scenario was played, until a polite client is served again. Where it is to be `alone`, nobody
+    /// else was connected meanwhile, whose leaving might help it.
+    pub(in crate::target) fn recovery(&mut self, scenario: &Scenario, alone: bool) -> Result<Recovery, TargetError> {
         self.fresh()?;
-        self.run(scenario, self.closely())?;
+        let polite = if alone { Attended::No } else { Attended::Yes };
+        self.run(scenario, self.closely().attended(polite))?;
         self.recovers()
     }
 
