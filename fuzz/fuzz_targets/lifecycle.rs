@@ -38,7 +38,7 @@ thread_local! {
     static WORLDS: RefCell<Worlds> = RefCell::default();
 }
 
-fuzz_target!(|data: &[u8]| -> Corpus {
+fuzz_target!(init: begin(), |data: &[u8]| -> Corpus {
     let input = Input::decode(data);
     if !is_short(&input.scenario) {
         return Corpus::Reject;
@@ -46,6 +46,12 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     WORLDS.with_borrow_mut(|worlds| worlds.check(&input, lot(data)));
     Corpus::Keep
 });
+
+/// The world comes first of all: it keeps the process to the core that all worlds of its session are on. A session that runs on two cores
+/// and then on one is taken for a busy one for a while.
+fn begin() {
+    WORLDS.with_borrow_mut(|worlds| worlds.kernel = Kernel::new().ok());
+}
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     mutate::mutate(data, size, max_size, seed, fuzzer_mutate)

@@ -41,6 +41,7 @@ use arena::Arena;
 use connection::Connection;
 use gate::{Next, Parked};
 use netstat::Netstat;
+pub(crate) use pin::Pinned;
 use spawn::Server;
 use std::marker::PhantomData;
 use std::net::{Ipv4Addr, SocketAddrV4};

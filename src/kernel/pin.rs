@@ -24,7 +24,7 @@ static SHARED: Mutex<Shared> = Mutex::new(Shared { core: 0, worlds: 0 });
 
 /// The calling thread's stay on one core; dropped, the thread may go where it could before.
 #[derive(Debug)]
-pub(super) struct Pinned {
+pub(crate) struct Pinned {
     before: CpuSet,
     /// Whether it is the core of all worlds: a thread that its owner keeps off that one stays on one of its own.
     shared: bool,
@@ -33,7 +33,7 @@ pub(super) struct Pinned {
 impl Pinned {
     /// Pins the calling thread to the core of this process's worlds. `None` where that is not allowed, which costs speed and nothing
     /// else.
-    pub(super) fn here() -> Option<Pinned> {
+    pub(crate) fn here() -> Option<Pinned> {
         let this = Pid::from_raw(0);
         let before = sched_getaffinity(this).ok()?;
         let allowed: Vec<usize> = (0..CpuSet::count()).filter(|core| before.is_set(*core).unwrap_or(false)).collect();

@@ -14,10 +14,10 @@ use super::polite::{Answered, PoliteClient};
 use super::protocol::Protocol;
 use super::scratch::Scratch;
 use super::symptom::Symptom;
-use crate::kernel::KernelError;
 use crate::kernel::foreign::network;
 use crate::kernel::foreign::residue::Counts;
 use crate::kernel::foreign::world::Foreign;
+use crate::kernel::{KernelError, Pinned};
 use crate::scenario::Client;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -58,6 +58,9 @@ pub(super) struct Lab<'t> {
     running: Option<Running>,
     /// How long the slowest of the first polite clients waited.
     latency: Duration,
+    /// Keeps this thread and all that it starts to one core, the setup command too, as long as the server's calls are steered: between two
+    /// servers as well, for a session that comes to a second core and goes again is taken for a busy one for a while.
+    pinned: Option<Pinned>,
     /// What is known of the target, or is only let go of late.
     tolerated: BTreeSet<Symptom>,
     /// Signals that the server's processes were seen to send each other.
@@ -100,6 +103,7 @@ impl<'t> Lab<'t> {
             baseline: None,
             running: None,
             latency: Duration::ZERO,
+            pinned: None,
             tolerated: BTreeSet::new(),
             signals: BTreeSet::new(),
             controls: Vec::new(),

@@ -41,7 +41,7 @@ use tally::Tally;
 /// a thousand, as a hunt plays by default, take some twenty minutes.
 const SCENARIOS: u32 = 100;
 /// How many trials run at a time on each core.
-const AT_A_TIME: usize = 3;
+const AT_A_TIME: usize = 5;
 /// A hunt that takes longer than this has hung. The slowest takes a tenth of it on an idle machine.
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 

@@ -42,6 +42,9 @@ pub(crate) fn tasks(process: u32) -> Tasks {
             };
             left.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
             let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            // One that is about to sleep, or looks whether it should (`do_wait`), can lose its core in the state of one that sleeps.
+            let runs = || read("syscall").is_some_and(|call| call.starts_with("running"));
+            let state = if state == Some('S') && runs() { Some('R') } else { state };
             let turns: Vec<u64> = turns.split_whitespace().filter_map(|number| number.parse().ok()).collect();
             if let (Some(state), [ran, _, turns]) = (state, &turns[..]) {
                 found.insert((pid, tid), Task { state, turns: *turns, ran: Duration::from_nanos(*ran) });

@@ -165,7 +165,9 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         // A busy loop takes a second to be sure of, and is hardly ever a mistake.
         let mut finding = unconfirmed(self.lab.has_gate());
         let outcome = match symptom {
-            Symptom::Spin => self.lab.watch(scenario)?,
+            // One that needs an injected error is no finding in any case.
+            Symptom::Spin if suspicion.injected.is_empty() => self.lab.watch(scenario)?,
+            Symptom::Spin => Outcome::default(),
             _ => once(&mut self.lab, scenario, wanted, true)?,
         };
         if let Some(doubt) = outcome.doubt {
@@ -212,7 +214,11 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
                 finding = TargetFinding { identity, evidence, ..finding };
             }
         }
-        if finding.confirmed > 0 && symptom == Symptom::Spin {
+        if finding.confirmed > 0
+            && symptom == Symptom::Spin
+            && finding.injected.is_empty()
+            && finding.scenario != *scenario
+        {
             // What was cut down may be a circle that ends.
             finding.doubt = self.lab.watch(&finding.scenario)?.doubt;
         }

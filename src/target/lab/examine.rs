@@ -33,7 +33,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 const BACK_OFF: Duration = Duration::from_secs(10);
 const BACK_OFF_SCREENING: Duration = Duration::from_secs(3);
 /// How long a circle must go on. Some servers run in one until a second or two are up for which they leave a client alone.
-const CIRCLES: Duration = Duration::from_secs(5);
+const CIRCLES: Duration = Duration::from_secs(3);
 /// How much more of what is tolerated a server may have before it makes way for a fresh one.
 const MOST_TOLERATED: usize = 200;
 

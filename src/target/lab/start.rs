@@ -4,6 +4,7 @@
 //! takes, and may be refused for good.
 
 use super::{Lab, Running, SHOWN, end_of};
+use crate::kernel::Pinned;
 use crate::kernel::foreign::network;
 use crate::kernel::foreign::residue::Counts;
 use crate::kernel::foreign::start::NotListening;
@@ -108,6 +109,11 @@ impl Lab<'_> {
     fn start(&mut self, attempt: u32) -> Result<(), Failed> {
         let is_first = self.started == 0;
         self.make_way()?;
+        match self.no_gate {
+            None => self.pinned = self.pinned.take().or_else(Pinned::here),
+            // What its threads race for takes several cores.
+            Some(_) => self.pinned = None,
+        }
         let scratch = Scratch::new().map_err(TargetError::Command)?;
         if let Some(setup) = &self.target.setup {
             let _doing = self.activity.enter(Activity::SetsUp);
