@@ -103,6 +103,10 @@ fn of_a_server() -> Result<(), Failed> {
     })
 }
 
+/// For how long, in nanoseconds, tasks must have run on their core before it is measured. What a process ran on another when it started counts
+/// for its session until the scheduler looks at that one again, a third of a second later: once in that time somebody may wait for as long.
+const SETTLED: u64 = 1_000_000_000;
+
 /// This program with this to do.
 fn itself(what: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("the path of this program"));
@@ -162,7 +166,9 @@ fn tasks(root: u32) -> Result<BTreeMap<usize, Vec<String>>, Failed> {
                 }
             }
         }
-        if !tasks.is_empty() && processes.values().all(|on_core| on_core.len() > 1) {
+        let has_run = |tasks: &Vec<String>| tasks.iter().map(|path| nanoseconds(path)).sum::<u64>() >= SETTLED;
+        let in_full_swing = processes.values().all(|on_core| on_core.len() > 1) && tasks.values().all(has_run);
+        if !tasks.is_empty() && in_full_swing {
             return Ok(tasks);
         }
         std::thread::sleep(LOOK_AGAIN);

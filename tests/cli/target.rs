@@ -179,7 +179,9 @@ fn what_no_fresh_server_confirms_is_told_before_the_last_line_and_is_no_finding(
     let dir = Folder::new();
     let said = hunted(&dir, Server::Tired, &options).code(0).out("\nnot confirmed: exit: `");
     let told: Vec<&str> = said.out.lines().filter(|line| line.starts_with("not confirmed: ")).collect();
-    assert!(told.iter().all(|line| line.contains("`: the server exited with 0")), "{told:?}");
+    // On a busy machine other things may be suspected.
+    let ends = |line: &&&str| line.starts_with("not confirmed: exit: ");
+    assert!(told.iter().filter(ends).all(|line| line.contains("`: the server exited with 0")), "{told:?}");
     let last = said.out.lines().last().unwrap_or_default();
     assert!(last.starts_with(&format!("120 scenarios, 0 findings, {} not confirmed in ", told.len())), "{last}");
     assert!(dir.names().is_empty(), "{:?}", dir.names());
@@ -187,12 +189,14 @@ fn what_no_fresh_server_confirms_is_told_before_the_last_line_and_is_no_finding(
     let said = hunted(&dir, Server::Tired, &[&options[..], &["--format", "json"]].concat()).code(0);
     assert_eq!(said.out, "", "a line on standard output is a finding");
     let objects: Vec<&str> = said.err.lines().filter(|line| line.starts_with('{')).collect();
-    assert_eq!(objects.len(), told.len(), "{}", said.err);
-    for line in objects {
-        let object: serde_json::Value = serde_json::from_str(line).expect("JSON");
-        assert_eq!((&object["kind"], &object["severity"]), (&"exit".into(), &"unconfirmed".into()), "{line}");
-        assert_eq!((object["confirmed"].as_u64(), &object["case"]), (Some(0), &serde_json::Value::Null), "{line}");
-        assert!(object["scenario"].as_str().is_some_and(|scenario| !scenario.is_empty()), "{line}");
+    assert!(said.err.contains(&format!(", {} not confirmed in ", objects.len())), "{}", said.err);
+    let objects: Vec<serde_json::Value> =
+        objects.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(objects.iter().any(|object| object["kind"] == "exit"), "{}", said.err);
+    for object in objects {
+        assert_eq!(object["severity"], "unconfirmed", "{object}");
+        assert_eq!((object["confirmed"].as_u64(), &object["case"]), (Some(0), &serde_json::Value::Null), "{object}");
+        assert!(object["scenario"].as_str().is_some_and(|scenario| !scenario.is_empty()), "{object}");
     }
 }
 

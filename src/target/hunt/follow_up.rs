@@ -234,6 +234,10 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         if finding.gate || !self.lab.is_parallel() {
             return Ok(true);
         }
+        if self.report.baseline.gate.is_ok() {
+            // With the gate it was not seen: it is a race.
+            return Ok(false);
+        }
         for _ in 0..RACES {
             if wanted.among(&once(&mut self.lab, &finding.scenario, wanted, false)?).is_none() {
                 return Ok(false);
