@@ -58,8 +58,7 @@ pub(super) struct Lab<'t> {
     running: Option<Running>,
     /// How long the slowest of the first polite clients waited.
     latency: Duration,
-    /// Keeps this thread and all that it starts to one core, the setup command too, as long as the server's calls are steered: between two
-    /// servers as well, for a session that comes to a second core and goes again is taken for a busy one for a while.
+    /// Keeps this thread and all that it starts to one core, the setup command too: between two servers as well, for a session that comes to a second core and goes again is taken for a busy one for a while.
     pinned: Option<Pinned>,
     /// What is known of the target, or is only let go of late.
     tolerated: BTreeSet<Symptom>,

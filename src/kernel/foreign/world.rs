@@ -139,7 +139,7 @@ impl Foreign {
         stop: &Arc<AtomicBool>,
         bound: Duration,
     ) -> Result<Foreign, NotListening> {
-        let pinned = if plan.gate { pin::Pinned::here() } else { None };
+        let pinned = pin::Pinned::here();
         let netstat = Netstat::open()?;
         let mut server = Server::start(plan, namespace)?;
         let (entry, main) = wait_for_listener(&mut server, port, stop, bound)?;

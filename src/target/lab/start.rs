@@ -109,11 +109,7 @@ impl Lab<'_> {
     fn start(&mut self, attempt: u32) -> Result<(), Failed> {
         let is_first = self.started == 0;
         self.make_way()?;
-        match self.no_gate {
-            None => self.pinned = self.pinned.take().or_else(Pinned::here),
-            // What its threads race for takes several cores.
-            Some(_) => self.pinned = None,
-        }
+        self.pinned = self.pinned.take().or_else(Pinned::here);
         let scratch = Scratch::new().map_err(TargetError::Command)?;
         if let Some(setup) = &self.target.setup {
             let _doing = self.activity.enter(Activity::SetsUp);
