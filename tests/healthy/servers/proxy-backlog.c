@@ -1,7 +1,7 @@
 /* A thread for each client connects to a backend, whose port is in the file that is the second argument, and then passes on what each
  * says. While the backend has no room, the kernel asks it again in its own time, and the thread waits without a limit, its client long
  * gone: that is neither a leak of threads nor one of descriptors. */
-#include "common.h"
+#include "relay.h"
 
 static struct sockaddr_in backend = {.sin_family = AF_INET};
 
@@ -24,29 +24,9 @@ static int connected(void)
     return fd;
 }
 
-/* Passes on what has come: 0, or -1 if that was the end. */
-static int pass_on(int from, int to)
+static void *serve(void *client)
 {
-    char bytes[4096];
-    ssize_t got = receive(from, bytes, sizeof bytes, 0);
-    return got > 0 ? send_all(to, bytes, got, MSG_NOSIGNAL) : -1;
-}
-
-static void *serve(void *argument)
-{
-    int client = (int)(long)argument, behind = connected(), over = behind < 0;
-    while (!over) {
-        struct pollfd polls[] = {{.fd = client, .events = POLLIN}, {.fd = behind, .events = POLLIN}};
-        if (poll(polls, 2, -1) < 0)
-            continue;
-        if (polls[0].revents)
-            over = pass_on(client, behind);
-        if (!over && polls[1].revents)
-            over = pass_on(behind, client);
-    }
-    close(client);
-    if (behind >= 0)
-        close(behind);
+    relay((int)(long)client, connected());
     return NULL;
 }
 

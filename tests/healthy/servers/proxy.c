@@ -1,6 +1,6 @@
 /* A thread for each client passes on what it says to a backend, on the Unix socket that is the second argument, and what that answers.
  * The backend is none of the server's processes: while it works, the server waits for something that nobody can look into. */
-#include "common.h"
+#include "relay.h"
 #include <sys/un.h>
 
 static const char *backend;
@@ -17,29 +17,9 @@ static int connected(void)
     return fd;
 }
 
-/* Passes on what has come: 0, or -1 if that was the end. */
-static int pass_on(int from, int to)
+static void *serve(void *client)
 {
-    char bytes[4096];
-    ssize_t got = receive(from, bytes, sizeof bytes, 0);
-    return got > 0 ? send_all(to, bytes, got, MSG_NOSIGNAL) : -1;
-}
-
-static void *serve(void *argument)
-{
-    int client = (int)(long)argument, behind = connected(), over = behind < 0;
-    while (!over) {
-        struct pollfd polls[] = {{.fd = client, .events = POLLIN}, {.fd = behind, .events = POLLIN}};
-        if (poll(polls, 2, -1) < 0)
-            continue;
-        if (polls[0].revents)
-            over = pass_on(client, behind);
-        if (!over && polls[1].revents)
-            over = pass_on(behind, client);
-    }
-    close(client);
-    if (behind >= 0)
-        close(behind);
+    relay((int)(long)client, connected());
     return NULL;
 }
 
