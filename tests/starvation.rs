@@ -9,7 +9,7 @@
 //! brokenpipe's own tasks ran meanwhile on that core, by their `/proc/PID/task/TID/schedstat`.
 
 #[path = "common/binary.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "this suite ends its runs by dropping them")]
 mod binary;
 
 use binary::{Folder, Running, brokenpipe};

@@ -162,7 +162,7 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         let (wanted, symptom) = (Wanted::of(suspicion), seen.identity.symptom);
         let unconfirmed = |gate| suspicion.unconfirmed(gate);
         // Once is enough to look for something smaller, which is then held to more.
-        // A busy loop takes a second to be sure of, and is hardly ever a mistake.
+        // A busy loop is watched for longer, and need not be seen again before it is cut down.
         let mut finding = unconfirmed(self.lab.has_gate());
         let outcome = match symptom {
             // One that needs an injected error is no finding in any case.
