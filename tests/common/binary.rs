@@ -1,12 +1,14 @@
 //! The binary that is tested, and processes that are held and waited for.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getsid};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Within this time happens whatever must happen, on however busy a machine. Nothing waits for it to pass.
@@ -18,11 +20,33 @@ pub(crate) const NOTHING_LEFT: Duration = Duration::from_secs(1);
 /// How often it is looked whether something is so of which nothing tells.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
+/// The cores that this program had before it was kept to one.
+static CORES: OnceLock<CpuSet> = OnceLock::new();
+
+/// Keeps this program to one core, and what it starts, but for the binary, which goes to sessions of its own: servers and clients that
+/// wake each other on two cores of one session take the processor from everybody else. All test programs of a session have the same core.
+#[allow(dead_code, reason = "not every suite that includes this file starts servers in its own session")]
+pub(crate) fn keep_to_one_core() {
+    let this = Pid::from_raw(0);
+    let all = sched_getaffinity(this).expect("the cores");
+    let cores: Vec<usize> = (0..CpuSet::count()).filter(|core| all.is_set(*core).expect("a core")).collect();
+    let session = getsid(None).expect("the session").as_raw() as usize;
+    let mut only = CpuSet::new();
+    only.set(cores[session % cores.len()]).expect("a core");
+    CORES.get_or_init(|| all);
+    sched_setaffinity(this, &only).expect("one core");
+}
+
 /// The binary. Started, it ends with the thread that started it: with a killed test run, however it was killed.
 pub(crate) fn brokenpipe() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_brokenpipe"));
-    // SAFETY: between fork and exec, it makes one system call, which takes no pointer.
-    unsafe { command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?)) };
+    let cores = CORES.get().copied();
+    let prepare = move || {
+        cores.as_ref().map_or(Ok(()), |cores| sched_setaffinity(Pid::from_raw(0), cores))?;
+        Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?)
+    };
+    // SAFETY: between fork and exec, it makes two system calls; what a pointer is given of is its own.
+    unsafe { command.pre_exec(prepare) };
     // What a developer may have set for error messages must not show in the tests.
     command.env_remove("NO_GRAPHICS").env_remove("FORCE_COLOR").stdin(Stdio::null());
     command

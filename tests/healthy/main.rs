@@ -34,7 +34,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use scene::Scene;
 use servers::{Expected, SERVERS, Server};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tally::Tally;
 
 /// How many scenarios are played with each server, unless HEALTHY_CASES says otherwise. All that is known to hurt is among the first hundred;
@@ -42,8 +42,6 @@ use tally::Tally;
 const SCENARIOS: u32 = 100;
 /// How many trials run at a time on each core.
 const AT_A_TIME: usize = 5;
-/// A hunt that takes longer than this has hung. The slowest takes a tenth of it on an idle machine.
-const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -58,6 +56,7 @@ fn main() -> ExitCode {
     // Most of its time a hunt waits for a server to let time pass.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     args.test_threads.get_or_insert(AT_A_TIME * cores);
+    binary::keep_to_one_core();
     // The slow ones are last in the list, and to be begun first.
     let hunts = SERVERS.iter().rev().map(|server| {
         let hunt = move || with(server, |built, scene| is_healthy(server, built, scene));
@@ -99,7 +98,7 @@ fn is_healthy(server: &Server, built: &Built, scene: &Scene) -> Result<(), Faile
     args.push("--");
     args.extend(built.command.iter().map(String::as_str));
     let start = Instant::now();
-    let said = run::run_in(scene, server.environment, &args, LONGEST)?;
+    let said = run::run_in(scene, server.environment, &args, run::HUNG)?;
     Tally::get().hunted(server.name, start.elapsed());
     match server.expected {
         Expected::Nothing => run::nothing_found(&said, cases),

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// Within this time each fault is found.
+/// Within so much processor time each fault is found.
 const FOUND: Duration = Duration::from_secs(20);
 /// So many scenarios are played where there is nothing to find.
 const SCENARIOS: u32 = 200;

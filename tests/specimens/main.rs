@@ -52,6 +52,7 @@ fn main() -> ExitCode {
     // A part of its time a hunt waits for a server to let time pass.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     args.test_threads.get_or_insert(AT_A_TIME * cores);
+    binary::keep_to_one_core();
     let mut trials = Vec::new();
     for specimen in SPECIMENS {
         trials.push(Trial::test(format!("fault-{}", specimen.name), move || is_there(&specimen)));

@@ -149,7 +149,8 @@ impl Tree {
         let mut found = BTreeSet::new();
         let mut next = children(self.guardian, self.guardian);
         while let Some(pid) = next.pop() {
-            if !found.insert(pid) {
+            // A zombie has no threads and no children.
+            if !found.insert(pid) || self.processes.get(&pid).is_some_and(|process| process.zombie) {
                 continue;
             }
             let tids = tids(pid);
