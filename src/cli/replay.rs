@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 /// Play case files, and compare with what they expect
 ///
 /// The case of a program is played on the kernel and held against what it expects and against the model; that of any server, with a
-/// command in it, three times on fresh servers. One line a case. What a case starts on this machine, the commands of its file, is shown on
-/// standard error first.
+/// command in it, three times on fresh servers, where one that was found without the gate need show only once. One line a case. What a case
+/// starts on this machine, the commands of its file, is shown on standard error first.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     /// Case files, and folders in which every *.case is one
@@ -151,7 +151,8 @@ fn replay_target(
         }
     };
     let times = finding.confirmed;
-    if finding.is_confirmed() {
+    // Without the gate the order of the server's calls is left to chance: what shows at all is still there.
+    if finding.is_confirmed() || (!finding.gate && times > 0) {
         count.held += 1;
         writeln!(out, "ok      {path}: {expect} {times} of {CONFIRMATIONS}")?;
         return Ok(());

@@ -68,7 +68,10 @@ pub(crate) fn end(
     let read = |name| fs::read(scene.path().join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let said = Said { code, out: read("out")?, err: read("err")? };
     if !ended {
-        return Err(wrong(format!("it still runs after {:?}, with {most:?} of processor time at most", start.elapsed()), &said));
+        return Err(wrong(
+            format!("it still runs after {:?}, with {most:?} of processor time at most", start.elapsed()),
+            &said,
+        ));
     }
     scene.is_empty().map_err(|left| wrong(left, &said))?;
     Ok(said)

@@ -58,15 +58,12 @@ fn main() -> ExitCode {
     args.test_threads.get_or_insert(AT_A_TIME * cores);
     binary::keep_to_one_core();
     // The slow ones are last in the list, and to be begun first.
-    let hunts = SERVERS.iter().rev().map(|server| {
+    let trials = SERVERS.iter().rev().flat_map(|server| {
         let hunt = move || with(server, |built, scene| is_healthy(server, built, scene));
-        Trial::test(format!("hunt-{}", server.name), hunt)
-    });
-    let plains = SERVERS.iter().map(|server| {
         let plain = move || with(server, |built, scene| plain::lives(server, built, scene));
-        Trial::test(format!("plain-{}", server.name), plain)
+        [Trial::test(format!("hunt-{}", server.name), hunt), Trial::test(format!("plain-{}", server.name), plain)]
     });
-    let trials = hunts.chain(plains).collect();
+    let trials = trials.collect();
     let conclusion = libtest_mimic::run(&args, trials);
     if !args.list {
         println!("{}", Tally::get());

@@ -108,9 +108,18 @@ fn is_short(finding: &TargetFinding) -> bool {
     finding.is_injected() || events.any(|event| matches!(event, Event::Limit(_)))
 }
 
-/// The scenario again and again; `None` if it has repetitions already.
+/// The scenario again and again; one that has blocks already with more rounds of each. `None` if they have as many.
 fn repeated(scenario: &Scenario) -> Option<Scenario> {
-    Repeat::new(OFTEN, scenario.events()).map(|repeat| Scenario::from_valid(vec![Event::Repeat(repeat)]))
+    let events = scenario.events();
+    if let Some(repeat) = Repeat::new(OFTEN, events) {
+        return Some(Scenario::from_valid(vec![Event::Repeat(repeat)]));
+    }
+    let more = |event: &Event| match event {
+        Event::Repeat(block) if block.times() < OFTEN => Repeat::new(OFTEN, block.events()).map(Event::Repeat),
+        _ => None,
+    };
+    let often: Vec<Event> = events.iter().map(|event| more(event).unwrap_or_else(|| event.clone())).collect();
+    (often != events).then(|| Scenario::from_valid(often))
 }
 
 impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
@@ -279,11 +288,13 @@ mod tests {
     use crate::trace::{Role, TcpState};
 
     #[test]
-    fn what_is_repeated_is_the_whole_scenario_and_nothing_that_has_repetitions_already() {
+    fn what_is_repeated_is_the_whole_scenario_or_what_is_repeated_in_it_already() {
         let again = |text: &str| repeated(&text.parse().unwrap()).map(|scenario| scenario.to_string());
         assert_eq!(again("a connect; a rst").as_deref(), Some("repeat 20 { a connect; a rst }"));
         assert_eq!(again("hold; a connect; a rst; go").as_deref(), Some("repeat 20 { hold; a connect; a rst; go }"));
-        assert_eq!(again("repeat 3 { a connect; a rst }"), None);
+        let more = again("b connect; repeat 3 { a connect; a rst }; b rst");
+        assert_eq!(more.as_deref(), Some("b connect; repeat 20 { a connect; a rst }; b rst"));
+        assert_eq!(again("repeat 20 { a connect; a rst }"), None);
     }
 
     #[test]
