@@ -8,7 +8,7 @@ use crate::build::Built;
 use crate::compile::fail_calls;
 use crate::order::{Played, play};
 use crate::run::{spawn, unforked};
-use crate::scene::{Scene, numbers};
+use crate::scene::{Scene, children, numbers};
 use crate::servers::{Expected, Protocol, Server};
 use libtest_mimic::Failed;
 use nix::sys::signal::{Signal, kill};
@@ -107,9 +107,10 @@ impl Held {
 /// The server lives through all orders.
 pub(crate) fn lives(server: &Server, built: &Built, scene: &Scene) -> Result<(), Failed> {
     let mut running = start(server, built, scene)?;
-    let mut most = running.held().most(running.lives_through(BEFORE)?);
+    let mut most = running.held();
+    running.lives_through(BEFORE, |running| most = most.most(running.held()))?;
     for _ in 0..GROWS {
-        running.lives_through(AFTER)?;
+        running.lives_through(AFTER, |_| {})?;
         let begin = Instant::now();
         while !running.held().is_at_most(most) && begin.elapsed() <= PATIENCE {
             std::thread::sleep(PACE);
@@ -153,10 +154,9 @@ fn in_folder(scene: &Scene, folder: &Path, program: &str) -> Command {
 }
 
 impl Running<'_> {
-    /// Has all orders played so many times, each followed by a polite client, and gives the most that the server has had after one.
-    fn lives_through(&mut self, rounds: usize) -> Result<Held, Failed> {
+    /// Has all orders played so many times, each followed by a polite client and by this.
+    fn lives_through(&mut self, rounds: usize, mut after: impl FnMut(&Self)) -> Result<(), Failed> {
         let cuts_short = |order: &&str| order.contains("hold") || order.contains("EINTR");
-        let mut most = Held::default();
         for order in [&ORDERS[..]].repeat(rounds).concat() {
             if self.server.ends_on_eintr && cuts_short(&order) {
                 continue;
@@ -167,9 +167,9 @@ impl Running<'_> {
                 let _ = fs::remove_file(self.fault(call));
             }
             self.is_polite(PATIENCE).map_err(|error| format!("after `{order}`: {error}"))?;
-            most = most.most(self.held());
+            after(self);
         }
-        Ok(most)
+        Ok(())
     }
 
     /// A polite client is answered within this time. Who is refused, because the server does not listen yet or says that it refuses
@@ -231,11 +231,9 @@ impl Running<'_> {
         }
         let is_zombie = |pid: &u32| {
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            let mut fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
-            fields.next() == Some("Z")
-                && fields.next().is_some_and(|parent| all.iter().any(|p| p.to_string() == parent))
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
         };
-        held.zombies = numbers("/proc").iter().filter(|pid| is_zombie(pid)).count();
+        held.zombies = children(&all).iter().filter(|pid| is_zombie(pid)).count();
         held
     }
 }

@@ -155,7 +155,6 @@ pub(crate) const SERVERS: &[Server] = &[
     c("lives-closes-all", "closes-all", &[]),
     c("lives-namespaces", "namespaces", &[]),
     server("lives-late-gc", Source::Python("late-gc")),
-    c("lives-600-threads", "threads", &[]),
     c("lives-3000-descriptors", "descriptors", &[]),
     Server { command: &["{server}", "{port}", "{folder}/keys"], ..c("lives-slow-start", "slow-start", &[]) },
     c("lives-mapped-address", "mapped-address", &[]),
@@ -189,4 +188,5 @@ pub(crate) const SERVERS: &[Server] = &[
     server("stack-go-net", Source::Go("net")),
     http("stack-go-http", Source::Go("http")),
     http("stack-java-http", Source::Java("Http")),
+    c("lives-600-threads", "threads", &[]),
 ];
