@@ -1,5 +1,8 @@
 //! Servers that are functions of this file: the ways of Rust's own to send, and what a hunt makes of each.
 
+#[path = "common/workers.rs"]
+mod workers;
+
 use brokenpipe::{Sigpipe, Symptom, Target, TargetError, TargetHunt};
 use std::io::{IoSlice, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -29,70 +32,86 @@ fn found(target: &Target, sigpipe: &str) -> Vec<Symptom> {
 
 #[test]
 fn a_function_that_writes_in_pieces_dies_of_sigpipe() {
-    let target = Target::forked(|listener| {
-        greet(listener, |mut client| drop(client.write_vectored(&[IoSlice::new(GREETING), IoSlice::new(GREETING)])));
+    workers::alone(|| {
+        let target = Target::forked(|listener| {
+            greet(listener, |mut client| {
+                drop(client.write_vectored(&[IoSlice::new(GREETING), IoSlice::new(GREETING)]))
+            });
+        });
+        assert_eq!(found(&target, "default"), [Symptom::Sigpipe]);
     });
-    assert_eq!(found(&target, "default"), [Symptom::Sigpipe]);
 }
 
 #[test]
 fn the_same_function_where_sigpipe_is_ignored_survives() {
-    let target = Target::forked(|listener| {
-        greet(listener, |mut client| drop(client.write_vectored(&[IoSlice::new(GREETING), IoSlice::new(GREETING)])));
+    workers::alone(|| {
+        let target = Target::forked(|listener| {
+            greet(listener, |mut client| {
+                drop(client.write_vectored(&[IoSlice::new(GREETING), IoSlice::new(GREETING)]))
+            });
+        });
+        assert_eq!(found(&target.sigpipe(Sigpipe::Ignore), "ignored"), []);
     });
-    assert_eq!(found(&target.sigpipe(Sigpipe::Ignore), "ignored"), []);
 }
 
 #[test]
 fn a_function_that_sends_with_msg_nosignal_survives() {
-    let target = Target::forked(|listener| {
-        greet(listener, |client| {
-            // SAFETY: the kernel reads the greeting.
-            unsafe { libc::send(client.as_raw_fd(), GREETING.as_ptr().cast(), GREETING.len(), libc::MSG_NOSIGNAL) };
+    workers::alone(|| {
+        let target = Target::forked(|listener| {
+            greet(listener, |client| {
+                // SAFETY: the kernel reads the greeting.
+                unsafe { libc::send(client.as_raw_fd(), GREETING.as_ptr().cast(), GREETING.len(), libc::MSG_NOSIGNAL) };
+            });
         });
+        assert_eq!(found(&target, "default"), []);
     });
-    assert_eq!(found(&target, "default"), []);
 }
 
 #[test]
 fn a_function_that_returns_is_a_server_that_exits() {
-    let target = Target::forked(|listener| {
-        // The first reset that it hears of is its last: as it would be if the error were passed up.
-        for client in listener.incoming().flatten() {
-            let mut buffer = [0; 512];
-            while match (&client).read(&mut buffer) {
-                Ok(bytes) => bytes > 0,
-                Err(_) => return,
-            } {}
-        }
+    workers::alone(|| {
+        let target = Target::forked(|listener| {
+            // The first reset that it hears of is its last: as it would be if the error were passed up.
+            for client in listener.incoming().flatten() {
+                let mut buffer = [0; 512];
+                while match (&client).read(&mut buffer) {
+                    Ok(bytes) => bytes > 0,
+                    Err(_) => return,
+                } {}
+            }
+        });
+        assert_eq!(found(&target, "default"), [Symptom::Exit]);
     });
-    assert_eq!(found(&target, "default"), [Symptom::Exit]);
 }
 
 // The standard library's `write` passes MSG_NOSIGNAL; its `write_vectored` cannot.
 #[test]
 fn of_two_functions_each_is_its_own() {
-    let deaf = Target::forked(|listener| {
-        loop {
-            let Ok((client, _)) = listener.accept() else { continue };
-            // It never closes one again.
-            std::mem::forget(client);
-        }
+    workers::alone(|| {
+        let deaf = Target::forked(|listener| {
+            loop {
+                let Ok((client, _)) = listener.accept() else { continue };
+                // It never closes one again.
+                std::mem::forget(client);
+            }
+        });
+        let careful = Target::forked(|listener| greet(listener, |mut client| drop(client.write_all(GREETING))));
+        assert_eq!(found(&deaf, "default").len(), 1);
+        assert_eq!(found(&careful, "default"), []);
     });
-    let careful = Target::forked(|listener| greet(listener, |mut client| drop(client.write_all(GREETING))));
-    assert_eq!(found(&deaf, "default").len(), 1);
-    assert_eq!(found(&careful, "default"), []);
 }
 
 #[test]
 fn a_hunt_before_the_call_is_refused_in_each_server() {
-    let before = Target::command(["true"]).listen_fd(true).hunt(&TargetHunt::default(), |_| ControlFlow::Break(()));
-    let error = before.unwrap_err();
-    // Here it is tried; in a server, which would fail right now and not serve, it is not.
-    match std::env::var_os("BROKENPIPE_SERVE") {
-        None => assert!(matches!(error, TargetError::NotListening { .. }), "{error}"),
-        Some(_) => assert!(matches!(error, TargetError::Command(_)), "{error}"),
-    }
-    let target = Target::forked(|listener| greet(listener, |mut client| drop(client.write_all(GREETING))));
-    assert_eq!(found(&target, "default"), []);
+    workers::alone(|| {
+        let before = Target::command(["true"]).listen_fd(true).hunt(&TargetHunt::default(), |_| ControlFlow::Break(()));
+        let error = before.unwrap_err();
+        // Here it is tried; in a server, which would fail right now and not serve, it is not.
+        match std::env::var_os("BROKENPIPE_SERVE") {
+            None => assert!(matches!(error, TargetError::NotListening { .. }), "{error}"),
+            Some(_) => assert!(matches!(error, TargetError::Command(_)), "{error}"),
+        }
+        let target = Target::forked(|listener| greet(listener, |mut client| drop(client.write_all(GREETING))));
+        assert_eq!(found(&target, "default"), []);
+    });
 }

@@ -2,6 +2,9 @@
 //!
 //! proptest's own seeds are kept in `proptest-regressions/`, one file a property.
 
+#[path = "common/workers.rs"]
+mod workers;
+
 use brokenpipe::{
     At, Death, Kernel, Model, Op, Outcome, Policy, Program, Scenario, Setup, Signal, Trace, compare_policies,
     compare_runs, judge, minimise_death, play, strategy,
@@ -22,6 +25,20 @@ macro_rules! config {
                 FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/", $file))
             })),
             ..Config::default()
+        }
+    };
+}
+
+/// A property of so many cases, played by a worker process.
+macro_rules! property {
+    ($cases:literal, $file:literal, fn $name:ident($($arguments:tt)*) $body:block) => {
+        #[test]
+        fn $name() {
+            proptest! {
+                #![proptest_config(config!($cases, $file))]
+                fn property($($arguments)*) $body
+            }
+            workers::alone(property);
         }
     };
 }
@@ -67,9 +84,8 @@ fn programs() -> impl Strategy<Value = Program> {
     })
 }
 
-proptest! {
-    #![proptest_config(config!(10_000, "agreement.txt"))]
-    #[test]
+property! {
+    10_000, "agreement.txt",
     fn the_kernel_does_what_the_model_predicts(
         program in presets(),
         policy in policies(),
@@ -80,9 +96,8 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(config!(3_000, "any-program.txt"))]
-    #[test]
+property! {
+    3_000, "any-program.txt",
     fn the_kernel_does_what_the_model_predicts_of_any_program(
         program in programs(),
         policy in policies(),
@@ -93,9 +108,8 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(config!(3_000, "blocks.txt"))]
-    #[test]
+property! {
+    3_000, "blocks.txt",
     fn the_kernel_does_what_the_model_predicts_of_blocks(
         program in programs(),
         policy in policies(),
@@ -109,9 +123,8 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(config!(5_000, "handled-policies-survive.txt"))]
-    #[test]
+property! {
+    5_000, "handled-policies-survive.txt",
     fn under_a_handled_policy_every_server_survives_everything(
         program in programs(),
         policy in proptest::sample::select(&Policy::HANDLED[..]),
@@ -122,9 +135,8 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(config!(5_000, "default-dies-of-sigpipe-alone.txt"))]
-    #[test]
+property! {
+    5_000, "default-dies-of-sigpipe-alone.txt",
     fn under_default_a_server_survives_or_dies_of_sigpipe_in_a_send_where_predicted(
         program in presets(),
         scenario in strategy::scenarios(0..=24, 4),
@@ -143,9 +155,8 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(config!(2_000, "policies-differ-in-nothing-else.txt"))]
-    #[test]
+property! {
+    2_000, "policies-differ-in-nothing-else.txt",
     fn up_to_the_first_broken_send_all_five_policies_have_the_same_trace(
         program in presets(),
         scenario in strategy::scenarios(0..=24, 4),
@@ -156,9 +167,8 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(config!(5_000, "hygiene.txt"))]
-    #[test]
+property! {
+    5_000, "hygiene.txt",
     fn a_survivor_is_back_at_accept_and_clean_or_waits_on_a_client_that_vanished(
         program in presets(),
         policy in policies(),
@@ -177,9 +187,8 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(config!(2_000, "determinism.txt"))]
-    #[test]
+property! {
+    2_000, "determinism.txt",
     fn twice_the_same_scenario_is_twice_the_same_trace_in_a_warm_server_and_in_a_fresh_one(
         program in presets(),
         policy in policies(),
@@ -194,14 +203,11 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(config!(1_000, "totality.txt"))]
-    #[test]
+property! {
+    1_000, "totality.txt",
     fn any_bytes_are_a_setup_and_a_scenario_which_print_and_parse_and_encode_to_themselves(
         bytes in proptest::collection::vec(any::<u8>(), 0..400),
     ) {
-        // It plays in no kernel world, and stays on the core of those that are there meanwhile.
-        KERNEL.with(|_| ());
         let (setup, rest) = Setup::decode(&bytes);
         let scenario = Scenario::decode(rest);
         prop_assert_eq!(scenario.to_string().parse(), Ok(scenario.clone()));
@@ -218,9 +224,8 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(config!(300, "minimality.txt"))]
-    #[test]
+property! {
+    300, "minimality.txt",
     fn a_minimised_death_is_by_its_last_event_and_not_without_any_one_of_them(
         program in presets(),
         scenario in strategy::scenarios(6..=24, 4),

@@ -1,5 +1,8 @@
 //! Replay does not rot: what a failure prints is read here as a person would, and played again.
 
+#[path = "common/workers.rs"]
+mod workers;
+
 use brokenpipe::{
     CheckError, Kernel, Kind, Model, PRESETS, Policy, Scenario, Setup, Trace, check, judge, play, report,
 };
@@ -31,42 +34,48 @@ fn instruction(printed: &str) -> (Setup, Scenario) {
 
 #[test]
 fn what_a_failing_check_prints_plays_the_same_death_again() {
-    for (name, _) in PRESETS {
-        let printed = printed(name);
-        let (setup, scenario) = instruction(&printed);
-        let (mut kernel, mut model) = (Trace::default(), Trace::default());
-        play(&mut Kernel::fresh().expect("the kernel world"), &setup, &scenario, &mut kernel)
-            .expect("the kernel world");
-        let Ok(()) = play(&mut Model::default(), &setup, &scenario, &mut model);
-        let finding = judge(&scenario, &setup, &kernel, &model).expect("the same scenario fails again");
-        assert_eq!(finding.kind, Kind::Death);
-        // Its report is the one that was printed, with every call, every TCP state and the reason.
-        let again = report::finding(&finding, "").trim_end().to_owned();
-        assert!(printed.contains(&again), "{name} printed\n{printed}\nand then came\n{again}");
-    }
+    workers::alone(|| {
+        for (name, _) in PRESETS {
+            let printed = printed(name);
+            let (setup, scenario) = instruction(&printed);
+            let (mut kernel, mut model) = (Trace::default(), Trace::default());
+            play(&mut Kernel::fresh().expect("the kernel world"), &setup, &scenario, &mut kernel)
+                .expect("the kernel world");
+            let Ok(()) = play(&mut Model::default(), &setup, &scenario, &mut model);
+            let finding = judge(&scenario, &setup, &kernel, &model).expect("the same scenario fails again");
+            assert_eq!(finding.kind, Kind::Death);
+            // Its report is the one that was printed, with every call, every TCP state and the reason.
+            let again = report::finding(&finding, "").trim_end().to_owned();
+            assert!(printed.contains(&again), "{name} printed\n{printed}\nand then came\n{again}");
+        }
+    });
 }
 
 #[test]
 fn the_death_is_that_of_the_scenario_and_not_of_the_server() {
-    let (setup, scenario) = instruction(&printed("greeter"));
-    let mut kernel = Kernel::new().expect("the kernel world");
-    let mut trace = Trace::default();
-    // The reported scenario fails by its last event, and not without any one of them.
-    for left_out in 0..scenario.events().len() {
-        let mut events = scenario.events().to_vec();
-        events.remove(left_out);
-        play(&mut kernel, &setup, &events, &mut trace).expect("the kernel world");
-        assert!(
-            !matches!(trace.outcome().at(), Some(brokenpipe::At::Event(_))),
-            "without event {left_out} of {scenario}: {}",
-            trace.outcome()
-        );
-    }
+    workers::alone(|| {
+        let (setup, scenario) = instruction(&printed("greeter"));
+        let mut kernel = Kernel::new().expect("the kernel world");
+        let mut trace = Trace::default();
+        // The reported scenario fails by its last event, and not without any one of them.
+        for left_out in 0..scenario.events().len() {
+            let mut events = scenario.events().to_vec();
+            events.remove(left_out);
+            play(&mut kernel, &setup, &events, &mut trace).expect("the kernel world");
+            assert!(
+                !matches!(trace.outcome().at(), Some(brokenpipe::At::Event(_))),
+                "without event {left_out} of {scenario}: {}",
+                trace.outcome()
+            );
+        }
+    });
 }
 
 #[test]
 fn a_check_that_finds_nothing_prints_nothing_to_replay() {
-    assert_eq!(check("greeter", Policy::Ignore, 500), Ok(()));
-    let no_program = check("accept; sned 26; close", Policy::Default, 1);
-    assert!(matches!(no_program, Err(CheckError::Program(_))), "{no_program:?}");
+    workers::alone(|| {
+        assert_eq!(check("greeter", Policy::Ignore, 500), Ok(()));
+        let no_program = check("accept; sned 26; close", Policy::Default, 1);
+        assert!(matches!(no_program, Err(CheckError::Program(_))), "{no_program:?}");
+    });
 }

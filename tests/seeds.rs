@@ -2,6 +2,9 @@
 //! property that cannot hold, and a file that is gone afterwards.
 #![cfg(feature = "proptest")]
 
+#[path = "common/workers.rs"]
+mod workers;
+
 use brokenpipe::{Kernel, Policy, Scenario, Setup, Trace, play, strategy};
 use proptest::test_runner::{
     Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
@@ -66,31 +69,33 @@ fn smallest(run: &Run) -> &Scenario {
 
 #[test]
 fn a_seed_that_failed_is_written_down_and_comes_first_the_next_time() {
-    let scratch = Scratch::new("seeds");
-    let path = scratch.0.join("planted.txt");
-    // proptest takes the path of a file for ever.
-    let file: &'static str = path.to_str().expect("a path in UTF-8").to_owned().leak();
+    workers::alone(|| {
+        let scratch = Scratch::new("seeds");
+        let path = scratch.0.join("planted.txt");
+        // proptest takes the path of a file for ever.
+        let file: &'static str = path.to_str().expect("a path in UTF-8").to_owned().leak();
 
-    let first = run(file, Policy::Default, [1; 32]);
-    let failed = &first.played.iter().find(|(_, survived)| !survived).expect("a death").0;
-    let kept = fs::read_to_string(file).expect("the seed is written");
-    let seeds: Vec<&str> = kept.lines().filter(|line| line.starts_with("cc ")).collect();
-    let [seed] = seeds[..] else { panic!("one seed:\n{kept}") };
-    // What stands beside it is for people, and it is the scenario in its file form.
-    let (_, trailer) = seed.split_once(" # shrinks to ").expect(seed);
-    assert_eq!(&trailer.parse::<Scenario>().expect(trailer), smallest(&first));
+        let first = run(file, Policy::Default, [1; 32]);
+        let failed = &first.played.iter().find(|(_, survived)| !survived).expect("a death").0;
+        let kept = fs::read_to_string(file).expect("the seed is written");
+        let seeds: Vec<&str> = kept.lines().filter(|line| line.starts_with("cc ")).collect();
+        let [seed] = seeds[..] else { panic!("one seed:\n{kept}") };
+        // What stands beside it is for people, and it is the scenario in its file form.
+        let (_, trailer) = seed.split_once(" # shrinks to ").expect(seed);
+        assert_eq!(&trailer.parse::<Scenario>().expect(trailer), smallest(&first));
 
-    // Other numbers are drawn now, so that only the file can have it come first; and it shrinks to the same.
-    let second = run(file, Policy::Default, [2; 32]);
-    assert_eq!(&second.played[0], &(failed.clone(), false));
-    assert_eq!(smallest(&second), smallest(&first));
+        // Other numbers are drawn now, so that only the file can have it come first; and it shrinks to the same.
+        let second = run(file, Policy::Default, [2; 32]);
+        assert_eq!(&second.played[0], &(failed.clone(), false));
+        assert_eq!(smallest(&second), smallest(&first));
 
-    // It is played first when it holds too, before all the others, and nothing is taken out of the file or put in.
-    let mended = run(file, Policy::Ignore, [2; 32]);
-    assert_eq!((mended.result, mended.played.len()), (Ok(()), 501));
-    assert_eq!(&mended.played[0], &(failed.clone(), true));
-    assert_eq!(fs::read_to_string(file).expect("the seeds"), kept);
+        // It is played first when it holds too, before all the others, and nothing is taken out of the file or put in.
+        let mended = run(file, Policy::Ignore, [2; 32]);
+        assert_eq!((mended.result, mended.played.len()), (Ok(()), 501));
+        assert_eq!(&mended.played[0], &(failed.clone(), true));
+        assert_eq!(fs::read_to_string(file).expect("the seeds"), kept);
 
-    drop(scratch);
-    assert!(!path.exists());
+        drop(scratch);
+        assert!(!path.exists());
+    });
 }

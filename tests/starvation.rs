@@ -182,12 +182,25 @@ fn cores_of(thread: Pid) -> nix::Result<Vec<usize>> {
     Ok((0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false)).collect())
 }
 
-/// Moves to a session and a core of its own.
+/// Moves to a core and a session of its own, in this order: what a session has once run on another core counts for it there.
 fn alone_on(core: usize) {
-    setsid().expect("a session");
     let mut only = CpuSet::new();
     only.set(core).expect("a core");
     sched_setaffinity(Pid::from_raw(0), &only).expect("the core");
+    setsid().expect("a session");
+}
+
+/// The same on the core that worlds choose in such a session, for its first threads and processes. They may leave it again.
+fn alone() {
+    let cores = cores_of(Pid::from_raw(0)).expect("the cores");
+    alone_on(cores[std::process::id() as usize % cores.len()]);
+}
+
+/// Has this thread all cores that it may have.
+fn leave_the_core() {
+    let mut all = CpuSet::new();
+    (0..CpuSet::count()).for_each(|core| all.set(core).expect("a core"));
+    sched_setaffinity(Pid::from_raw(0), &all).expect("all cores");
 }
 
 /// Runs all the time, and says for how many microseconds it got no processor when these tasks ran longest meanwhile, and how long that was.
@@ -224,14 +237,14 @@ fn nanoseconds(schedstat: &str) -> u64 {
 
 /// Two worlds on two threads of a process, as two tests have them.
 fn worlds() -> ExitCode {
-    setsid().expect("a session");
+    alone();
     std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(world))));
     ExitCode::SUCCESS
 }
 
 /// Two processes of a session with a world each, as where each test is a process.
 fn processes() -> ExitCode {
-    setsid().expect("a session");
+    alone();
     let mut children = [(); 2].map(|()| itself("world").spawn().expect("a process"));
     let ended = children.iter_mut().all(|child| child.wait().is_ok_and(|status| status.success()));
     if ended { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -239,6 +252,7 @@ fn processes() -> ExitCode {
 
 /// A world that plays until whoever started this process is gone.
 fn world() -> ExitCode {
+    leave_the_core();
     let parent = nix::unistd::getppid();
     while nix::unistd::getppid() == parent {
         check("greeter", Policy::Ignore, 1_000).expect("it holds");

@@ -26,6 +26,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
+use std::sync::OnceLock;
 
 const DOING: &str = "start a worker";
 
@@ -64,7 +65,7 @@ pub fn enter_session() -> Result<Option<ExitStatus>, KernelError> {
     awaited.add(Signal::SIGCHLD);
     // Before there is a child: what comes from now on is passed on to it.
     let before = awaited.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(failed("sigprocmask"))?;
-    let child = fork_session();
+    let child = fork_session(None);
     let Ok(Some(child)) = child else {
         before.thread_set_mask().map_err(failed("sigprocmask"))?;
         return child.map(|_| None);
@@ -110,22 +111,24 @@ impl Worker {
         let mut workers: Vec<Worker> = Vec::new();
         for index in 0..count {
             let (stream, its_end) = UnixStream::pair().map_err(KernelError::io(DOING, "socketpair"))?;
-            if let Some(pid) = fork_session()? {
+            // One alone stays where the scheduler has put it: other processes have workers too.
+            if let Some(pid) = fork_session(cores.get(index % cores.len().max(1)).copied().filter(|_| count > 1))? {
                 workers.push(Worker { pid: Some(pid), stream });
                 continue;
             }
             // The copies of the parent's ends: a sibling would not be told that the parent has closed its own.
             workers.drain(..).for_each(|mut sibling| sibling.pid = None);
             drop(stream);
-            // One alone stays where the scheduler has put it: other processes have workers too.
-            if count > 1 {
-                stay_on(&cores, index);
-            }
             let code = catch_unwind(AssertUnwindSafe(|| run(index, its_end))).map_or(PANICKED, i32::from);
             // SAFETY: it does not return. What is to run when the parent exits is not for its child.
             unsafe { libc::_exit(code) }
         }
         Ok(workers)
+    }
+
+    /// How many have a core of their own.
+    pub fn at_once() -> usize {
+        cores().len().max(1)
     }
 
     /// The connection to it.
@@ -156,8 +159,9 @@ impl Drop for Worker {
     }
 }
 
-/// Forks a child into a session of its own, where it dies with the calling thread. `None` in the child.
-fn fork_session() -> Result<Option<Pid>, KernelError> {
+/// Forks a child into a session of its own, where it dies with the calling thread, and keeps it to this core, or to the one that it has
+/// come to. `None` in the child.
+fn fork_session(core: Option<usize>) -> Result<Option<Pid>, KernelError> {
     let threads = fs::read_dir("/proc/self/task").map_err(KernelError::io(DOING, "/proc/self/task"))?.count();
     if threads != 1 {
         return Err(KernelError::Call {
@@ -175,6 +179,7 @@ fn fork_session() -> Result<Option<Pid>, KernelError> {
     match unsafe { fork() }.map_err(failed("fork"))? {
         ForkResult::Parent { child } => Ok(Some(child)),
         ForkResult::Child => {
+            stay_on(core.or_else(|| sched_getcpu().ok()));
             // A child that has just been made leads no group and so may; and the signal is a valid one.
             let alone = setsid().and_then(|_| nix::sys::prctl::set_pdeathsig(Signal::SIGKILL));
             if alone.is_err() || getppid() != parent {
@@ -200,21 +205,29 @@ fn wait(pid: Pid, options: i32) -> Result<Option<ExitStatus>, KernelError> {
     }
 }
 
-/// The cores on which this process may run, the one it is on first.
+/// The cores that this process had before it was kept to one.
+static ALLOWED: OnceLock<CpuSet> = OnceLock::new();
+
+/// The cores on which this process may have workers, the one it is on first.
 fn cores() -> Vec<usize> {
-    let Ok(allowed) = sched_getaffinity(Pid::from_raw(0)) else { return Vec::new() };
+    let Ok(now) = sched_getaffinity(Pid::from_raw(0)) else { return Vec::new() };
+    let allowed = ALLOWED.get().unwrap_or(&now);
     let mut cores: Vec<usize> = (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false)).collect();
     let here = sched_getcpu().ok().and_then(|here| cores.iter().position(|core| *core == here));
     cores.rotate_left(here.unwrap_or(0));
     cores
 }
 
-/// Keeps this process to one of these cores. Where that is not allowed it costs speed and nothing else.
-fn stay_on(cores: &[usize], index: usize) {
+/// Keeps this process to one core, which is to be done before it has a session of its own: what that has once run on another core counts there
+/// until the scheduler looks at that one again. Where it is not allowed it costs speed and nothing else.
+fn stay_on(core: Option<usize>) {
+    let this = Pid::from_raw(0);
     let mut only = CpuSet::new();
-    if let Some(core) = cores.get(index % cores.len().max(1))
-        && only.set(*core).is_ok()
+    if let Some(core) = core
+        && let Ok(allowed) = sched_getaffinity(this)
+        && only.set(core).is_ok()
+        && sched_setaffinity(this, &only).is_ok()
     {
-        let _ = sched_setaffinity(Pid::from_raw(0), &only);
+        ALLOWED.get_or_init(|| allowed);
     }
 }

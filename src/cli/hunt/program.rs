@@ -32,7 +32,7 @@ impl ProgramOptions {
     pub(super) fn run(self, search: &Search, out: &mut Out) -> Result<u8, Failure> {
         let setup = self.server.setup(Setup::default())?;
         let start = Instant::now();
-        let jobs = self.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+        let jobs = self.jobs.map_or_else(Worker::at_once, usize::from);
         let playing = Playing { setup, random: random(search), search, start };
         // Before there is any other thread.
         let workers = Worker::fork(jobs, |_, stream| {
