@@ -5,7 +5,6 @@ use crate::scene::{Scene, numbers};
 use libtest_mimic::Failed;
 use nix::unistd::{SysconfVar, sysconf};
 use std::fs::{self, File};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
@@ -39,7 +38,7 @@ pub(crate) fn start(scene: &Scene, args: &[&str]) -> Running {
 fn start_in(scene: &Scene, environment: &[(&str, &str)], args: &[&str]) -> Running {
     let output = |name| File::create(scene.path().join(name)).expect("a scratch file");
     let mut command = scene.marked(brokenpipe());
-    command.args(args).envs(environment.iter().copied()).stdout(output("out")).stderr(output("err")).process_group(0);
+    command.args(args).envs(environment.iter().copied()).stdout(output("out")).stderr(output("err"));
     Running { child: spawn(&mut command) }
 }
 

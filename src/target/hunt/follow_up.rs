@@ -199,14 +199,8 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
             finding = confirm(&mut self.lab, scenario, wanted)?;
         }
         // A race that is won now and then is won for certain if it is run often enough. One that is mostly won was won three times by chance.
-        if finding.confirmed > 0
-            && !(finding.is_confirmed() && self.comes_true_often(&finding, wanted)?)
-            && let Some(often) = repeated(&finding.scenario)
-        {
-            let often = confirm(&mut self.lab, &often, wanted)?;
-            if often.is_confirmed() {
-                finding = often;
-            }
+        if finding.confirmed > 0 && !(finding.is_confirmed() && self.comes_true_often(&finding, wanted)?) {
+            finding = self.tried_often(finding, suspicion)?;
         }
         if finding.confirmed > 0 && matches!(symptom, Symptom::Unresponsive | Symptom::NotListening) {
             let mut recovery = self.lab.recovery(&finding.scenario, false)?;
@@ -236,6 +230,25 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         }
         self.lab.end();
         Ok(if finding.confirmed == 0 { unconfirmed(finding.gate) } else { finding })
+    }
+
+    /// What comes true now and then as one that is tried so often that it comes true each time, if there is one, in the fewest events: only
+    /// now can it be told what makes no difference.
+    fn tried_often(&mut self, finding: TargetFinding, suspicion: &Suspicion) -> Result<TargetFinding, TargetError> {
+        let wanted = Wanted::of(suspicion);
+        let Some(scenario) = repeated(&finding.scenario) else { return Ok(finding) };
+        let often = confirm(&mut self.lab, &scenario, wanted)?;
+        if !often.is_confirmed() {
+            return Ok(finding);
+        }
+        let (seen, injected) = (suspicion.seen.clone(), suspicion.injected.clone());
+        let fewer = self.reduced(&Suspicion { scenario, seen, injected }, true)?;
+        let fewer = repeated(&fewer).unwrap_or(fewer);
+        if fewer == often.scenario {
+            return Ok(often);
+        }
+        let fewer = confirm(&mut self.lab, &fewer, wanted)?;
+        Ok(if fewer.is_confirmed() { fewer } else { often })
     }
 
     /// Whether what came true each time does so some more times, where the order of the server's calls was left to chance.
