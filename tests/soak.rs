@@ -35,7 +35,7 @@ fn resident() -> u64 {
 const READING: u64 = 1024;
 
 /// How many scenarios there are, unless SOAK says otherwise.
-const SCENARIOS: u64 = 60_000;
+const SCENARIOS: u64 = 40_000;
 
 #[test]
 fn many_thousand_scenarios_leave_nothing_behind() {

@@ -27,7 +27,7 @@ use std::{env, fs};
 /// For so long brokenpipe may run on a core while somebody else waits for it.
 const LIMIT: Duration = Duration::from_millis(100);
 /// How long is measured.
-const MEASURED: Duration = Duration::from_secs(5);
+const MEASURED: Duration = Duration::from_secs(3);
 /// How often it is noted how long brokenpipe's tasks have run.
 const NOTED: Duration = Duration::from_millis(5);
 /// Within this time it plays, and how often it is looked whether it does.

@@ -38,7 +38,7 @@ use std::process::ExitCode;
 use table::{SPECIMENS, Specimen};
 
 /// How many trials run at a time on each core.
-const AT_A_TIME: usize = 3;
+const AT_A_TIME: usize = 4;
 
 fn main() -> ExitCode {
     // This program is the tokio server too: no other is built by every way of running the tests.
