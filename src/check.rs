@@ -1,12 +1,12 @@
 //! The shortest way in: a server as text, a policy, and a number of scenarios.
 
 use crate::input::Input;
-use crate::kernel::{Kernel, KernelError};
+use crate::linux::{Kernel, KernelError};
+use crate::oracle::{Finding, judge};
 use crate::report;
 use crate::scenario::ParseError;
 use crate::search::{Random, Shape, Shard, hunt, reduce};
-use crate::server::{Policy, Setup};
-use crate::verdict::{Finding, judge};
+use crate::subject::{Policy, Setup};
 use std::fmt;
 use std::ops::ControlFlow;
 

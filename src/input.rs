@@ -2,10 +2,10 @@
 
 use crate::case::Case;
 use crate::model::Model;
-use crate::play::{certain, play};
 use crate::scenario::Scenario;
-use crate::server::Setup;
+use crate::subject::Setup;
 use crate::trace::Trace;
+use crate::world::{certain, play};
 
 /// One input of the fuzz targets: the bytes of a [`Setup`], then those of a [`Scenario`]. A file of their corpus holds one, and so
 /// does an artifact.

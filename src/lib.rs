@@ -48,26 +48,26 @@ compile_error!("brokenpipe plays on the Linux kernel, by seccomp, pidfds and soc
 mod case;
 mod check;
 mod input;
-mod kernel;
+mod linux;
 mod model;
-mod play;
+mod oracle;
 pub mod report;
 mod scenario;
 mod search;
-mod server;
+mod subject;
 mod target;
 mod trace;
 mod triage;
-mod verdict;
+mod world;
 
 pub use case::{Case, CaseError, CaseFile, Expect, Mismatch, TargetCase};
 pub use check::{CheckError, check};
 pub use input::Input;
-pub use kernel::{Kernel, KernelError, Requirement};
+pub use linux::{Kernel, KernelError, Requirement};
 #[doc(hidden)]
-pub use kernel::{Worker, enter_session, enter_user_namespace};
+pub use linux::{Worker, enter_session, enter_user_namespace};
 pub use model::Model;
-pub use play::{Ending, Stepped, World, play};
+pub use oracle::{Difference, Finding, Kind, What, compare, compare_policies, compare_runs, judge};
 #[cfg(feature = "proptest")]
 pub use scenario::strategy;
 pub use scenario::{
@@ -75,7 +75,7 @@ pub use scenario::{
     MAX_WAIT, ParseError, Payload, ROUNDS, Repeat, Scenario, TooManyClients, UnknownErrno, Wait, enumerate,
 };
 pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, minimise, minimise_death, reduce};
-pub use server::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
+pub use subject::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
 pub use target::{
     Activity, ActivityLog, Answer, Baseline, CONFIRMATIONS, Exchange, HuntEvent, Identity, Polite, Progress, Protocol,
     Severity, Sigpipe, Symptom, Target, TargetError, TargetFinding, TargetHunt, TargetReport, TargetRun, TargetSeen,
@@ -85,4 +85,4 @@ pub use trace::{
     At, Called, End, Hygiene, Outcome, Reason, Reply, Role, Signal, Step, Survivor, TcpState, Trace, WINDOW,
 };
 pub use triage::{Group, Signature, Triage, triage};
-pub use verdict::{Difference, Finding, Kind, What, compare, compare_policies, compare_runs, judge};
+pub use world::{Ending, Stepped, World, play};

@@ -2,12 +2,12 @@
 
 use crate::input::Input;
 use crate::model::Model;
-use crate::play::{World, certain, play};
+use crate::oracle::{Difference, Finding, Kind, What, compare_runs, judge};
 use crate::scenario::{Call, Client};
 use crate::search::reduce;
-use crate::server::Setup;
+use crate::subject::Setup;
 use crate::trace::{At, Step, TcpState, Trace};
-use crate::verdict::{Difference, Finding, Kind, What, compare_runs, judge};
+use crate::world::{World, certain, play};
 use std::fmt;
 
 /// What came of playing an input [`Triage::TIMES`] times.

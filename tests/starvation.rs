@@ -2,7 +2,7 @@
 //! one on each core, and it is measured how long it got none.
 //!
 //! With `sched_autogroup` a session is a scheduling group, and on Linux 6.18 a group whose tasks wake each other all the time on two cores
-//! may take a core for seconds (`src/kernel/session.rs`). Beside two workers in one session the longest time without the processor was up
+//! may take a core for seconds (`src/linux/session.rs`). Beside two workers in one session the longest time without the processor was up
 //! to 6.3 s.
 //!
 //! On a busy machine others take their share too, and that is no fault: so what counts is not how long the task waited but how long

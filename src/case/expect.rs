@@ -1,9 +1,9 @@
 //! What a case must come to.
 
+use crate::oracle::{is_broken, outcome_words};
 use crate::scenario::text::{Scanner, Statement, Word};
 use crate::scenario::{Call, Client, Errno, ParseError};
 use crate::trace::{At, Called, Outcome, Signal, Survivor, Trace};
-use crate::verdict::{is_broken, outcome_words};
 use std::fmt;
 use std::str::FromStr;
 

@@ -12,7 +12,7 @@ pub use target::TargetCase;
 pub(crate) use target::options;
 
 use crate::scenario::{ParseError, Scenario};
-use crate::server::{Policy, Program, Setup};
+use crate::subject::{Policy, Program, Setup};
 use crate::trace::Trace;
 use std::ffi::OsString;
 use std::fmt;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::Model;
-use crate::play::{certain, play};
+use crate::world::{certain, play};
 
 const DEATH: &str = "\
 brokenpipe case 1

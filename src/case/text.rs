@@ -3,7 +3,7 @@
 use super::Case;
 use super::form::{FIRST, Form, Header};
 use crate::scenario::ParseError;
-use crate::server::Policy;
+use crate::subject::Policy;
 use std::fmt;
 use std::str::FromStr;
 

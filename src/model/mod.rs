@@ -4,10 +4,10 @@
 mod endpoint;
 pub(crate) mod plant;
 
-use crate::play::{Ending, Probe, Stepped, World, certain, probe, raises};
 use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};
-use crate::server::{Machine, Policy, Setup, Want};
+use crate::subject::{Machine, Policy, Setup, Want};
 use crate::trace::{Called, End, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
+use crate::world::{Ending, Probe, Stepped, World, certain, probe, raises};
 use endpoint::{Endpoint, Segment};
 use plant::{Plant, planted};
 use std::convert::Infallible;

@@ -1,8 +1,8 @@
 //! The model against the rows of the kernel notes, by its own word alone; the kernel's word is in `tests/`.
 
 use super::*;
-use crate::play::play;
 use crate::trace::Trace;
+use crate::world::play;
 
 fn trace(program: &str, policy: Policy, scenario: &str) -> Trace {
     let scenario: crate::Scenario = scenario.parse().unwrap();

@@ -3,7 +3,7 @@
 //! Everything is serialised from where it lies, with no tree of values between, because runs are streamed by the million.
 
 use crate::scenario::{Call, Client, Errno, Event, Scenario};
-use crate::server::Setup;
+use crate::subject::Setup;
 use crate::trace::{At, Called, End, Hygiene, Outcome, Reply, Signal, Step, TcpState, Trace};
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use std::{fmt, io};

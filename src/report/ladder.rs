@@ -1,8 +1,8 @@
 //! The picture of a run: time downwards, a column for each client, one for the server, and the TCP states.
 
+use crate::oracle::outcome_words;
 use crate::scenario::{Action, Client, Event, Scenario};
 use crate::trace::{At, Called, Outcome, Reply, Step, TcpState, Trace};
-use crate::verdict::outcome_words;
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Runs in the model world, for the tests of this room, and what holds of whatever is told.
 
 use crate::model::Model;
-use crate::play::{certain, play};
+use crate::world::{certain, play};
 use crate::{Policy, Scenario, Setup, Trace};
 
 pub(super) fn setup(program: &str, policy: Policy) -> Setup {

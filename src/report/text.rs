@@ -1,10 +1,10 @@
 //! What is said of a run and of a finding, in full.
 
 use super::{Ladder, why};
+use crate::oracle::{Finding, Kind, outcome_words};
 use crate::scenario::Scenario;
-use crate::server::Setup;
+use crate::subject::Setup;
 use crate::trace::{At, Outcome, Signal, Trace};
-use crate::verdict::{Finding, Kind, outcome_words};
 
 /// Widest line of running text.
 const WIDTH: usize = 100;

@@ -1,9 +1,9 @@
 //! Why a run ended as it did: the kernel's rules, applied to what the trace shows, in plain words.
 
+use crate::oracle::{is_broken, left_words, vanished};
 use crate::scenario::{Action, Call, Client, Errno, Event, Fault, Scenario};
-use crate::server::{Policy, Setup};
+use crate::subject::{Policy, Setup};
 use crate::trace::{At, Called, Outcome, Reply, Signal, Step, Survivor, Trace};
-use crate::verdict::{is_broken, left_words, vanished};
 use std::fmt;
 
 /// Why the run ended as it did, in a sentence of plain words.

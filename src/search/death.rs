@@ -1,9 +1,9 @@
 //! When two deaths are the same one.
 
-use crate::play::Ending;
 use crate::scenario::Action;
 use crate::scenario::{Call, Event, ROUNDS, Repeat, Scenario};
 use crate::trace::{At, Outcome, Trace};
+use crate::world::Ending;
 use std::fmt;
 
 /// How a server died. Deaths of a server are the same if they end alike and in the same call: by the same signal in a

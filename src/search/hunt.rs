@@ -1,10 +1,10 @@
 //! The hunt: scenarios in two worlds, until one fails.
 
 use crate::model::Model;
-use crate::play::{World, certain, play};
 use crate::scenario::Scenario;
-use crate::server::Setup;
+use crate::subject::Setup;
 use crate::trace::Trace;
+use crate::world::{World, certain, play};
 use std::ops::ControlFlow;
 
 /// What a hunt came to.

@@ -9,7 +9,7 @@ use super::Death;
 use super::death::written_out;
 use super::shortest::shortest;
 use crate::scenario::{Action, Client, Event, Fault, Payload, Repeat, Scenario, Wait};
-use crate::server::Setup;
+use crate::subject::Setup;
 use crate::trace::Trace;
 use std::collections::HashMap;
 

@@ -2,11 +2,11 @@
 
 use super::{minimise, minimise_death};
 use crate::model::Model;
-use crate::play::{World, certain, play};
+use crate::oracle::{Finding, Kind, judge};
 use crate::scenario::Scenario;
-use crate::server::Setup;
+use crate::subject::Setup;
 use crate::trace::Trace;
-use crate::verdict::{Finding, Kind, judge};
+use crate::world::{World, certain, play};
 
 /// Makes the scenario of a finding that [`judge`] made as small as it goes, playing it in the `kernel` world, and gives the
 /// finding that the small one is. A death is minimised by [`minimise_death`], anything else by [`minimise`].

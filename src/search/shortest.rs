@@ -6,10 +6,10 @@
 
 use super::Death;
 use crate::model::Model;
-use crate::play::{World, certain, happen};
 use crate::scenario::{Action, Client, Event, Payload};
-use crate::server::Setup;
+use crate::subject::Setup;
 use crate::trace::Trace;
+use crate::world::{World, certain, happen};
 use std::collections::HashSet;
 
 /// Most states that one walk keeps: some 20 ms of work. The presets' deaths take less than a tenth of them.

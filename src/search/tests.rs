@@ -1,7 +1,7 @@
 //! The search with the model for a kernel; the kernel's own word is in `tests/`.
 
 use super::*;
-use crate::play::{certain, play};
+use crate::world::{certain, play};
 use crate::{Action, Client, Enumerate, Event, Model, PRESETS, Payload, Policy, Scenario, Setup, Trace, enumerate};
 use std::collections::BTreeMap;
 use std::convert::Infallible;

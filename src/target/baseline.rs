@@ -1,6 +1,6 @@
 //! What a target is like when nothing is wrong, and what keeps it from being hunted at all.
 
-use crate::kernel::KernelError;
+use crate::linux::KernelError;
 
 /// What keeps a target from being hunted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

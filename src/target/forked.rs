@@ -6,8 +6,8 @@
 
 use super::TargetError;
 use super::command::Target;
-use crate::kernel::foreign::launch::Sigpipe;
-use crate::kernel::foreign::serve;
+use crate::linux::foreign::launch::Sigpipe;
+use crate::linux::foreign::serve;
 use std::net::TcpListener;
 use std::panic::Location;
 

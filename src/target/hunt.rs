@@ -239,7 +239,7 @@ struct Followed {
 impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     fn new(target: &'h Target, how: &'h TargetHunt, mut watch: W) -> Result<Hunting<'h, W>, TargetError> {
         let lab = Lab::open(target, Arc::clone(&how.stop), how.activity.clone())?;
-        let baseline = lab.baseline().cloned().ok_or(crate::kernel::KernelError::StillBorn)?;
+        let baseline = lab.baseline().cloned().ok_or(crate::linux::KernelError::StillBorn)?;
         let stopped = watch(HuntEvent::Ready(&baseline)).is_break();
         let report = TargetReport {
             baseline,

@@ -22,7 +22,7 @@ mod shell;
 mod sigpipe;
 mod symptom;
 
-pub use crate::kernel::foreign::launch::Sigpipe;
+pub use crate::linux::foreign::launch::Sigpipe;
 pub use activity::{Activity, ActivityLog};
 pub use baseline::{Baseline, TargetError};
 pub use command::{Polite, Target};

@@ -7,7 +7,7 @@ use super::hunt::on_a_thread;
 use super::lab::Lab;
 use super::outcome::Seen;
 use super::symptom::Symptom;
-use crate::kernel::KernelError;
+use crate::linux::KernelError;
 use crate::scenario::Scenario;
 use crate::trace::{Role, Trace};
 use std::sync::Arc;

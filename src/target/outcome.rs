@@ -3,11 +3,11 @@
 use super::identity::Identity;
 use super::sanitizer::{self, Report, Reporter};
 use super::symptom::Symptom;
-use crate::kernel::KernelError;
-use crate::kernel::foreign::history::Last;
-use crate::kernel::foreign::residue::Counts;
-use crate::kernel::foreign::start::how;
-use crate::kernel::foreign::world::{Circle, Ended, Foreign, Spin};
+use crate::linux::KernelError;
+use crate::linux::foreign::history::Last;
+use crate::linux::foreign::residue::Counts;
+use crate::linux::foreign::start::how;
+use crate::linux::foreign::world::{Circle, Ended, Foreign, Spin};
 use crate::scenario::Fault;
 use crate::trace::{Role, Trace};
 use std::time::Duration;
@@ -192,7 +192,7 @@ fn in_or_after(Last { name, client, error, .. }: &Last) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::foreign::tree::Death;
+    use crate::linux::foreign::tree::Death;
     use crate::scenario::{Client, Errno};
     use crate::trace::TcpState;
 

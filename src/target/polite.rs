@@ -1,12 +1,12 @@
 //! The polite client: asks what a good client asks, and knows a full answer when it sees one.
 
 use super::protocol::{Answer, Exchange, Progress, Protocol};
-use crate::kernel::KernelError;
-use crate::kernel::foreign::patience::Patience;
-use crate::kernel::foreign::world::Foreign;
-use crate::play::World;
+use crate::linux::KernelError;
+use crate::linux::foreign::patience::Patience;
+use crate::linux::foreign::world::Foreign;
 use crate::scenario::{Action, Client, Event, MAX_SEND, Payload, Repeat, Scenario};
 use crate::trace::{End, Reply};
+use crate::world::World;
 use std::time::Duration;
 
 /// What a question came to.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::Model;
-use crate::play::{certain, play};
+use crate::world::{certain, play};
 use crate::{Scenario, Setup};
 
 fn trace(scenario: &str) -> Trace {

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::case::Case;
-use crate::kernel::Kernel;
-use crate::server::{Policy, Setup};
+use crate::linux::Kernel;
+use crate::subject::{Policy, Setup};
 
 fn input(scenario: &str) -> Input {
     Input::new(Setup::default(), scenario.parse().unwrap())

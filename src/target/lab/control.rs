@@ -2,11 +2,11 @@
 
 use super::Lab;
 use super::examine::Pace;
-use crate::kernel::KernelError;
-use crate::play::World;
+use crate::linux::KernelError;
 use crate::target::baseline::TargetError;
 use crate::target::outcome::Outcome;
 use crate::target::symptom::Symptom;
+use crate::world::World;
 use std::time::Duration;
 
 /// By how much longer a polite client is idle in the control than it was in the run.

@@ -4,10 +4,9 @@
 //! most scenarios end there. *Examining* plays it on a fresh server and takes the time that the question needs.
 
 use super::{EXAMINING, Lab, Running, SCREENING, written};
-use crate::kernel::KernelError;
-use crate::kernel::foreign::patience::Patience;
-use crate::kernel::foreign::world::Foreign;
-use crate::play::play;
+use crate::linux::KernelError;
+use crate::linux::foreign::patience::Patience;
+use crate::linux::foreign::world::Foreign;
 use crate::scenario::{Client, Scenario};
 use crate::target::activity::Activity;
 use crate::target::baseline::TargetError;
@@ -15,6 +14,7 @@ use crate::target::identity::Identity;
 use crate::target::outcome::{Left, Outcome};
 use crate::target::polite::{Answered, PoliteClient};
 use crate::target::symptom::Symptom;
+use crate::world::play;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! Why a fresh server that was given its listener gave a polite client no full answer.
 
 use super::Lab;
-use crate::kernel::KernelError;
-use crate::kernel::foreign::start::how;
+use crate::linux::KernelError;
+use crate::linux::foreign::start::how;
 use crate::target::baseline::TargetError;
 use crate::target::polite::Answered;
 use crate::trace::Role;

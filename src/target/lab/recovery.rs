@@ -6,8 +6,7 @@
 
 use super::examine::Attended;
 use super::{Lab, SCREENING};
-use crate::kernel::KernelError;
-use crate::play::World;
+use crate::linux::KernelError;
 use crate::scenario::Scenario;
 use crate::target::activity::Activity;
 use crate::target::baseline::TargetError;
@@ -15,6 +14,7 @@ use crate::target::identity::Identity;
 use crate::target::outcome::Seen;
 use crate::target::polite::Answered;
 use crate::target::symptom::Symptom;
+use crate::world::World;
 use std::time::{Duration, Instant};
 
 /// A server is given so long to recover.

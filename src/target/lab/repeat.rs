@@ -5,9 +5,9 @@
 
 use super::Lab;
 use super::examine::{Attended, GRACE_REPEATED, PATIENCE, grace};
-use crate::kernel::KernelError;
-use crate::kernel::foreign::patience::Patience;
-use crate::kernel::foreign::residue::Counts;
+use crate::linux::KernelError;
+use crate::linux::foreign::patience::Patience;
+use crate::linux::foreign::residue::Counts;
 use crate::scenario::{Action, Event, Scenario};
 use crate::target::activity::Activity;
 use crate::target::baseline::TargetError;

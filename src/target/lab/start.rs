@@ -4,12 +4,11 @@
 //! takes, and may be refused for good.
 
 use super::{Lab, Running, SHOWN, end_of};
-use crate::kernel::Pinned;
-use crate::kernel::foreign::network;
-use crate::kernel::foreign::residue::Counts;
-use crate::kernel::foreign::start::NotListening;
-use crate::kernel::foreign::world::Foreign;
-use crate::play::Ending;
+use crate::linux::Pinned;
+use crate::linux::foreign::network;
+use crate::linux::foreign::residue::Counts;
+use crate::linux::foreign::start::NotListening;
+use crate::linux::foreign::world::Foreign;
 use crate::scenario::Scenario;
 use crate::target::activity::Activity;
 use crate::target::baseline::{Baseline, TargetError};
@@ -17,6 +16,7 @@ use crate::target::command::{Polite, Target};
 use crate::target::polite::{Answered, as_scenario};
 use crate::target::protocol::Protocol;
 use crate::target::scratch::Scratch;
+use crate::world::Ending;
 use std::time::{Duration, Instant};
 
 /// For how long the first polite clients wait for an answer: how long one takes is not known yet.
@@ -233,7 +233,7 @@ impl Lab<'_> {
     /// What is to be said of a server of which nothing can be learnt, for it serves nobody else.
     fn unlearnt(&mut self) -> Result<Baseline, TargetError> {
         let running = self.running()?;
-        let sigpipe = crate::kernel::sigpipe_of(running.world.serving_process()).unwrap_or_else(|e| e.to_string());
+        let sigpipe = crate::linux::sigpipe_of(running.world.serving_process()).unwrap_or_else(|e| e.to_string());
         let idle = super::idle(&running.counts);
         Ok(Baseline {
             concurrent: false,

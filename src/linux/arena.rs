@@ -1,0 +1,168 @@
+//! The memory that a server and the harness share: where the server's thread-locals, buffer and stack are, and the page on
+//! which the two write to each other.
+//!
+//! A server runs in the harness's own address space ([`spawn`](super::spawn)), so nothing is shared by copying: an arena is a
+//! plain mapping, and what keeps the two apart is that the server touches nothing but its arena.
+
+use super::gate::{self, Parked};
+use super::sys::last_error;
+use super::wrong_end::WrongEnd;
+use crate::scenario::{Call, Errno};
+use crate::subject::{MAX_OPS, Op, Policy, Setup};
+use crate::trace::WINDOW;
+use std::cell::UnsafeCell;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64};
+
+/// Size and alignment, so that the signal handler finds the page from its stack pointer.
+pub(super) const ARENA: usize = 256 * 1024;
+const KIB: usize = 1024;
+/// Where the thread pointer points: what lies below it are the C library's thread-locals (its `errno` among them), above it
+/// the thread's own header. Both are generous: the C library's share is a few KiB.
+const THREAD_POINTER: usize = 68 * KIB;
+const BUFFER: usize = 132 * KIB;
+const GUARD: usize = 164 * KIB;
+const STACK: usize = 168 * KIB;
+
+/// What harness and server write to each other. All that both may touch at the same time is atomic; the rest is written by
+/// one side while the other is known to wait.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// Written by the harness before the server exists.
+    pub(super) ops: UnsafeCell<[Op; MAX_OPS]>,
+    pub(super) ops_len: UnsafeCell<usize>,
+    pub(super) policy: UnsafeCell<Policy>,
+    /// How it is to end, where that is planted.
+    pub(super) wrong_end: UnsafeCell<Option<WrongEnd>>,
+    /// The harness's process.
+    pub(super) harness: UnsafeCell<libc::pid_t>,
+    /// Whose turn it is, and the rest of the handshake: see [`gate`](super::gate).
+    pub(super) turn: AtomicU32,
+    pub(super) parked: UnsafeCell<Parked>,
+    pub(super) refusal: AtomicI32,
+    /// The port of the listener.
+    pub(super) port: AtomicU32,
+    /// What failed, as an index into `child::STAGES` plus one, and with what.
+    pub(super) failed: AtomicU32,
+    pub(super) errno: AtomicI32,
+    /// How many calls have returned; `result` is that of the last: a count, or a negated errno.
+    pub(super) returned: AtomicU64,
+    pub(super) result: AtomicI64,
+    /// The address that `accept4` filled in last.
+    pub(super) peer: UnsafeCell<libc::sockaddr_in>,
+    /// How often the SIGPIPE handler has run.
+    pub(super) handled: AtomicU32,
+    /// Whether a SIGPIPE was pending after the last broken send.
+    pub(super) pending: AtomicU32,
+}
+
+/// One server's memory. It outlives every server that runs in it.
+#[derive(Debug)]
+pub(super) struct Arena {
+    base: NonNull<u8>,
+}
+
+impl Arena {
+    /// Maps an arena, all zeros, its guard page below the stack in place.
+    pub(super) fn new() -> Result<Arena, Errno> {
+        let anywhere = std::ptr::null_mut();
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping, twice the size so that an aligned arena lies in it; what lies outside is unmapped again,
+        // and nobody else knows of it.
+        unsafe {
+            let start = libc::mmap(anywhere, 2 * ARENA, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+            if start == libc::MAP_FAILED {
+                return Err(last_error());
+            }
+            let before = start.addr().next_multiple_of(ARENA) - start.addr();
+            let base = start.byte_add(before);
+            if before > 0 {
+                libc::munmap(start, before);
+            }
+            libc::munmap(base.byte_add(ARENA), ARENA - before);
+            if libc::mprotect(base.byte_add(GUARD), STACK - GUARD, libc::PROT_NONE) != 0 {
+                return Err(last_error());
+            }
+            // The thread's header begins with a pointer to itself, which is how code finds it on x86-64; the C library has
+            // a second one behind it.
+            let header = base.byte_add(THREAD_POINTER).cast::<usize>();
+            header.write(header.addr());
+            header.add(2).write(header.addr());
+            Ok(Arena { base: NonNull::new_unchecked(base.cast()) })
+        }
+    }
+
+    /// Makes the page what a new server of this setup expects.
+    pub(super) fn prepare(&mut self, setup: &Setup) {
+        let mut ops = [Op::Close; MAX_OPS];
+        let given = setup.program.ops();
+        ops[..given.len()].copy_from_slice(given);
+        // SAFETY: the page lies at the base, is aligned, and no server runs in an arena that is borrowed mutably.
+        unsafe {
+            self.base.cast::<Page>().write(Page {
+                ops: UnsafeCell::new(ops),
+                ops_len: UnsafeCell::new(given.len()),
+                policy: UnsafeCell::new(setup.policy),
+                wrong_end: UnsafeCell::new(WrongEnd::planted()),
+                harness: UnsafeCell::new(libc::getpid()),
+                turn: AtomicU32::new(gate::RUNNING),
+                parked: UnsafeCell::new(Parked { call: Call::Accept, fd: 0, len: 0 }),
+                refusal: AtomicI32::new(0),
+                port: AtomicU32::new(0),
+                failed: AtomicU32::new(0),
+                errno: AtomicI32::new(0),
+                returned: AtomicU64::new(0),
+                result: AtomicI64::new(0),
+                peer: UnsafeCell::new(std::mem::zeroed()),
+                handled: AtomicU32::new(0),
+                pending: AtomicU32::new(0),
+            });
+        }
+    }
+
+    /// The page.
+    pub(super) fn page(&self) -> &Page {
+        // SAFETY: `prepare` has written it before anybody asks, or it is all zeros, which is a valid page too.
+        unsafe { self.base.cast::<Page>().as_ref() }
+    }
+
+    /// The page as the argument of a server's entry.
+    pub(super) fn argument(&self) -> *mut libc::c_void {
+        self.base.as_ptr().cast()
+    }
+
+    /// The value of the thread pointer.
+    pub(super) fn thread_pointer(&self) -> *mut libc::c_void {
+        self.base.as_ptr().wrapping_add(THREAD_POINTER).cast()
+    }
+
+    /// The upper end of the stack.
+    pub(super) fn stack_top(&self) -> *mut libc::c_void {
+        self.base.as_ptr().wrapping_add(ARENA).cast()
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // SAFETY: the mapping of `new`; the server that ran in it has been reaped before its arena goes.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), ARENA) };
+    }
+}
+
+/// The arena's page from any address within the arena: the server's own way to it.
+pub(super) fn page_of(address: *const u8) -> *const Page {
+    address.map_addr(|a| a & !(ARENA - 1)).cast()
+}
+
+/// The lowest byte of the guard page below the server's stack, from its page: memory that nobody can read.
+pub(super) fn guard_of(page: *const Page) -> *const u8 {
+    page.cast::<u8>().wrapping_add(GUARD)
+}
+
+/// The server's buffer, from its page: room for all that can be under way.
+pub(super) fn buffer_of(page: *const Page) -> *mut u8 {
+    page.cast::<u8>().cast_mut().wrapping_add(BUFFER)
+}
+
+const _: () = assert!(size_of::<Page>() <= 4 * KIB);
+const _: () = assert!(GUARD - BUFFER >= WINDOW as usize);

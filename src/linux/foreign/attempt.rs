@@ -1,0 +1,46 @@
+//! What any server needs of a machine, tried by doing it.
+
+use super::launch::{Plan, Sigpipe, launch};
+use super::sys::{clone_process, exit_status};
+use super::user::{Maps, in_a_child, unshare};
+use crate::linux::error::KernelError;
+use crate::linux::sys::reap;
+use crate::scenario::Errno;
+use std::os::fd::AsFd;
+
+/// Starts something behind a filter and fetches the filter's other end. What is started is a folder, and so ends there.
+pub(crate) fn try_gate() -> Result<(), KernelError> {
+    let plan = Plan {
+        program: c"/".to_owned(),
+        arguments: vec![c"/".to_owned()],
+        environment: Vec::new(),
+        folder: c"/".to_owned(),
+        output: c"/dev/null".to_owned(),
+        listener: None,
+        sigpipe: Sigpipe::Default,
+        gate: true,
+    };
+    launch(&plan, false).map(drop)
+}
+
+/// Makes such a namespace in a child, and says how that went: with the privilege of this process, or with that of a user namespace.
+pub(crate) fn try_namespace(kind: i32) -> Result<String, Errno> {
+    if in_a_child(|| unshare(kind)).is_ok() {
+        return Ok("works".to_owned());
+    }
+    let maps = Maps::here();
+    in_a_child(|| maps.enter().and_then(|()| unshare(kind))).map(|()| "works, in a user namespace".to_owned())
+}
+
+/// Whether the kernel tells how a process ended that has been reaped.
+pub(crate) fn try_exit_status() -> Result<bool, Errno> {
+    const CODE: i32 = 7;
+    // SAFETY: the child makes one system call.
+    let child = unsafe { clone_process(0) }?;
+    let Some((_, pidfd)) = child else {
+        // SAFETY: it does not return.
+        unsafe { libc::_exit(CODE) }
+    };
+    reap(pidfd.as_fd())?;
+    Ok(exit_status(pidfd.as_fd()) == Some(CODE << 8))
+}

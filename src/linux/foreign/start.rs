@@ -1,0 +1,115 @@
+//! From a program's start to its listener.
+
+use super::environment::Injection;
+use super::gate::{Quiet, Server};
+use super::patience::Patience;
+use super::quiescence::Quiescence;
+use super::tables;
+use super::tree::Death;
+use super::world::{LOOK_UP, are_all_stopped, instead_of_listening};
+use crate::linux::error::KernelError;
+use crate::scenario::Errno;
+use crate::trace::Signal;
+use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// How often the tables are asked for a listener while a server starts: in this part of the time that it has taken so far, and within
+/// these bounds.
+const ASK_AGAIN_PART: u32 = 32;
+const ASK_AGAIN: Duration = Duration::from_millis(2);
+const ASK_AGAIN_AT_MOST: Duration = Duration::from_millis(50);
+
+/// Why a server did not come to listen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotListening {
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error("the command cannot be executed: {errno} ({})", errno.text())]
+    NotExecuted { errno: Errno },
+    #[error("the server ended before it listened: {}", how(.0))]
+    Ended(Option<i32>),
+    #[error("the server did not listen on a TCP port within {} s{waits}; `--start-timeout` gives it longer", bound.as_secs_f64())]
+    Late { bound: Duration, waits: String },
+    #[error("the server does not listen on a TCP port, and waits for good: nothing that it waits for can happen{0}")]
+    Frozen(String),
+    #[error("the server listens on {0} only, which brokenpipe does not speak: have it listen on 127.0.0.1")]
+    Address(IpAddr),
+    #[error(
+        "the server has closed the listener on port {port} that it had{}",
+        if *given { " as descriptor 3: `--listen-fd` is for servers that take it, as sd_listen_fds(3) has it" } else { "" }
+    )]
+    Closed { port: u16, given: bool },
+    #[error("stopped")]
+    Stopped,
+    #[error("the server uses io_uring, whose calls the gate cannot see")]
+    Ring,
+}
+
+/// How a process ended, in words, from its status as `waitpid(2)` has it.
+pub(crate) fn how(status: &Option<i32>) -> String {
+    let death = Death { pid: 0, inner: 0, status: *status, sent: false };
+    match (death.signal(), death.code()) {
+        (Some(signal), _) => format!("killed by {}", Signal::from_raw(signal)),
+        (_, Some(code)) => format!("exited with {code}"),
+        _ => "ended, nobody knows how".to_owned(),
+    }
+}
+
+/// Lets a server start until it listens, and gives the listener and the process that has it. It may take as long as `bound`, not counting
+/// time in which it was given no processor; one that cannot get any further is not waited for.
+pub(super) fn wait_for_listener(
+    server: &mut Server,
+    port: Option<u16>,
+    stop: &AtomicBool,
+    bound: Duration,
+) -> Result<(tables::Entry, i32), NotListening> {
+    let mut patience = Patience::new();
+    // Whatever it does to start, it does it freely. Whether it did something that the gate knows of.
+    let go_on = |server: &mut Server| -> Result<bool, KernelError> {
+        let soon = Instant::now() + LOOK_UP;
+        let mut steps = 0;
+        while server.step(&mut Injection::default())?.is_some() && Instant::now() < soon {
+            steps += 1;
+        }
+        server.survey()?;
+        Ok(steps > 0)
+    };
+    server.survey()?;
+    let mut quiet = Quiet::Busy(server.pid);
+    loop {
+        let steps = go_on(server)?;
+        if stop.load(Relaxed) {
+            return Err(NotListening::Stopped);
+        }
+        let wanted = |entry: &tables::Entry| port.is_none_or(|port| entry.port == port);
+        let mut entries: Vec<_> = tables::listeners()?.into_iter().filter(wanted).collect();
+        entries.sort_by_key(|entry| (entry.port, entry.address.is_ipv6(), !entry.address.is_unspecified()));
+        if let Some(entry) = entries.first() {
+            // A process that started another in the background may be about to end.
+            server.quiet()?;
+            go_on(server)?;
+            let main = if server.first_runs() { None } else { server.owner_of(entry.inode) };
+            return Ok((*entry, main.unwrap_or(server.pid)));
+        }
+        if let Some(errno) = server.not_executed() {
+            return Err(NotListening::NotExecuted { errno });
+        }
+        if server.uses_io_uring() && server.is_gated() {
+            return Err(NotListening::Ring);
+        }
+        if server.main_status().is_some() && !server.is_alive() {
+            return Err(NotListening::Ended(server.main_status()));
+        }
+        // It was quiet before the tables were asked, and has done nothing since.
+        if quiet == Quiet::Yes && !steps && (server.quiescence() == Quiescence::Frozen || are_all_stopped(server)) {
+            return Err(NotListening::Frozen(instead_of_listening(server)));
+        }
+        if patience.is_over(server, bound) {
+            return Err(NotListening::Late { bound, waits: instead_of_listening(server) });
+        }
+        let again = (patience.start.elapsed() / ASK_AGAIN_PART).clamp(ASK_AGAIN, ASK_AGAIN_AT_MOST);
+        quiet = server.until(patience.next(bound).min(Instant::now() + again))?;
+    }
+}

@@ -1,0 +1,189 @@
+//! How a scenario is played against it.
+
+use super::{Foreign, LOOK_UP, Quiet};
+use crate::linux::client::ClientSocket;
+use crate::linux::error::KernelError;
+use crate::scenario::{Action, Client, Event, Fault, HarmlessSignal, Limit};
+use crate::trace::{Reason, Reply, Survivor, TcpState};
+use crate::world::{Stepped, World};
+use std::time::{Duration, Instant};
+
+impl World for Foreign {
+    type Error = KernelError;
+    type Setup = ();
+
+    fn start(&mut self, (): &()) -> Result<(), KernelError> {
+        self.held = false;
+        self.calls = 0;
+        self.was_limited = false;
+        self.injection.clear();
+        self.history.begin(self.server.pids()?);
+        self.late.clear();
+        Ok(())
+    }
+
+    fn foresee(&mut self, events: &[Event]) {
+        self.stalling.clear();
+        let all = events.iter().flat_map(Event::parts);
+        self.stalling.extend(all.filter_map(|event| match event {
+            Event::Client(client, Action::Stall) => Some(*client),
+            _ => None,
+        }));
+    }
+
+    fn act(&mut self, client: Client, action: &Action) -> Result<Reply, KernelError> {
+        self.calls = 0;
+        self.server.disturb();
+        if *action == Action::Connect {
+            return self.connect(client);
+        }
+        let Some(i) = self.connection(client) else {
+            return Ok(Reply::Nothing(Reason::NotConnected));
+        };
+        let address = self.address;
+        let client = &mut self.connections[i].client;
+        let Some(socket) = &client.socket else {
+            return Ok(Reply::Nothing(Reason::Closed));
+        };
+        if client.vanished {
+            return Ok(Reply::Nothing(Reason::Vanished));
+        }
+        Ok(match action {
+            Action::Send(payload) => ClientSocket::send(socket, payload),
+            Action::Urgent => ClientSocket::urgent(socket),
+            Action::Recv if client.stalled => Reply::Nothing(Reason::Stalled),
+            Action::Recv => ClientSocket::recv(socket),
+            Action::Fin => ClientSocket::fin(socket),
+            Action::Close | Action::Rst => client.close(*action == Action::Rst)?,
+            Action::Vanish => client.vanish(address)?,
+            Action::Stall => {
+                client.stalled = true;
+                Reply::Ok(0)
+            }
+            Action::Connect => Reply::Nothing(Reason::AlreadyConnected),
+        })
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        self.injection.add(fault);
+    }
+
+    fn limit(&mut self, limit: Limit) -> Result<Reply, KernelError> {
+        self.calls = 0;
+        Ok(match (limit, self.server.is_limited()) {
+            (Limit::Descriptors, true) => Reply::Nothing(Reason::AlreadyLimited),
+            (Limit::Off, false) => Reply::Nothing(Reason::NotLimited),
+            (Limit::Off, true) => {
+                self.server.lift_limits()?;
+                Reply::Ok(0)
+            }
+            (_, false) if self.server.limit_descriptors()? => {
+                self.was_limited = true;
+                Reply::Ok(0)
+            }
+            _ => Reply::Nothing(Reason::NotAllowed),
+        })
+    }
+
+    fn signal(&mut self, signal: HarmlessSignal) -> Result<Reply, KernelError> {
+        self.calls = 0;
+        self.server.disturb();
+        let sent = self.server.send_to_handlers(signal)?;
+        Ok(if sent { Reply::Ok(0) } else { Reply::Nothing(Reason::NoHandler) })
+    }
+
+    fn hold(&mut self, held: bool) -> Result<(), KernelError> {
+        self.held = held;
+        self.server.disturb();
+        if self.server.is_gated() {
+            return Ok(());
+        }
+        if held {
+            self.server.expect_stop();
+        }
+        self.server.signal(if held { libc::SIGSTOP } else { libc::SIGCONT })?;
+        // A signal wakes whom it is to stop: what happens before that has run would still be noticed.
+        if held && let Quiet::Busy(task) = self.server.quiet()? {
+            self.spins(task, None)?;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, time: Duration) -> Result<(), KernelError> {
+        let deadline = Instant::now() + time;
+        while Instant::now() < deadline && !self.is_stopped() {
+            if let Quiet::Busy(task) = self.server.until(deadline.min(Instant::now() + LOOK_UP))? {
+                self.spins(task, None)?;
+            }
+            self.calls = 0;
+            while !self.held {
+                match self.one()? {
+                    Stepped::Called(called) => self.late.push_back(called),
+                    Stepped::Blocked => break,
+                    Stepped::Ended(called, _) => {
+                        self.late.extend(called);
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, clients: &[Client]) -> Result<(), KernelError> {
+        for connection in self.connections.iter_mut().filter(|c| clients.contains(&c.client.name)) {
+            connection.known = false;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<Stepped, KernelError> {
+        match self.late.pop_front() {
+            Some(called) => Ok(Stepped::Called(called)),
+            None => self.one(),
+        }
+    }
+
+    fn sockets(&mut self, out: &mut Vec<(Client, TcpState)>) -> Result<(), KernelError> {
+        self.look()?;
+        let shown = self.connections.iter().filter(|c| c.known && !c.client.name.is_own());
+        out.extend(shown.map(|c| (c.client.name, c.state)));
+        Ok(())
+    }
+
+    fn close(&mut self, client: Client) -> Result<Reply, KernelError> {
+        self.calls = 0;
+        self.server.disturb();
+        let all = self.connections.iter_mut().filter(|c| c.client.name == client && !c.client.vanished);
+        for connection in all {
+            connection.client.close(false)?;
+        }
+        Ok(Reply::Ok(0))
+    }
+
+    fn next_open(&self, after: Option<Client>) -> Option<Client> {
+        let open = self.connections.iter().map(|c| &c.client).filter(|c| c.socket.is_some() && !c.vanished);
+        open.map(|c| c.name).filter(|name| !name.is_own() && Some(*name) > after).min()
+    }
+
+    /// Those that vanished come back and are reset: when everybody has gone, nobody is waited for. Nor is anything limited any more.
+    fn survivor(&mut self) -> Result<Survivor, KernelError> {
+        self.server.lift_limits()?;
+        let address = self.address;
+        self.server.disturb();
+        for connection in self.connections.iter_mut().filter(|c| c.client.vanished) {
+            connection.client.reappear(address)?;
+            connection.client.close(true)?;
+        }
+        self.settle()?;
+        Ok(Survivor::default())
+    }
+
+    fn finish(&mut self) -> Result<(), KernelError> {
+        self.stalling.clear();
+        // What nobody ran into was for this run's clients, and not for the next one's.
+        self.injection.end();
+        self.server.lift_limits()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,446 @@
+//! The real one: a server behind the gate, client sockets, and what `netstat` shows.
+//!
+//! A [`Kernel`] is a worker. It lives on one thread, which it pins to one core together with its servers, and plays one
+//! scenario at a time. Several may run at once, each on a thread of its own; they share nothing but that core. Those that are to have a
+//! core each are processes, each in a session of its own ([`session`] says why).
+//!
+//! All `unsafe` of the crate is in this room. [`spawn`] says how a server comes to be, [`child`] what may run in it, [`gate`]
+//! how its calls are steered, [`connection`] what the clients do.
+#![allow(unsafe_code)]
+
+mod arena;
+mod child;
+mod client;
+mod connection;
+mod doctor;
+mod error;
+mod flight;
+pub(crate) mod foreign;
+mod gate;
+pub(crate) mod limit;
+mod netstat;
+mod pin;
+mod session;
+mod spawn;
+mod sys;
+mod table;
+mod timewait;
+mod wrong_end;
+
+pub use doctor::Requirement;
+pub(crate) use doctor::requirements;
+pub use error::KernelError;
+pub use foreign::enter_user_namespace;
+pub use session::{Worker, enter_session};
+
+use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};
+use crate::subject::{Policy, Setup};
+use crate::trace::{Called, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
+use crate::world::{Ending, Stepped, World, probe, raises};
+use arena::Arena;
+use connection::Connection;
+use gate::{Next, Parked};
+use netstat::Netstat;
+pub(crate) use pin::Pinned;
+use spawn::Server;
+use std::marker::PhantomData;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::time::Duration;
+use sys::Exit;
+use timewait::Leftovers;
+
+/// The kernel world: plays scenarios with real sockets against a forked server.
+///
+/// It needs Linux 5.9 or later on a 64-bit machine ([`requirements`](crate::requirements) tells more), and no privilege.
+///
+/// ```no_run
+/// use brokenpipe::{Kernel, Policy, Scenario, Setup, Trace, play};
+///
+/// let setup = Setup::new("greeter".parse()?, Policy::Default);
+/// let scenario: Scenario = "a connect; b connect; b fin; b rst; a close".parse()?;
+/// let mut trace = Trace::default();
+/// play(&mut Kernel::new()?, &setup, &scenario, &mut trace)?;
+/// assert_eq!(trace.outcome().to_string(), "killed by SIGPIPE at 4");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Kernel {
+    /// The server of the run, or of the last, if the next may use it.
+    server: Option<Server>,
+    /// Whether a server may serve more than one run.
+    reuse: bool,
+    /// Whether the last run showed that its server is as good as new.
+    as_new: bool,
+    arenas: Vec<Arena>,
+    netstat: Netstat,
+    leftovers: Leftovers,
+    run: Run,
+    _pinned: Option<pin::Pinned>,
+    /// The pinning is the thread's: a worker stays on its own.
+    _not_send: PhantomData<*mut ()>,
+}
+
+/// What belongs to one run.
+#[derive(Debug, Default)]
+struct Run {
+    connections: Vec<Connection>,
+    /// Index of the connection that the server is at work on.
+    current: Option<usize>,
+    faults: Vec<Fault>,
+}
+
+impl Kernel {
+    /// A worker on the calling thread, which is pinned to a core as long as the worker lives. A server that is provably as
+    /// good as new after a run serves the next of the same setup too.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel's socket tables cannot be read.
+    pub fn new() -> Result<Kernel, KernelError> {
+        Kernel::reusing(true)
+    }
+
+    /// The same, with a fresh server for each run.
+    ///
+    /// # Errors
+    ///
+    /// As [`Kernel::new`].
+    pub fn fresh() -> Result<Kernel, KernelError> {
+        Kernel::reusing(false)
+    }
+
+    fn reusing(reuse: bool) -> Result<Kernel, KernelError> {
+        Ok(Kernel {
+            server: None,
+            reuse,
+            as_new: false,
+            arenas: Vec::new(),
+            netstat: Netstat::open()?,
+            leftovers: Leftovers::default(),
+            run: Run::default(),
+            _pinned: pin::Pinned::here(),
+            _not_send: PhantomData,
+        })
+    }
+
+    /// Starts a server and ends it.
+    fn try_out(&mut self) -> Result<(), KernelError> {
+        self.start(&Setup::default())?;
+        self.finish()
+    }
+
+    fn server(&self) -> Result<&Server, KernelError> {
+        self.server.as_ref().ok_or(KernelError::StillBorn)
+    }
+
+    fn server_mut(&mut self) -> Result<&mut Server, KernelError> {
+        self.server.as_mut().ok_or(KernelError::StillBorn)
+    }
+
+    /// Ends what is left of a run, its server first: a client that vanished must stay silent to the end.
+    fn clear(&mut self, keep_server: bool) -> Result<(), KernelError> {
+        let Some(address) = self.server.as_ref().map(Server::address) else {
+            return Ok(());
+        };
+        if !keep_server && let Some(server) = self.server.take() {
+            self.arenas.push(server.end());
+        }
+        for mut connection in self.run.connections.drain(..) {
+            // Whatever is left of it goes at once, rather than into TIME_WAIT; of one that vanished, the server's side too.
+            connection.client.reappear(address)?;
+            connection.client.close(true)?;
+            self.leftovers.add((address, connection.client.address), &mut self.netstat)?;
+        }
+        self.run.current = None;
+        self.run.faults.clear();
+        Ok(())
+    }
+
+    /// Whether the parked call could finish now.
+    fn ready(&self, parked: Parked) -> Result<bool, KernelError> {
+        let server = self.server()?;
+        let current = self.run.current.map(|i| &self.run.connections[i]);
+        match (parked.call, current) {
+            (Call::Accept | Call::Recv, _) => {
+                let fd = server.duplicate(parked.fd)?;
+                let ready = sys::poll([fd.as_fd()], Duration::ZERO);
+                ready.map(|[ready]| ready != 0).map_err(KernelError::call("look at the server's socket", "poll"))
+            }
+            (Call::Send, Some(c)) if c.to_client + parked.len > WINDOW => {
+                let fd = server.duplicate(parked.fd)?;
+                let open = sys::may_send(fd.as_fd());
+                open.map(|open| !open).map_err(KernelError::call("look at the server's socket", "getsockopt TCP_INFO"))
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Whether the server is parked at `accept` with nobody in the queue.
+    fn settled_at_accept(&self) -> Result<bool, KernelError> {
+        let parked = self.server()?.parked;
+        Ok(parked.call == Call::Accept && !self.ready(parked)?)
+    }
+
+    /// What the call that has just returned was, from what the server wrote on its page.
+    fn returned(&mut self, call: Call) -> Result<Called, KernelError> {
+        let Some(server) = &self.server else {
+            return Err(KernelError::StillBorn);
+        };
+        let page = server.page();
+        let value = page.result.load(Relaxed);
+        let result = match u32::try_from(value) {
+            Ok(n) => Ok(n),
+            Err(_) => Err(Errno::from_raw(-value as i32)),
+        };
+        let policy = server.setup.policy;
+        if call == Call::Accept {
+            // SAFETY: the server is parked or has ended, and so does not write.
+            let peer = unsafe { *page.peer.get() };
+            let address =
+                SocketAddrV4::new(Ipv4Addr::from(u32::from_be(peer.sin_addr.s_addr)), u16::from_be(peer.sin_port));
+            let found = self.run.connections.iter().position(|c| c.client.address == address);
+            self.run.current = result.ok().and(found);
+        }
+        let broken = call == Call::Send && result.is_err_and(|e| raises(e, policy.raises()));
+        let sigpipe = match policy {
+            Policy::Handler => page.handled.swap(0, Relaxed) > 0,
+            Policy::Blocked => broken && page.pending.load(Relaxed) != 0,
+            // What is ignored leaves no trace but the error; `default` would have died, and `nosignal` of what it must not raise.
+            Policy::Ignore | Policy::Default | Policy::NoSignal => broken,
+        };
+        let client = self.run.current.map(|i| self.run.connections[i].client.name);
+        Ok(Called {
+            call,
+            client: if result.is_err() && call == Call::Accept { None } else { client },
+            result,
+            sigpipe,
+        })
+    }
+
+    /// Sees to it that what the parked call sends goes out at once. Of a client that has vanished nothing would ever be
+    /// acknowledged, and nothing needs to be.
+    fn make_room(&mut self, parked: Parked) -> Result<(), KernelError> {
+        let Some(i) = self.run.current else {
+            return Ok(());
+        };
+        let connection = &self.run.connections[i];
+        let sends = matches!(parked.call, Call::Send | Call::Shutdown | Call::Close);
+        if sends && connection.from_server.full() && !connection.client.vanished {
+            let fd = self.server()?.duplicate(parked.fd)?;
+            self.run.connections[i].from_server.land(fd.as_fd())?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of what is over and no longer known by name.
+    fn sweep(&mut self) -> Result<(), KernelError> {
+        let server = self.server()?.address();
+        let gone = |c: &mut Connection| c.forgotten && c.is_over();
+        // Not among those that go: the server has closed them.
+        let current = self.run.current.map(|i| self.run.connections[i].client.address);
+        for connection in self.run.connections.extract_if(.., gone) {
+            self.leftovers.add((server, connection.client.address), &mut self.netstat)?;
+        }
+        self.run.current = self.run.connections.iter().position(|c| Some(c.client.address) == current);
+        Ok(())
+    }
+
+    /// Takes note that the server has done something at the connection it is at work on.
+    fn touch(&mut self) {
+        if let Some(i) = self.run.current {
+            self.run.connections[i].touched = true;
+        }
+    }
+
+    /// Keeps account of what a call of the server's has moved.
+    fn account(&mut self, called: &Called) {
+        let Some(connection) = self.run.current.map(|i| &mut self.run.connections[i]) else {
+            return;
+        };
+        match (called.call, called.result) {
+            (Call::Send, Ok(n)) => {
+                connection.from_server.sent(n);
+                connection.to_client += if connection.client.socket.is_some() { n } else { 0 };
+            }
+            (Call::Close, _) => {
+                connection.served = true;
+                self.run.current = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl World for Kernel {
+    type Error = KernelError;
+    type Setup = Setup;
+
+    fn start(&mut self, setup: &Setup) -> Result<(), KernelError> {
+        // Not as new unless a run has come to its end since: one that failed in between leaves its server in no known state.
+        let keep = std::mem::take(&mut self.as_new) && self.server.as_ref().is_some_and(|s| s.setup == *setup);
+        self.clear(keep)?;
+        if self.server.is_none() {
+            let arena = match self.arenas.pop() {
+                Some(arena) => arena,
+                None => Arena::new().map_err(KernelError::call("map a server's memory", "mmap"))?,
+            };
+            self.server = Some(Server::start(arena, setup)?);
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, client: Client, action: &Action) -> Result<Reply, KernelError> {
+        let server = self.server()?.address();
+        if let Some(connection) = self.run.connections.iter_mut().find(|c| c.client.name == client && !c.forgotten) {
+            return connection.act(action, server);
+        }
+        if *action != Action::Connect {
+            return Ok(Reply::Nothing(Reason::NotConnected));
+        }
+        if client != Client::PROBE && self.run.connections.iter().filter(|c| !c.is_over()).count() >= MAX_CLIENTS {
+            return Ok(Reply::Nothing(Reason::Full));
+        }
+        self.run.connections.push(Connection::open(client, server)?);
+        Ok(Reply::Ok(0))
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        self.run.faults.push(fault);
+    }
+
+    /// This is what a `wait` is: time on the clock. Nothing that is seen afterwards depends on it, for no server here has a timer,
+    /// and the kernel's own that show in a TCP state take a minute.
+    fn wait(&mut self, time: Duration) -> Result<(), KernelError> {
+        std::thread::sleep(time);
+        Ok(())
+    }
+
+    fn forget(&mut self, clients: &[Client]) -> Result<(), KernelError> {
+        let known = self.run.connections.iter_mut().filter(|c| clients.contains(&c.client.name));
+        known.for_each(|c| c.forgotten = true);
+        self.sweep()
+    }
+
+    fn close(&mut self, client: Client) -> Result<Reply, KernelError> {
+        let server = self.server()?.address();
+        for connection in self.run.connections.iter_mut().filter(|c| c.client.name == client && c.is_open()) {
+            connection.act(&Action::Close, server)?;
+        }
+        Ok(Reply::Ok(0))
+    }
+
+    fn step(&mut self) -> Result<Stepped, KernelError> {
+        let parked = self.server()?.parked;
+        let fault = self.run.faults.iter().position(|f| f.call() == parked.call);
+        let refusal = match fault {
+            Some(i) => Some(self.run.faults.remove(i).errno()),
+            None if self.ready(parked)? => None,
+            None => return Ok(Stepped::Blocked),
+        };
+        if refusal.is_none() {
+            self.make_room(parked)?;
+        }
+        let before = self.server()?.page().returned.load(Acquire);
+        let next = self.server_mut()?.go(refusal)?;
+        self.touch();
+        let returned = self.server()?.page().returned.load(Acquire) != before;
+        let ending = match next {
+            Next::Parked(_) => None,
+            Next::Late => Some(Ending::Stuck),
+            Next::Ended(Exit::Code(code)) => Some(Ending::Exited(code)),
+            Next::Ended(Exit::Signal(signal)) => Some(Ending::Killed(Signal::from_raw(signal))),
+        };
+        let called = if returned {
+            let called = self.returned(parked.call)?;
+            self.account(&called);
+            Some(called)
+        } else {
+            // SIGPIPE comes from within the call, whose result is known then though nobody was left to write it down.
+            let client = self.run.current.map(|i| self.run.connections[i].client.name);
+            let broken = Called { call: parked.call, client, result: Err(Errno::EPIPE), sigpipe: true };
+            (ending == Some(Ending::Killed(Signal::SIGPIPE))).then_some(broken)
+        };
+        match (ending, called) {
+            (Some(ending), called) => {
+                // Its end closes all that it had, the queue too.
+                self.run.connections.iter_mut().for_each(|c| c.touched = true);
+                Ok(Stepped::Ended(called, ending))
+            }
+            (None, Some(called)) => Ok(Stepped::Called(called)),
+            (None, None) => Err(KernelError::Garbled { what: "a call that never returned" }),
+        }
+    }
+
+    fn sockets(&mut self, out: &mut Vec<(Client, TcpState)>) -> Result<(), KernelError> {
+        let server = self.server()?.address();
+        // One at which nobody has done anything has not changed; and looking is not free of doubt (`netstat`).
+        let live = |c: &Connection| c.touched && c.state != TcpState::Close;
+        let connections = &mut self.run.connections;
+        let pairs: Vec<_> = connections.iter().filter(|c| live(c)).map(|c| (server, c.client.address)).collect();
+        let mut looked_at = connections.iter_mut().filter(|c| live(c));
+        self.netstat.states(pairs.into_iter(), |state, unread| {
+            if let Some(connection) = looked_at.next() {
+                connection.saw(state, unread);
+            }
+        })?;
+        out.extend(connections.iter().filter(|c| !c.forgotten).map(|c| (c.client.name, c.state)));
+        Ok(())
+    }
+
+    fn next_open(&self, after: Option<Client>) -> Option<Client> {
+        let open = self.run.connections.iter().filter(|c| c.is_open());
+        open.map(|c| c.client.name).filter(|name| after < Some(*name)).min()
+    }
+
+    fn survivor(&mut self) -> Result<Survivor, KernelError> {
+        let blocked = self.server()?.setup.policy == Policy::Blocked;
+        let pending = blocked && self.server()?.sigpipe_pending()?;
+        if self.server()?.parked.call != Call::Accept {
+            let waits_on = self.run.current.map(|i| self.run.connections[i].client.name);
+            return Ok(Survivor { waits_on, pending, hygiene: None });
+        }
+        let descriptors = self.server()?.descriptors()?;
+        let close_wait = self.run.connections.iter().filter(|c| c.state == TcpState::CloseWait).count() as u32;
+        self.run.faults.clear();
+        let vanished = self.run.connections.iter().any(|c| c.client.vanished);
+        let probe = probe(self, Client::PROBE)?;
+        let survivor = Survivor::at_accept(pending, Hygiene { descriptors, close_wait, served: probe.served() });
+        let clean = survivor.hygiene.is_some_and(|h| h.is_clean());
+        // The probe too may leave a signal pending: a program that shuts down before it sends breaks with every client.
+        let pending = pending || blocked && !probe.ended && self.server()?.sigpipe_pending()?;
+        self.as_new = self.reuse && clean && !pending && !vanished && !probe.ended && self.settled_at_accept()?;
+        Ok(survivor)
+    }
+
+    fn finish(&mut self) -> Result<(), KernelError> {
+        self.clear(self.as_new)
+    }
+}
+
+/// What is in force for SIGPIPE in a process, in words: `default`, `ignored`, `caught`, `blocked`, or several of them.
+pub(crate) fn sigpipe_of(pid: i32) -> Result<String, KernelError> {
+    spawn::status(pid).map(|status| status.words().replace("at its default", "default"))
+}
+
+/// A descriptor that stands for a process of ours, and that is readable once it has ended.
+pub(crate) fn pidfd(pid: i32) -> Result<std::os::fd::OwnedFd, KernelError> {
+    foreign::pidfd_open(pid).map_err(KernelError::call("look at a process", "pidfd_open"))
+}
+
+/// Whether there is something to read from a descriptor within the bound.
+pub(crate) fn readable(fd: &impl AsFd, bound: Duration) -> bool {
+    sys::poll([fd.as_fd()], bound).is_ok_and(|[ready]| ready != 0)
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        // In this order: the server, then its clients, then what they left behind. Errors have nobody left to go to.
+        let _ = self.clear(false);
+        let _ = self.leftovers.take_down(&mut self.netstat);
+    }
+}
+
+#[cfg(test)]
+mod tests;

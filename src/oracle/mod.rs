@@ -1,0 +1,338 @@
+//! What a run shows: two traces compared, and what is wrong with them under its name. It reads traces only; it neither forks
+//! nor connects.
+
+use crate::model::Model;
+use crate::scenario::{Action, Call, Client, Errno, Event, Scenario};
+use crate::subject::{Policy, Setup};
+use crate::trace::{At, Called, Hygiene, Outcome, Reply, Signal, Step, Survivor, TcpState, Trace};
+use std::fmt;
+
+/// What is wrong with a run: which of the properties it breaks. The order is that of severity, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The kernel's trace is not the model's.
+    Disagreement,
+    /// Two runs of one scenario gave two traces.
+    Nondeterminism,
+    /// The traces under two policies differ before any send was broken.
+    PolicyDifference,
+    /// The server ended in a way that no order of events excuses: it exited, got stuck, or died of another signal.
+    WrongEnd,
+    /// SIGPIPE killed a server whose policy handles it.
+    HandledDeath,
+    /// The server survived and is not what it was before: it leaks, waits on nobody, or no longer serves.
+    Hygiene,
+    /// SIGPIPE killed a server that does nothing about it. The model allows it; it is what a hunter looks for.
+    Death,
+}
+
+impl Kind {
+    /// Every kind, the worst first.
+    pub const ALL: [Kind; 7] = [
+        Kind::Disagreement,
+        Kind::Nondeterminism,
+        Kind::PolicyDifference,
+        Kind::WrongEnd,
+        Kind::HandledDeath,
+        Kind::Hygiene,
+        Kind::Death,
+    ];
+
+    /// Its name, in kebab-case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Disagreement => "disagreement",
+            Kind::Nondeterminism => "nondeterminism",
+            Kind::PolicyDifference => "policy-difference",
+            Kind::WrongEnd => "wrong-end",
+            Kind::HandledDeath => "handled-death",
+            Kind::Hygiene => "hygiene",
+            Kind::Death => "death",
+        }
+    }
+
+    /// What it means, in one line for people.
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Kind::Disagreement => "the kernel did something else than TCP's rules, as the model has them, say",
+            Kind::Nondeterminism => "the same scenario, played twice, went two ways",
+            Kind::PolicyDifference => "what the server does about SIGPIPE made a difference before there was a SIGPIPE",
+            Kind::WrongEnd => {
+                "the server ended, and not by a broken pipe: it exited, got stuck or died of another signal"
+            }
+            Kind::HandledDeath => "SIGPIPE killed a server that had taken care of it",
+            Kind::Hygiene => "the server survived, but is not what it was before the clients came",
+            Kind::Death => "the clients' order of events killed the server by SIGPIPE",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Something found: what, by which scenario, against which server, and the evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What is wrong.
+    pub kind: Kind,
+    /// What the clients did.
+    pub scenario: Scenario,
+    /// The server.
+    pub setup: Setup,
+    /// What the kernel did.
+    pub kernel: Trace,
+    /// What the model says it should have done.
+    pub model: Trace,
+    /// The first place where two traces differ, for the kinds that are about two traces: the kernel's and the model's for a
+    /// [`Kind::Disagreement`], else two of the kernel's.
+    pub difference: Option<Difference>,
+}
+
+/// Judges one run: the worst that can be said of it, or `None` if every property holds and nobody died.
+///
+/// A [`Kind::Nondeterminism`] or [`Kind::PolicyDifference`] takes more than one run to see: [`compare_runs`] and
+/// [`compare_policies`].
+///
+/// ```
+/// use brokenpipe::{Kind, Model, Scenario, Setup, Trace, judge, play};
+///
+/// let scenario: Scenario = "a connect; b connect; b fin; b rst; a close".parse()?;
+/// let (setup, mut trace) = (Setup::default(), Trace::default());
+/// play(&mut Model::default(), &setup, &scenario, &mut trace)?;
+/// let finding = judge(&scenario, &setup, &trace, &trace).expect("the greeter dies");
+/// assert_eq!(finding.kind, Kind::Death);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn judge(scenario: &Scenario, setup: &Setup, kernel: &Trace, model: &Trace) -> Option<Finding> {
+    let difference = compare(kernel, model);
+    let kind = match kernel.outcome() {
+        _ if ended_wrong(kernel, difference.as_ref()) => Kind::WrongEnd,
+        _ if difference.is_some() => Kind::Disagreement,
+        Outcome::Killed { signal: Signal::SIGPIPE, .. } if setup.policy == Policy::Default => Kind::Death,
+        Outcome::Killed { signal: Signal::SIGPIPE, .. } => Kind::HandledDeath,
+        Outcome::Survived(survivor) if is_clean(survivor, scenario, setup, kernel) => return None,
+        _ => Kind::Hygiene,
+    };
+    // A wrong end is wrong by itself, whatever the model would have come to.
+    let difference = difference.filter(|_| kind == Kind::Disagreement);
+    let (scenario, setup) = (scenario.clone(), setup.clone());
+    Some(Finding { kind, scenario, setup, kernel: kernel.clone(), model: model.clone(), difference })
+}
+
+/// Whether the server came to an end to which the model's never comes, and that is all there is to the difference, if there is one: what
+/// was wrong before it is a disagreement.
+fn ended_wrong(kernel: &Trace, difference: Option<&Difference>) -> bool {
+    let outcome = kernel.outcome();
+    let at_its_end = |difference: &Difference| match difference.what {
+        What::Outcome => true,
+        What::Sockets => difference.at == outcome.at(),
+        // It made no more calls, where the model's made one.
+        What::Call(i) => difference.at == outcome.at() && kernel.steps().last().is_some_and(|s| s.calls.len() <= i),
+        What::Step | What::Reply => false,
+    };
+    !matches!(outcome, Outcome::Survived(_) | Outcome::Killed { signal: Signal::SIGPIPE, .. })
+        && difference.is_none_or(at_its_end)
+}
+
+/// Whether a survivor is as it should be: back at `accept` with nothing left behind, unless it waits on one who vanished.
+fn is_clean(survivor: Survivor, scenario: &Scenario, setup: &Setup, trace: &Trace) -> bool {
+    let signal = !survivor.pending || setup.policy == Policy::Blocked;
+    signal
+        && match (survivor.waits_on, survivor.hygiene) {
+            (Some(client), _) => vanished(client, scenario, trace),
+            (None, Some(left)) => {
+                left.descriptors == 0 && left.close_wait == 0 && (left.served || !Model::serves(setup))
+            }
+            (None, None) => true,
+        }
+}
+
+/// Whether the client vanished in this run.
+pub(crate) fn vanished(client: Client, scenario: &Scenario, trace: &Trace) -> bool {
+    events(scenario, trace)
+        .any(|(event, step)| *event == Event::Client(client, Action::Vanish) && matches!(step.reply, Reply::Ok(_)))
+}
+
+/// The events that were played, each with its step.
+pub(crate) fn events<'t>(scenario: &'t Scenario, trace: &'t Trace) -> impl Iterator<Item = (&'t Event, Step<'t>)> {
+    trace.steps().filter_map(|step| Some((step.at.of(scenario)?, step)))
+}
+
+/// The first place where two traces differ. `Display` says it in plain words.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Difference {
+    /// At which step; `None` for what was seen when all was over.
+    pub at: Option<At>,
+    /// What of the step.
+    pub what: What,
+    /// Whose traces the two are, in the order of `values`.
+    pub sides: [&'static str; 2],
+    /// What the one has there, and what the other.
+    pub values: [String; 2],
+}
+
+/// What of a step can differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum What {
+    /// Which step it is.
+    Step,
+    /// What the event gave whoever did it.
+    Reply,
+    /// The server's call of this index in the step, from 0.
+    Call(usize),
+    /// The TCP states of the server-side sockets.
+    Sockets,
+    /// How it ended for the server.
+    Outcome,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            What::Step => f.write_str("the step itself"),
+            What::Reply => f.write_str("the event's own result"),
+            What::Call(i) => write!(f, "the server's call number {} there", i + 1),
+            What::Sockets => f.write_str("the TCP states afterwards"),
+            What::Outcome => f.write_str("the outcome"),
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Difference { what, sides: [one, other], values: [x, y], .. } = self;
+        match self.at {
+            Some(at) => write!(f, "at {}, ", place(at))?,
+            None => f.write_str("at the end, ")?,
+        }
+        write!(f, "{what}: {one} has `{x}`, {other} has `{y}`")
+    }
+}
+
+/// The first place where the kernel's trace differs from the model's; `None` if they are equal.
+pub fn compare(kernel: &Trace, model: &Trace) -> Option<Difference> {
+    const SIDES: [&str; 2] = ["the kernel", "the model"];
+    if kernel == model { None } else { difference(kernel, model, SIDES, Until::TheEnd) }
+}
+
+/// The first place where two runs of one scenario differ; `None` if they are equal.
+pub fn compare_runs(first: &Trace, second: &Trace) -> Option<Difference> {
+    const SIDES: [&str; 2] = ["the first run", "the second run"];
+    if first == second { None } else { difference(first, second, SIDES, Until::TheEnd) }
+}
+
+/// The first place before any broken send where the traces of one scenario and program under several policies differ from
+/// the first of them; `None` if they do not.
+///
+/// That the broken send breaks is compared, but not whether it raised a signal, nor anything after it. Neither is whether
+/// the survivor served a fresh client, for a send may break in that too.
+pub fn compare_policies(traces: &[(Policy, &Trace)]) -> Option<Difference> {
+    let ((first, one), rest) = traces.split_first()?;
+    rest.iter().find_map(|(policy, other)| difference(one, other, [first.name(), policy.name()], Until::BrokenSend))
+}
+
+/// How far two traces are compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    TheEnd,
+    BrokenSend,
+}
+
+fn difference(one: &Trace, other: &Trace, sides: [&'static str; 2], until: Until) -> Option<Difference> {
+    let differ = |at, what, x: String, y: String| Some(Difference { at, what, sides, values: [x, y] });
+    let mut last = None;
+    let (mut steps_of_one, mut steps_of_other) = (one.unfolded(), other.unfolded());
+    let (x, y) = loop {
+        let (x, y) = match (steps_of_one.next(), steps_of_other.next()) {
+            (Some(x), Some(y)) => (x, y),
+            rest => break rest,
+        };
+        let at = Some(x.at);
+        last = at;
+        if x.at != y.at {
+            return differ(at, What::Step, place(x.at), place(y.at));
+        }
+        if x.reply != y.reply {
+            return differ(at, What::Reply, x.reply.to_string(), y.reply.to_string());
+        }
+        for i in 0..x.calls.len().max(y.calls.len()) {
+            let (x, y) = (x.calls.get(i), y.calls.get(i));
+            if until == Until::BrokenSend && x.zip(y).is_some_and(|(x, y)| both_broken(x, y)) {
+                return None;
+            }
+            if x != y {
+                return differ(at, What::Call(i), call(x), call(y));
+            }
+        }
+        if x.sockets != y.sockets {
+            return differ(at, What::Sockets, sockets(x.sockets), sockets(y.sockets));
+        }
+    };
+    let outcomes = [one, other].map(|trace| match (trace.outcome(), until) {
+        (Outcome::Survived(Survivor { hygiene: Some(left), waits_on, pending }), Until::BrokenSend) => {
+            Outcome::Survived(Survivor { hygiene: Some(Hygiene { served: true, ..left }), waits_on, pending })
+        }
+        (outcome, _) => outcome,
+    });
+    let longer = x.or(y);
+    if outcomes[0] != outcomes[1] {
+        let [x, y] = outcomes.map(outcome_words);
+        return differ(last.filter(|_| longer.is_some()), What::Outcome, x, y);
+    }
+    let name = |step: Option<Step<'_>>| step.map_or("nothing more".to_owned(), |s| place(s.at));
+    differ(Some(longer?.at), What::Step, name(x), name(y))
+}
+
+/// A place in a run, in words.
+pub(crate) fn place(at: At) -> String {
+    match at {
+        At::Event(_) | At::Round { .. } => format!("event {at}"),
+        at => at.to_string(),
+    }
+}
+
+/// Whether two calls are the same broken send, whatever was raised.
+fn both_broken(x: &Called, y: &Called) -> bool {
+    is_broken(x) && Called { sigpipe: x.sigpipe, ..*y } == *x
+}
+
+/// Whether a call is a send that broke: EPIPE, whether or not the policy lets the signal be raised.
+pub(crate) fn is_broken(called: &Called) -> bool {
+    called.call == Call::Send && called.result == Err(Errno::EPIPE)
+}
+
+fn call(called: Option<&Called>) -> String {
+    called.map_or("no call".to_owned(), Called::to_string)
+}
+
+fn sockets(states: &[(Client, TcpState)]) -> String {
+    let states: Vec<String> = states.iter().map(|(client, state)| format!("{client} {state}")).collect();
+    if states.is_empty() { "none".to_owned() } else { states.join(", ") }
+}
+
+/// An outcome with all that is known of a survivor, in words.
+pub(crate) fn outcome_words(outcome: Outcome) -> String {
+    let mut words = vec![outcome.to_string()];
+    if let Outcome::Survived(survivor) = outcome {
+        words.extend(left_words(survivor));
+    }
+    words.join(", ")
+}
+
+/// What a survivor has left behind, in words; none for one that is as it was.
+pub(crate) fn left_words(survivor: Survivor) -> Vec<String> {
+    let Hygiene { descriptors, close_wait, served } = survivor.hygiene.unwrap_or(Hygiene::CLEAN);
+    let words = [
+        survivor.pending.then(|| "a SIGPIPE pending".to_owned()),
+        (descriptors > 0).then(|| format!("descriptors left open: {descriptors}")),
+        (close_wait > 0).then(|| format!("sockets left in CLOSE_WAIT: {close_wait}")),
+        (!served).then(|| "a fresh client not served".to_owned()),
+    ];
+    words.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests;
