@@ -47,27 +47,35 @@ compile_error!("brokenpipe plays on the Linux kernel, by seccomp, pidfds and soc
 
 mod case;
 mod check;
+mod detect;
+mod hunt;
 mod input;
 mod linux;
 mod model;
 mod oracle;
+mod protocol;
 pub mod report;
 mod scenario;
 mod search;
 mod subject;
-mod target;
 mod trace;
 mod triage;
 mod world;
 
 pub use case::{Case, CaseError, CaseFile, Expect, Mismatch, TargetCase};
 pub use check::{CheckError, check};
+pub use detect::{Identity, Symptom, UnknownSymptom};
+pub use hunt::{
+    Activity, ActivityLog, Baseline, CONFIRMATIONS, HuntEvent, Polite, Severity, Sigpipe, Target, TargetError,
+    TargetFinding, TargetHunt, TargetReport, TargetRun, TargetSeen, requirements,
+};
 pub use input::Input;
 pub use linux::{Kernel, KernelError, Requirement};
 #[doc(hidden)]
 pub use linux::{Worker, enter_session, enter_user_namespace};
 pub use model::Model;
 pub use oracle::{Difference, Finding, Kind, What, compare, compare_policies, compare_runs, judge};
+pub use protocol::{Answer, Exchange, Progress, Protocol, parse_payload};
 #[cfg(feature = "proptest")]
 pub use scenario::strategy;
 pub use scenario::{
@@ -76,11 +84,6 @@ pub use scenario::{
 };
 pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, minimise, minimise_death, reduce};
 pub use subject::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
-pub use target::{
-    Activity, ActivityLog, Answer, Baseline, CONFIRMATIONS, Exchange, HuntEvent, Identity, Polite, Progress, Protocol,
-    Severity, Sigpipe, Symptom, Target, TargetError, TargetFinding, TargetHunt, TargetReport, TargetRun, TargetSeen,
-    UnknownSymptom, parse_payload, requirements,
-};
 pub use trace::{
     At, Called, End, Hygiene, Outcome, Reason, Reply, Role, Signal, Step, Survivor, TcpState, Trace, WINDOW,
 };

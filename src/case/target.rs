@@ -3,9 +3,10 @@
 use super::form::{FIRST, Form, Header, Value};
 use super::text::write_cause;
 use super::{CaseError, load, save};
+use crate::detect::Symptom;
+use crate::hunt::{Polite, Sigpipe, Target, TargetFinding};
 use crate::scenario::text::write_quoted;
 use crate::scenario::{ParseError, Scenario};
-use crate::target::{Polite, Sigpipe, Symptom, Target, TargetFinding};
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -2,8 +2,8 @@
 
 use super::text::{paragraph, wrap};
 use super::{Ladder, printable};
+use crate::hunt::{Baseline, CONFIRMATIONS, Severity, Target, TargetFinding, TargetRun};
 use crate::scenario::{Event, Fault, Scenario};
-use crate::target::{Baseline, CONFIRMATIONS, Severity, Target, TargetFinding, TargetRun};
 use crate::trace::{Role, Trace};
 
 /// What a server is like under polite clients.
@@ -125,8 +125,9 @@ fn picture(scenario: &Scenario, trace: &Trace) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::Identity;
+    use crate::hunt::{Sigpipe, TargetSeen};
     use crate::scenario::{Call, Errno};
-    use crate::target::{Identity, Sigpipe, TargetSeen};
     use crate::trace::{Outcome, Signal};
     use crate::{At, Symptom};
 

@@ -3,7 +3,7 @@
 use super::printable;
 use super::text::wrap;
 use crate::case::{TargetCase, options};
-use crate::target::{Polite, Sigpipe, Target};
+use crate::hunt::{Polite, Sigpipe, Target};
 use std::fmt::Write;
 
 /// What is started for a target, a line each: the command, what is set in its environment, its folder, and the commands that a shell runs,

@@ -1,7 +1,8 @@
 //! The JSON of a target's finding: a promise to whoever reads it, down to the order of the fields.
 
 use super::json::{Steps, Text};
-use crate::target::{Baseline, CONFIRMATIONS, Identity, Severity, Sigpipe, Target, TargetFinding};
+use crate::detect::Identity;
+use crate::hunt::{Baseline, CONFIRMATIONS, Severity, Sigpipe, Target, TargetFinding};
 use crate::trace::TcpState;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};

@@ -1,9 +1,9 @@
 //! The polite client: asks what a good client asks, and knows a full answer when it sees one.
 
-use super::protocol::{Answer, Exchange, Progress, Protocol};
 use crate::linux::KernelError;
 use crate::linux::foreign::patience::Patience;
 use crate::linux::foreign::world::Foreign;
+use crate::protocol::{Answer, Exchange, Progress, Protocol};
 use crate::scenario::{Action, Client, Event, MAX_SEND, Payload, Repeat, Scenario};
 use crate::trace::{End, Reply};
 use crate::world::World;

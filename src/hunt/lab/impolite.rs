@@ -1,10 +1,10 @@
 //! Why a fresh server that was given its listener gave a polite client no full answer.
 
 use super::Lab;
+use crate::hunt::baseline::TargetError;
+use crate::hunt::polite::Answered;
 use crate::linux::KernelError;
 use crate::linux::foreign::start::how;
-use crate::target::baseline::TargetError;
-use crate::target::polite::Answered;
 use crate::trace::Role;
 
 impl Lab<'_> {

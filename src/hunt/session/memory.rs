@@ -2,10 +2,10 @@
 
 use super::follow_up::{Wanted, confirm};
 use super::{HuntEvent, Hunting};
+use crate::detect::symptom::Symptom;
+use crate::hunt::baseline::TargetError;
+use crate::hunt::severity::Severity;
 use crate::scenario::{Client, Event, Scenario};
-use crate::target::baseline::TargetError;
-use crate::target::severity::Severity;
-use crate::target::symptom::Symptom;
 use std::ops::ControlFlow;
 
 impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {

@@ -4,16 +4,16 @@
 //! most scenarios end there. *Examining* plays it on a fresh server and takes the time that the question needs.
 
 use super::{EXAMINING, Lab, Running, SCREENING, written};
+use crate::detect::identity::Identity;
+use crate::detect::outcome::{Left, Outcome};
+use crate::detect::symptom::Symptom;
+use crate::hunt::activity::Activity;
+use crate::hunt::baseline::TargetError;
+use crate::hunt::polite::{Answered, PoliteClient};
 use crate::linux::KernelError;
 use crate::linux::foreign::patience::Patience;
 use crate::linux::foreign::world::Foreign;
 use crate::scenario::{Client, Scenario};
-use crate::target::activity::Activity;
-use crate::target::baseline::TargetError;
-use crate::target::identity::Identity;
-use crate::target::outcome::{Left, Outcome};
-use crate::target::polite::{Answered, PoliteClient};
-use crate::target::symptom::Symptom;
 use crate::world::play;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -80,7 +80,7 @@ pub(super) enum Attended {
 
 impl Lab<'_> {
     /// Plays a scenario on the server that is there, and asks what can be asked in no time. A server against which something speaks is ended.
-    pub(in crate::target) fn screen(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
+    pub(in crate::hunt) fn screen(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
         if !self.is_warm() {
             self.fresh()?;
         }
@@ -109,7 +109,7 @@ impl Lab<'_> {
     }
 
     /// From here on, screening passes over this symptom, which is known.
-    pub(in crate::target) fn tolerate(&mut self, symptom: Symptom) {
+    pub(in crate::hunt) fn tolerate(&mut self, symptom: Symptom) {
         if symptom.is_left_behind() {
             self.tolerated.insert(symptom);
         }
@@ -117,7 +117,7 @@ impl Lab<'_> {
 
     /// Plays a scenario on a fresh server, and looks closely for one symptom. With patience, a server is given as much time to let go of
     /// something as it has given itself.
-    pub(in crate::target) fn examine(
+    pub(in crate::hunt) fn examine(
         &mut self,
         scenario: &Scenario,
         symptom: Symptom,
@@ -155,7 +155,7 @@ impl Lab<'_> {
     }
 
     /// Plays a scenario on a fresh server, and watches for long whether a server at work in a circle comes out of it by itself.
-    pub(in crate::target) fn watch(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
+    pub(in crate::hunt) fn watch(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
         self.fresh()?;
         let outcome = self.run(scenario, Pace { watched: CIRCLES, ..self.closely() })?;
         self.end();
@@ -164,7 +164,7 @@ impl Lab<'_> {
     }
 
     /// Plays a scenario on a fresh server, and looks closely for whatever a single run can show.
-    pub(in crate::target) fn look(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
+    pub(in crate::hunt) fn look(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
         self.fresh()?;
         let pace = self.closely();
         self.run(scenario, pace)

@@ -8,7 +8,7 @@
 
 /// Who writes a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reporter {
+pub(crate) enum Reporter {
     /// A sanitizer, with the exit code by which it ends the process by default, if it does at all.
     Sanitizer {
         /// `exitcode` of its options.
@@ -20,15 +20,15 @@ pub(super) enum Reporter {
 
 /// A report that was found in a server's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Report<'o> {
+pub(crate) struct Report<'o> {
     /// Its first line.
-    pub(super) line: &'o str,
-    pub(super) reporter: Reporter,
+    pub(crate) line: &'o str,
+    pub(crate) reporter: Reporter,
 }
 
 impl Reporter {
     /// Whether a process that ended with this exit code was ended by the reporter.
-    pub(super) fn ends_with(self, code: i32) -> bool {
+    pub(crate) fn ends_with(self, code: i32) -> bool {
         self == Reporter::Sanitizer { code }
     }
 }
@@ -77,7 +77,7 @@ const COMPLAINTS: [&str; 7] = [
 ];
 
 /// The first report in this text, if there is one.
-pub(super) fn report(output: &str) -> Option<Report<'_>> {
+pub(crate) fn report(output: &str) -> Option<Report<'_>> {
     let mut lines = output.lines().map(str::trim_end).peekable();
     while let Some(line) = lines.next() {
         let reporter = of_sanitizer(line).or_else(|| is_undefined_behaviour(line).then_some(UBSAN));

@@ -14,42 +14,42 @@ use std::time::Duration;
 
 /// Something that a scenario brought about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) identity: Identity,
+pub(crate) struct Seen {
+    pub(crate) identity: Identity,
     /// What was seen, in words.
-    pub(super) evidence: String,
+    pub(crate) evidence: String,
 }
 
 /// What a run came to.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
-    pub(super) trace: Trace,
-    pub(super) seen: Vec<Seen>,
+pub(crate) struct Outcome {
+    pub(crate) trace: Trace,
+    pub(crate) seen: Vec<Seen>,
     /// The injected errors that calls of the server's were answered with.
-    pub(super) injected: Vec<Fault>,
+    pub(crate) injected: Vec<Fault>,
     /// The end of what the server wrote.
-    pub(super) output: String,
+    pub(crate) output: String,
     /// How long the polite client was connected throughout, until it was asked.
-    pub(super) idle: Duration,
+    pub(crate) idle: Duration,
     /// By what else than a fault of the server's it may have come, where that cannot be told.
-    pub(super) doubt: Option<String>,
+    pub(crate) doubt: Option<String>,
 }
 
 /// What a server still has when all clients have gone.
-pub(super) struct Left {
+pub(crate) struct Left {
     before: Counts,
-    pub(super) now: Counts,
+    pub(crate) now: Counts,
     close_wait: usize,
 }
 
 impl Left {
-    pub(super) fn of(world: &mut Foreign, before: Counts) -> Result<Left, KernelError> {
+    pub(crate) fn of(world: &mut Foreign, before: Counts) -> Result<Left, KernelError> {
         world.settle()?;
         Ok(Left { before, now: world.server.counts(), close_wait: world.close_waits()? })
     }
 
     /// What it would be called.
-    pub(super) fn symptoms(&self) -> impl Iterator<Item = Symptom> {
+    pub(crate) fn symptoms(&self) -> impl Iterator<Item = Symptom> {
         let Left { before, now, close_wait } = self;
         let all = [
             (now.zombies > before.zombies, Symptom::Zombie),
@@ -63,17 +63,17 @@ impl Left {
 }
 
 impl Outcome {
-    pub(super) fn add(&mut self, identity: Identity, evidence: String) {
+    pub(crate) fn add(&mut self, identity: Identity, evidence: String) {
         self.seen.push(Seen { identity, evidence });
     }
 
-    pub(super) fn sorted(mut self) -> Outcome {
+    pub(crate) fn sorted(mut self) -> Outcome {
         self.seen.sort_by_key(|seen| seen.identity.symptom);
         self
     }
 
     /// Processes that ended as none should, and when that was if the trace does not have it.
-    pub(super) fn ends(&mut self, ends: &[Ended], when: &str) {
+    pub(crate) fn ends(&mut self, ends: &[Ended], when: &str) {
         for Ended { death, role, after } in ends {
             let symptom = match death.signal() {
                 // A server that ends its own processes means to.
@@ -95,7 +95,7 @@ impl Outcome {
 
     /// A busy loop. If it was `measured` what the server did meanwhile, it must not have been blocked in that time. Whether a limit on its
     /// resources was `lifted` before.
-    pub(super) fn spins(&mut self, spin: &Spin, measured: bool, lifted: bool) {
+    pub(crate) fn spins(&mut self, spin: &Spin, measured: bool, lifted: bool) {
         if measured && spin.measured.is_none_or(|circle| circle.rested) {
             self.doubt = Some("it comes to rest by itself".to_owned());
             return;
@@ -120,7 +120,7 @@ impl Outcome {
 
     /// What a sanitizer or a runtime reported in this run makes an end a crash, if it is the reporter's own way to end a process. Of a
     /// sanitizer that let the process go on it is a finding of its own kind; anything else that looks so was only logged.
-    pub(super) fn reported(&mut self, output: &str, ends: &[Ended]) {
+    pub(crate) fn reported(&mut self, output: &str, ends: &[Ended]) {
         let Some(Report { line, reporter }) = sanitizer::report(output) else { return };
         let is_end = |seen: &&mut Seen| matches!(seen.identity.symptom, Symptom::Exit | Symptom::Crash);
         if let Some(seen) = self.seen.iter_mut().find(is_end) {
@@ -148,7 +148,7 @@ impl Outcome {
     }
 
     /// What was left. One thing that is left holds others: a process its descriptors, a descriptor its socket. Only the first is told.
-    pub(super) fn left(&mut self, left: &Left) {
+    pub(crate) fn left(&mut self, left: &Left) {
         let Left { before, now, close_wait } = left;
         let grown = |what: &str, before: usize, now: usize| format!("{what}: {before} before, {now} afterwards");
         let sockets = if *close_wait > 0 { format!("; sockets in CLOSE_WAIT: {close_wait}") } else { String::new() };

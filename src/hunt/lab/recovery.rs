@@ -6,14 +6,14 @@
 
 use super::examine::Attended;
 use super::{Lab, SCREENING};
+use crate::detect::identity::Identity;
+use crate::detect::outcome::Seen;
+use crate::detect::symptom::Symptom;
+use crate::hunt::activity::Activity;
+use crate::hunt::baseline::TargetError;
+use crate::hunt::polite::Answered;
 use crate::linux::KernelError;
 use crate::scenario::Scenario;
-use crate::target::activity::Activity;
-use crate::target::baseline::TargetError;
-use crate::target::identity::Identity;
-use crate::target::outcome::Seen;
-use crate::target::polite::Answered;
-use crate::target::symptom::Symptom;
 use crate::world::World;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// What came of waiting for a server to serve again.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::target) enum Recovery {
+pub(in crate::hunt) enum Recovery {
     /// It serves again, after so long. Until then it has refused clients, or left them without an answer.
     After { time: Duration, refused: bool },
     /// A client waits for its answer, and nothing of the server can change any more.
@@ -35,12 +35,12 @@ pub(in crate::target) enum Recovery {
 
 impl Recovery {
     /// Whether it serves again.
-    pub(in crate::target) const fn is_recovered(self) -> bool {
+    pub(in crate::hunt) const fn is_recovered(self) -> bool {
         matches!(self, Recovery::After { .. })
     }
 
     /// In words, to follow what was seen.
-    pub(in crate::target) fn words(self) -> String {
+    pub(in crate::hunt) fn words(self) -> String {
         match self {
             Recovery::After { time, .. } => format!("; it recovered {:.0} s later", time.as_secs_f64().ceil()),
             Recovery::Frozen => "; it waits without any time limit, and will not recover".to_owned(),
@@ -49,7 +49,7 @@ impl Recovery {
     }
 
     /// What is seen, if it is that the server has refused clients for a while.
-    pub(in crate::target) fn throttling(self) -> Option<Seen> {
+    pub(in crate::hunt) fn throttling(self) -> Option<Seen> {
         let Recovery::After { time, refused: true } = self else { return None };
         let seconds = time.as_secs_f64().ceil();
         let evidence = format!("new clients are refused, and served again within {seconds:.0} s, by itself");
@@ -60,7 +60,7 @@ impl Recovery {
 impl Lab<'_> {
     /// What becomes of a server with which this scenario was played, until a polite client is served again. Where it is to be `alone`, nobody
     /// else was connected meanwhile, whose leaving might help it.
-    pub(in crate::target) fn recovery(&mut self, scenario: &Scenario, alone: bool) -> Result<Recovery, TargetError> {
+    pub(in crate::hunt) fn recovery(&mut self, scenario: &Scenario, alone: bool) -> Result<Recovery, TargetError> {
         self.fresh()?;
         let polite = if alone { Attended::No } else { Attended::Yes };
         self.run(scenario, self.closely().attended(polite))?;

@@ -4,18 +4,18 @@
 //! takes, and may be refused for good.
 
 use super::{Lab, Running, SHOWN, end_of};
+use crate::hunt::activity::Activity;
+use crate::hunt::baseline::{Baseline, TargetError};
+use crate::hunt::command::{Polite, Target};
+use crate::hunt::polite::{Answered, as_scenario};
+use crate::hunt::scratch::Scratch;
 use crate::linux::Pinned;
 use crate::linux::foreign::network;
 use crate::linux::foreign::residue::Counts;
 use crate::linux::foreign::start::NotListening;
 use crate::linux::foreign::world::Foreign;
+use crate::protocol::Protocol;
 use crate::scenario::Scenario;
-use crate::target::activity::Activity;
-use crate::target::baseline::{Baseline, TargetError};
-use crate::target::command::{Polite, Target};
-use crate::target::polite::{Answered, as_scenario};
-use crate::target::protocol::Protocol;
-use crate::target::scratch::Scratch;
 use crate::world::Ending;
 use std::time::{Duration, Instant};
 
@@ -56,7 +56,7 @@ impl<E: Into<TargetError>> From<E> for Failed {
 
 impl Lab<'_> {
     /// Starts a fresh server in place of the one that is there, and has it serve polite clients until it is steady.
-    pub(in crate::target) fn fresh(&mut self) -> Result<(), TargetError> {
+    pub(in crate::hunt) fn fresh(&mut self) -> Result<(), TargetError> {
         self.begin()?;
         if self.baseline.is_none() {
             self.baseline = Some(if self.unserved.is_some() { self.unlearnt()? } else { self.learn()? });
@@ -70,7 +70,7 @@ impl Lab<'_> {
     }
 
     /// The scenario in which as many polite clients come as a fresh server serves, if it then serves no other, and what that is called.
-    pub(in crate::target) fn unserved(&self) -> Option<(Scenario, TargetError)> {
+    pub(in crate::hunt) fn unserved(&self) -> Option<(Scenario, TargetError)> {
         let Unserved { served, error } = self.unserved.as_ref()?;
         Some((as_scenario(self.protocol(), *served), error.clone()))
     }
@@ -114,7 +114,7 @@ impl Lab<'_> {
         if let Some(setup) = &self.target.setup {
             let _doing = self.activity.enter(Activity::SetsUp);
             let command = Target::filled(setup, self.port, scratch.path());
-            let done = crate::target::shell::run(&command, scratch.path(), &self.stop);
+            let done = crate::hunt::shell::run(&command, scratch.path(), &self.stop);
             self.still_wanted()?;
             done.map_err(|why| Failed {
                 error: TargetError::Command(format!("the setup command: {why}")),

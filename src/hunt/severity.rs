@@ -1,7 +1,7 @@
 //! How much a finding counts. It is decided here and nowhere else.
 
-use super::hunt::TargetFinding;
-use super::symptom::Symptom;
+use super::session::TargetFinding;
+use crate::detect::symptom::Symptom;
 use crate::trace::Role;
 use std::fmt;
 
@@ -71,9 +71,9 @@ impl TargetFinding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::identity::Identity;
+    use crate::hunt::CONFIRMATIONS;
     use crate::scenario::{Call, Errno, Fault};
-    use crate::target::CONFIRMATIONS;
-    use crate::target::identity::Identity;
 
     fn severity(symptom: Symptom, role: Role, injected: bool, confirmed: u32) -> Severity {
         let scenario = "a connect".parse().unwrap();

@@ -1,7 +1,7 @@
 //! What is hunted: a command, how to start it, and what it talks.
 
-use super::protocol::Protocol;
 use crate::linux::foreign::launch::{Plan, Sigpipe};
+use crate::protocol::Protocol;
 use crate::scenario::{MAX_SEND, Payload};
 use std::borrow::Cow;
 use std::ffi::{CString, OsStr, OsString};

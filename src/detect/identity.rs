@@ -19,12 +19,12 @@ pub struct Identity {
 
 impl Identity {
     /// Something that is about the server as a whole, and not about one call.
-    pub(super) const fn of(symptom: Symptom) -> Identity {
+    pub(crate) const fn of(symptom: Symptom) -> Identity {
         Identity { symptom, role: Role::Main, call: None, state: None }
     }
 
     /// Whether the other may be the same where the call is not known, or was another because the server has threads.
-    pub(super) fn is_like(&self, other: &Identity) -> bool {
+    pub(crate) fn is_like(&self, other: &Identity) -> bool {
         self.symptom == other.symptom && self.role.is_main() == other.role.is_main()
     }
 }

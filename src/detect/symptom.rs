@@ -105,7 +105,7 @@ impl Symptom {
     }
 
     /// Whether a server that shows it serves nobody any more, so that the rest of a scenario is not played.
-    pub(super) const fn ends_the_server(self) -> bool {
+    pub(crate) const fn ends_the_server(self) -> bool {
         matches!(
             self,
             Symptom::Sigpipe | Symptom::Crash | Symptom::Exit | Symptom::NotListening | Symptom::Unresponsive
@@ -113,7 +113,7 @@ impl Symptom {
     }
 
     /// Whether it is something that a server has and should not have any more.
-    pub(super) const fn is_left_behind(self) -> bool {
+    pub(crate) const fn is_left_behind(self) -> bool {
         matches!(
             self,
             Symptom::CloseWaitLeak | Symptom::FdLeak | Symptom::ProcessLeak | Symptom::ThreadLeak | Symptom::Zombie
@@ -121,7 +121,7 @@ impl Symptom {
     }
 
     /// Whether it takes real time to be sure of: what a server lets go of late looks like what it keeps.
-    pub(super) const fn takes_time(self) -> bool {
+    pub(crate) const fn takes_time(self) -> bool {
         matches!(self, Symptom::Unresponsive) || self.is_left_behind()
     }
 

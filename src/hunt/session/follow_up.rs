@@ -1,14 +1,14 @@
 //! From a suspicion to a finding: confirmed on fresh servers, in the fewest events, and by a real cause where there is one.
 
 use super::{CONFIRMATIONS, HuntEvent, Hunting, TargetFinding, for_real};
+use crate::detect::identity::Identity;
+use crate::detect::outcome::{Outcome, Seen};
+use crate::detect::symptom::Symptom;
+use crate::hunt::activity::Activity;
+use crate::hunt::baseline::TargetError;
+use crate::hunt::lab::Lab;
 use crate::scenario::{Event, Fault, Repeat, Scenario};
 use crate::search::minimise;
-use crate::target::activity::Activity;
-use crate::target::baseline::TargetError;
-use crate::target::identity::Identity;
-use crate::target::lab::Lab;
-use crate::target::outcome::{Outcome, Seen};
-use crate::target::symptom::Symptom;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 

@@ -1,20 +1,20 @@
-//! A scenario again and again on one server: what is left behind must come to an end ([`growth`](crate::target::growth)).
+//! A scenario again and again on one server: what is left behind must come to an end ([`growth`](crate::hunt::growth)).
 //!
 //! What as many polite clients leave on a fresh server is held against it. Where that is as much, what grows may be a large pool, and it is
 //! asked once more over more repetitions.
 
 use super::Lab;
 use super::examine::{Attended, GRACE_REPEATED, PATIENCE, grace};
+use crate::detect::growth::{Limits, Trend, growth, is_exhausting, is_explained, judge};
+use crate::detect::identity::Identity;
+use crate::detect::outcome::Outcome;
+use crate::detect::symptom::Symptom;
+use crate::hunt::activity::Activity;
+use crate::hunt::baseline::TargetError;
 use crate::linux::KernelError;
 use crate::linux::foreign::patience::Patience;
 use crate::linux::foreign::residue::Counts;
 use crate::scenario::{Action, Event, Scenario};
-use crate::target::activity::Activity;
-use crate::target::baseline::TargetError;
-use crate::target::growth::{Limits, Trend, growth, is_exhausting, is_explained, judge};
-use crate::target::identity::Identity;
-use crate::target::outcome::Outcome;
-use crate::target::symptom::Symptom;
 use std::time::{Duration, Instant};
 
 /// What decides whether descriptors are leaked. A garbage collector may close them late, but hardly after three hundred.
@@ -96,11 +96,7 @@ impl Lab<'_> {
 
     /// Plays batches of a scenario on a fresh server, and sees whether it has more memory after each; if so, and it is to be `sure`, on
     /// another over more of them: a heap that is collected may take long to fill.
-    pub(in crate::target) fn grows_in_memory(
-        &mut self,
-        scenario: &Scenario,
-        sure: bool,
-    ) -> Result<Outcome, TargetError> {
+    pub(in crate::hunt) fn grows_in_memory(&mut self, scenario: &Scenario, sure: bool) -> Result<Outcome, TargetError> {
         self.fresh()?;
         let outcome = self.grows(scenario, Sampled::Memory, false, sure)?;
         self.end();

@@ -3,10 +3,10 @@
 use super::activity::ActivityLog;
 use super::baseline::{Baseline, TargetError};
 use super::command::Target;
-use super::hunt::on_a_thread;
 use super::lab::Lab;
-use super::outcome::Seen;
-use super::symptom::Symptom;
+use super::session::on_a_thread;
+use crate::detect::outcome::Seen;
+use crate::detect::symptom::Symptom;
 use crate::linux::KernelError;
 use crate::scenario::Scenario;
 use crate::trace::{Role, Trace};

@@ -2,10 +2,10 @@
 
 use super::Lab;
 use super::examine::Pace;
+use crate::detect::outcome::Outcome;
+use crate::detect::symptom::Symptom;
+use crate::hunt::baseline::TargetError;
 use crate::linux::KernelError;
-use crate::target::baseline::TargetError;
-use crate::target::outcome::Outcome;
-use crate::target::symptom::Symptom;
 use crate::world::World;
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// What samples say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trend {
+pub(crate) enum Trend {
     /// More repetitions will tell.
     Undecided,
     /// It does not grow, or no longer.
@@ -24,24 +24,24 @@ pub(super) enum Trend {
 
 /// How much it takes to decide.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Repetitions before which nothing is decided.
-    pub(super) least: usize,
+    pub(crate) least: usize,
     /// Repetitions after which it is decided.
-    pub(super) most: usize,
+    pub(crate) most: usize,
     /// Growth at which it may be decided before that: more than any pool or cache is expected to hold.
-    pub(super) enough: u64,
+    pub(crate) enough: u64,
     /// A difference between the two halves that is no growth.
-    pub(super) slack: u64,
+    pub(crate) slack: u64,
     /// The least growth of a leak in one repetition.
-    pub(super) rate: f64,
+    pub(crate) rate: f64,
     /// By how much the count must grow in nearly each repetition, where it is one that does not come and go; 0 where it is.
-    pub(super) step: u64,
+    pub(crate) step: u64,
 }
 
 impl Limits {
     /// The same for growth that may be that of a large pool.
-    pub(super) const fn extended(self) -> Limits {
+    pub(crate) const fn extended(self) -> Limits {
         Limits { most: self.most * 2, enough: self.enough * 3, ..self }
     }
 }
@@ -52,7 +52,7 @@ const WINDOWS: usize = 4;
 const LAST_STEP: u64 = 4;
 
 /// What these samples say: the first is that before any repetition, the others are those after each.
-pub(super) fn judge(samples: &[u64], limits: &Limits) -> Trend {
+pub(crate) fn judge(samples: &[u64], limits: &Limits) -> Trend {
     let repetitions = samples.len().saturating_sub(1);
     if repetitions < limits.least {
         return Trend::Undecided;
@@ -83,14 +83,14 @@ fn rises_in_nearly_each(samples: &[u64], step: u64) -> bool {
 }
 
 /// How much more there was at the end than at the beginning.
-pub(super) fn growth(samples: &[u64]) -> u64 {
+pub(crate) fn growth(samples: &[u64]) -> u64 {
     let (first, last) = (samples.first().unwrap_or(&0), samples.last().unwrap_or(&0));
     last.saturating_sub(*first)
 }
 
 /// Whether there was more after nearly each repetition, up to one at which the server gave way: it has used up what it had. When it did is
 /// not known to the repetition: nothing more came after that.
-pub(super) fn is_exhausting(samples: &[u64]) -> bool {
+pub(crate) fn is_exhausting(samples: &[u64]) -> bool {
     const LEAST: usize = 5;
     let end = samples.iter().position(|sample| *sample == highest(samples)).map_or(0, |last| last + 1);
     let samples = &samples[..end];
@@ -100,7 +100,7 @@ pub(super) fn is_exhausting(samples: &[u64]) -> bool {
 }
 
 /// Whether growth is explained by what as many polite clients leave: in proportion to their numbers it is at least half of it.
-pub(super) fn is_explained(growth: u64, clients: u64, polite_growth: u64, polite_clients: u64) -> bool {
+pub(crate) fn is_explained(growth: u64, clients: u64, polite_growth: u64, polite_clients: u64) -> bool {
     polite_clients > 0
         && u128::from(polite_growth) * u128::from(clients) * 2 >= u128::from(growth) * u128::from(polite_clients)
 }
