@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 ///
 /// The first finding, cut down to the fewest events; its `Debug` is the whole report, so that `unwrap` shows it:
 ///
-/// ```
+/// ```no_run
 /// use brokenpipe::{CheckError, Policy, check};
 ///
 /// let Err(CheckError::Found(finding)) = check("greeter", Policy::Default, 10_000) else {

@@ -7,7 +7,7 @@
 //!
 //! The test of a server author, who says what the server does with a connection and about SIGPIPE:
 //!
-//! ```
+//! ```no_run
 //! use brokenpipe::{Policy, check};
 //!
 //! # fn main() {

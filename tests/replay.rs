@@ -51,6 +51,19 @@ fn what_a_failing_check_prints_plays_the_same_death_again() {
     });
 }
 
+/// The examples of the documentation that play on the kernel for long, which are compiled there and not run: documentation tests are processes
+/// of one session, in which the compiler has just run on all cores.
+#[test]
+fn what_the_documentation_says_of_check_is_so() {
+    workers::alone(|| {
+        check("accept; send 26; recv-all; close", Policy::Ignore, 1_000).unwrap();
+        let Err(CheckError::Found(finding)) = check("greeter", Policy::Default, 10_000) else {
+            panic!("the greeter must die");
+        };
+        assert_eq!(finding.scenario.to_string(), "a connect; b connect; b fin; b rst; a fin");
+    });
+}
+
 #[test]
 fn the_death_is_that_of_the_scenario_and_not_of_the_server() {
     workers::alone(|| {

@@ -41,7 +41,7 @@ use tally::Tally;
 /// a thousand, as a hunt plays by default, take some twenty minutes.
 const SCENARIOS: u32 = 100;
 /// How many trials run at a time on each core.
-const AT_A_TIME: usize = 5;
+const AT_A_TIME: usize = 4;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
