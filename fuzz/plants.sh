@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Can the checks fail? Plants one wrong rule at a time (src/model/plant.rs), in the model or in how a server's process ends, and has the
+# Can the checks fail? Plants one wrong rule at a time (src/model/seeded_defects.rs), in the model or in how a server's process ends, and has the
 # property tests and the fuzzer look for it. Of each the fuzzer must make one artifact, and leave nothing running; triage must make one
 # case of that. Prints a table: after how many inputs each found it, and as what. Fails if one of them misses any.
 #
@@ -27,7 +27,7 @@ tests() { cargo test -q --no-fail-fast --test properties --test agreement "$@"; 
     cargo build -q --bin brokenpipe
     cargo build -q --manifest-path fuzz/Cargo.toml --example leftovers
 } 2> "$scratch/build" || { cat "$scratch/build"; exit 1; }
-names=${*:-$(sed -n 's/^ *[A-Z][A-Za-z0-9]* "\([a-z0-9-]*\)" ".*/\1/p' src/model/plant.rs)}
+names=${*:-$(sed -n 's/^ *[A-Z][A-Za-z0-9]* "\([a-z0-9-]*\)" ".*/\1/p' src/model/seeded_defects.rs)}
 # Before Linux 5.16 a core dump of a server ends the fuzzer too, whose memory it shares: those two cannot be planted there.
 if [ "$(printf '5.16\n%s\n' "$(uname -r)" | sort -V | head -1)" != 5.16 ]; then
     names=$(tr ' ' '\n' <<< "$names" | grep -vxE 'server-abort|server-segv' || true)

@@ -5,7 +5,7 @@ use super::sanitizer::{self, Report, Reporter};
 use super::symptom::Symptom;
 use crate::linux::KernelError;
 use crate::linux::foreign::history::Last;
-use crate::linux::foreign::residue::Counts;
+use crate::linux::foreign::resources::Counts;
 use crate::linux::foreign::start::how;
 use crate::linux::foreign::world::{Circle, Ended, Foreign, Spin};
 use crate::scenario::Fault;
@@ -192,7 +192,7 @@ fn in_or_after(Last { name, client, error, .. }: &Last) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linux::foreign::tree::Death;
+    use crate::linux::foreign::tasks::Death;
     use crate::scenario::{Client, Errno};
     use crate::trace::TcpState;
 

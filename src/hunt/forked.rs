@@ -31,7 +31,7 @@ impl Target {
     ///         }
     ///     });
     ///     let report = target.hunt(&TargetHunt::default(), |_| ControlFlow::Continue(())).unwrap();
-    ///     assert!(report.findings.is_empty(), "{:?}", report.findings);
+    ///     report.assert_clean(&target);
     /// }
     /// # greeter_survives();
     /// # }

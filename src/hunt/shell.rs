@@ -3,7 +3,7 @@
 //! A command's standard error goes to a file without a name, and not into a pipe: a pipe holds 64 KiB, past which the command would wait
 //! for somebody to read, and a program that the command leaves in the background would be killed by SIGPIPE once the pipe is closed.
 
-use super::polite::Answered;
+use super::health_check::Answered;
 use crate::linux::foreign::world::{Foreign, LOOK_UP};
 use crate::linux::{KernelError, limit, pidfd, readable};
 use std::ffi::OsStr;

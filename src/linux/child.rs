@@ -11,7 +11,7 @@
 //!    must not run here. A fuzzer's would take the server's abort for its own, write an artifact, and turn the signal into an exit.
 //!    Then SIGPIPE's disposition is set, before anything can raise it.
 //! 3. The descriptor table, until now the harness's own, is exchanged for an empty one in a single call (`close_range(2)` with
-//!    `CLOSE_RANGE_UNSHARE`): from here on the server holds no socket of any case ([`table`](super::table)).
+//!    `CLOSE_RANGE_UNSHARE`): from here on the server holds no socket of any case ([`fd_table`](super::fd_table)).
 //! 4. The listener is made, then the mask is opened for SIGPIPE, and the program begins, with a stop at the
 //!    [`gate`](super::gate) before each call.
 

@@ -1,8 +1,8 @@
 //! The clients' side: one socket each, and the calls of the event table.
 
 use super::error::{KernelError, errno};
+use super::fd_table;
 use super::sys;
-use super::table;
 use crate::scenario::{Client, Errno, MAX_SEND, Payload};
 use crate::trace::{End, Reply};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -66,7 +66,7 @@ impl ClientSocket {
         let socket =
             Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None).map_err(KernelError::io(DOING, "socket"))?;
         let socket =
-            Socket::from(table::beyond(socket.into()).map_err(KernelError::call(DOING, "fcntl F_DUPFD_CLOEXEC"))?);
+            Socket::from(fd_table::beyond(socket.into()).map_err(KernelError::call(DOING, "fcntl F_DUPFD_CLOEXEC"))?);
         socket.set_tcp_nodelay(true).map_err(KernelError::io(DOING, "setsockopt TCP_NODELAY"))?;
         if let Some(bytes) = buffer {
             // Set before the connect, for the window is scaled by it.

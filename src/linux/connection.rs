@@ -1,8 +1,8 @@
 //! A connection as the harness knows it: its client, the state of the server's end, and what is under way.
 
 use super::client::ClientSocket;
+use super::drain::Flight;
 use super::error::KernelError;
-use super::flight::Flight;
 use super::sys;
 use crate::scenario::{Action, Client, Errno};
 use crate::trace::{Reason, Reply, TcpState, WINDOW};

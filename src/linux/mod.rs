@@ -8,40 +8,40 @@
 //! how its calls are steered, [`connection`] what the clients do.
 #![allow(unsafe_code)]
 
+mod affinity;
 mod arena;
 mod child;
 mod client;
 mod connection;
-mod doctor;
+mod drain;
 mod error;
-mod flight;
+mod fd_table;
 pub(crate) mod foreign;
 mod gate;
 pub(crate) mod limit;
 mod netstat;
-mod pin;
+mod requirements;
 mod session;
 mod spawn;
 mod sys;
-mod table;
 mod timewait;
 mod wrong_end;
 
-pub use doctor::Requirement;
-pub(crate) use doctor::requirements;
 pub use error::KernelError;
 pub use foreign::enter_user_namespace;
+pub use requirements::Requirement;
+pub(crate) use requirements::requirements;
 pub use session::{Worker, enter_session};
 
 use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};
 use crate::subject::{Policy, Setup};
 use crate::trace::{Called, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
 use crate::world::{Ending, Stepped, World, probe, raises};
+pub(crate) use affinity::Pinned;
 use arena::Arena;
 use connection::Connection;
 use gate::{Next, Parked};
 use netstat::Netstat;
-pub(crate) use pin::Pinned;
 use spawn::Server;
 use std::marker::PhantomData;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -77,7 +77,7 @@ pub struct Kernel {
     netstat: Netstat,
     leftovers: Leftovers,
     run: Run,
-    _pinned: Option<pin::Pinned>,
+    _pinned: Option<affinity::Pinned>,
     /// The pinning is the thread's: a worker stays on its own.
     _not_send: PhantomData<*mut ()>,
 }
@@ -120,7 +120,7 @@ impl Kernel {
             netstat: Netstat::open()?,
             leftovers: Leftovers::default(),
             run: Run::default(),
-            _pinned: pin::Pinned::here(),
+            _pinned: affinity::Pinned::here(),
             _not_send: PhantomData,
         })
     }

@@ -6,7 +6,7 @@
 //! a core for seconds on end, the kernel's own threads being left without. A gated server and its harness are exactly such tasks. A
 //! group that runs on one core has a constant weight and nothing is computed, so each worker is
 //! - a process in a session of its own, which nothing else is in but its servers;
-//! - on one core, as its servers are ([`pin`](super::pin)).
+//! - on one core, as its servers are ([`affinity`](super::affinity)).
 //!
 //! Both functions here fork, so that a worker has all that was read and checked before. They refuse to in a process of more than one
 //! thread, where a copy of one of them could not go on: a lock that another thread holds would never be released. Whatever forks is the

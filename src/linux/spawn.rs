@@ -4,7 +4,7 @@
 //! own ([`arena`](super::arena)), and not a `fork`. Three things that a fork gets wrong come out right by construction:
 //! - *Cost.* No page table is copied, so that a server costs the same from a 3 MiB test as from a fuzzer with an ASAN shadow.
 //! - *Other cases' sockets.* The table is shared and then exchanged for an empty one; what the kernel copies for a moment is
-//!   kept free of sockets ([`table`](super::table)). So no server ever holds a duplicate of a client socket, whose close would
+//!   kept free of sockets ([`fd_table`](super::fd_table)). So no server ever holds a duplicate of a client socket, whose close would
 //!   then send nothing.
 //! - *Locks.* The child runs no code that could want one ([`child`](super::child)).
 //!
@@ -17,9 +17,9 @@
 use super::arena::{Arena, Page};
 use super::child;
 use super::error::KernelError;
+use super::fd_table::{self, Copying};
 use super::gate::{self, CALL_BOUND, Next, Parked};
 use super::sys::{self, last_error};
-use super::table::{self, Copying};
 use crate::scenario::Errno;
 use crate::subject::{Policy, Setup};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -60,7 +60,7 @@ impl Server {
     /// be in force.
     pub(super) fn start(mut arena: Arena, setup: &Setup) -> Result<Server, KernelError> {
         arena.prepare(setup);
-        table::fill().map_err(KernelError::call("start a server", "eventfd"))?;
+        fd_table::fill().map_err(KernelError::call("start a server", "eventfd"))?;
         let copying = Copying::new();
         let mut process = clone(&arena).map_err(KernelError::call("start a server", "clone"))?;
         let next = gate::next(arena.page(), &process.pidfd)?;
@@ -91,7 +91,7 @@ impl Server {
     /// A duplicate of a descriptor of the server's. It must not be kept: as long as it is there, a close closes nothing.
     pub(super) fn duplicate(&self, fd: i32) -> Result<OwnedFd, KernelError> {
         sys::pidfd_getfd(self.process.pidfd.as_fd(), fd)
-            .and_then(table::beyond)
+            .and_then(fd_table::beyond)
             .map_err(KernelError::call("look at the server's socket", "pidfd_getfd"))
     }
 

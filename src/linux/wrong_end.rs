@@ -1,9 +1,9 @@
-//! Wrong ends of a server's process, one of which can be planted ([`plant`](crate::model::plant)) to see what a fuzzer makes of it:
+//! Wrong ends of a server's process, one of which can be planted ([`seeded_defects`](crate::model::seeded_defects)) to see what a fuzzer makes of it:
 //! a server that aborts is a finding, and no crash of the fuzzer's own.
 
 use super::arena::{Page, guard_of};
 use super::child::{SIGSET, call, exit};
-use crate::model::plant::{Plant, planted};
+use crate::model::seeded_defects::{Plant, planted};
 use libc::{c_int, c_long};
 
 /// A way in which no server of ours should ever end.
@@ -33,7 +33,7 @@ impl WrongEnd {
         ];
         let end = ends.into_iter().find(|(plant, _)| planted(*plant)).map(|(_, end)| end);
         assert!(
-            !end.is_some_and(WrongEnd::dumps_core) || !super::doctor::core_dumps_spread(),
+            !end.is_some_and(WrongEnd::dumps_core) || !super::requirements::core_dumps_spread(),
             "BROKENPIPE_PLANT: before Linux 5.16 a server that dumps core ends the harness, whose memory it shares"
         );
         end

@@ -3,7 +3,7 @@
 //! The rules are those of the kernel's `tcp_reset`, `tcp_fin`, `tcp_recvmsg_locked`, `tcp_sendmsg_locked`, `inet_shutdown` and
 //! `__tcp_close`, over a loopback on which every segment arrives before the call that sent it returns.
 
-use super::plant::{Plant, planted};
+use super::seeded_defects::{Plant, planted};
 use crate::scenario::Errno;
 use crate::trace::TcpState;
 

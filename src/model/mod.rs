@@ -2,14 +2,14 @@
 //! its lists have grown.
 
 mod endpoint;
-pub(crate) mod plant;
+pub(crate) mod seeded_defects;
 
 use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};
 use crate::subject::{Machine, Policy, Setup, Want};
 use crate::trace::{Called, End, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
 use crate::world::{Ending, Probe, Stepped, World, certain, probe, raises};
 use endpoint::{Endpoint, Segment};
-use plant::{Plant, planted};
+use seeded_defects::{Plant, planted};
 use std::convert::Infallible;
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use crate::detect::outcome::{Left, Outcome};
 use crate::detect::symptom::Symptom;
 use crate::hunt::activity::Activity;
 use crate::hunt::baseline::TargetError;
-use crate::hunt::polite::{Answered, PoliteClient};
+use crate::hunt::health_check::{Answered, PoliteClient};
 use crate::linux::KernelError;
 use crate::linux::foreign::patience::Patience;
 use crate::linux::foreign::world::Foreign;

@@ -2,7 +2,7 @@
 
 use super::Lab;
 use crate::hunt::baseline::TargetError;
-use crate::hunt::polite::Answered;
+use crate::hunt::health_check::Answered;
 use crate::linux::KernelError;
 use crate::linux::foreign::start::how;
 use crate::trace::Role;

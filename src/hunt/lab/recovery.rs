@@ -11,7 +11,7 @@ use crate::detect::outcome::Seen;
 use crate::detect::symptom::Symptom;
 use crate::hunt::activity::Activity;
 use crate::hunt::baseline::TargetError;
-use crate::hunt::polite::Answered;
+use crate::hunt::health_check::Answered;
 use crate::linux::KernelError;
 use crate::scenario::Scenario;
 use crate::world::World;

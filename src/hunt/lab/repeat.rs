@@ -13,7 +13,7 @@ use crate::hunt::activity::Activity;
 use crate::hunt::baseline::TargetError;
 use crate::linux::KernelError;
 use crate::linux::foreign::patience::Patience;
-use crate::linux::foreign::residue::Counts;
+use crate::linux::foreign::resources::Counts;
 use crate::scenario::{Action, Event, Scenario};
 use std::time::{Duration, Instant};
 

@@ -3,11 +3,11 @@
 //! A call at the gate comes with its number and arguments. Of a task that sleeps elsewhere both are in `/proc/PID/task/TID/syscall`
 //! (`proc_pid_syscall(5)`). They are decoded once, into a [`Wait`]; what a wait means is stated per call, after its manual page.
 
-use super::parked::socket_timeout;
+use super::pending_call::socket_timeout;
 use super::quiescence::{Outside, Wakes};
 use super::{filter, sys};
+use crate::linux::fd_table;
 use crate::linux::sys::pidfd_getfd;
-use crate::linux::table;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -104,7 +104,7 @@ pub(super) fn is_cut_by_stop((call, arguments): Call, process: BorrowedFd<'_>) -
         // Where a time limit is set for the socket (`sock_intr_errno`). One that cannot be asked may have one.
         Some((_, class @ (filter::Class::Accept | filter::Class::In(_) | filter::Class::Out(_)))) => {
             let option = if matches!(class, filter::Class::Out(_)) { libc::SO_SNDTIMEO } else { libc::SO_RCVTIMEO };
-            let socket = pidfd_getfd(process, arguments[0] as i32).and_then(table::beyond);
+            let socket = pidfd_getfd(process, arguments[0] as i32).and_then(fd_table::beyond);
             socket.map_or(true, |socket| socket_timeout(socket.as_fd(), option).is_some())
         }
         _ => [libc::SYS_semop, libc::SYS_semtimedop, libc::SYS_rt_sigtimedwait].contains(&call),

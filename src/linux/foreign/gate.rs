@@ -2,7 +2,7 @@
 //!
 //! Every call of its that matters comes to the gate by way of the filter ([`filter`](super::filter)) and waits there. *Quiet* means
 //! that nothing of the server runs: each of its threads is parked at the gate, or sleeps elsewhere, as far as `/proc` can tell
-//! ([`tree`](super::tree)). *Settled* is quiet with nothing parked that could go. Calls are let in one at a time, in the order in which
+//! ([`tasks`](super::tasks)). *Settled* is quiet with nothing parked that could go. Calls are let in one at a time, in the order in which
 //! they came, each only when all is quiet: so that one thread at a time takes what another waits for as well.
 //!
 //! Without the gate, quiet is what `/proc` tells alone, and settled the same.
@@ -11,13 +11,13 @@ use super::environment::{Injection, Lowered};
 use super::idle::DEFERRED_AT_MOST;
 use super::launch::{Guardian, Launched, Plan, launch};
 use super::notify::{Answer, Notify};
-use super::parked::{Arrival, Owner, Parked};
 use super::peers::Peers;
+use super::pending_call::{Arrival, Owner, Parked};
 use super::quiescence::Quiescence;
 use super::signals::Ledger;
 use super::sys::tcp_state;
+use super::tasks::{Death, Look, Tree};
 use super::timers::Timers;
-use super::tree::{Death, Look, Tree};
 use crate::linux::error::KernelError;
 use crate::linux::sys;
 use crate::scenario::Errno;
@@ -543,13 +543,13 @@ impl Server {
     /// The processes that have this socket, by their numbers.
     pub(crate) fn owners_of(&self, inode: u32) -> impl DoubleEndedIterator<Item = i32> {
         let link = format!("socket:[{inode}]");
-        self.tree.processes.keys().copied().filter(move |pid| super::tree::descriptors(*pid).any(|l| l == link))
+        self.tree.processes.keys().copied().filter(move |pid| super::tasks::descriptors(*pid).any(|l| l == link))
     }
 
     /// How many of these sockets its processes have.
     pub(crate) fn count_of(&self, inodes: &BTreeSet<u32>) -> usize {
         let links: BTreeSet<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
-        let all = self.tree.processes.keys().flat_map(|pid| super::tree::descriptors(*pid));
+        let all = self.tree.processes.keys().flat_map(|pid| super::tasks::descriptors(*pid));
         all.filter(|link| links.contains(link)).count()
     }
 

@@ -8,7 +8,7 @@
 
 use super::gate::{Passed, Server};
 use super::notify::Answer;
-use super::parked::{Owner, Parked};
+use super::pending_call::{Owner, Parked};
 use super::quiescence::{Outside, Quiescence, TaskState, Wakes, quiescence};
 use crate::linux::error::KernelError;
 use crate::linux::sys::pidfd_kill;

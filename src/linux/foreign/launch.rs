@@ -22,10 +22,10 @@ use super::filter;
 use super::notify::Notify;
 use super::sys::{clone_process, pidfd_open};
 use crate::linux::error::KernelError;
+use crate::linux::fd_table::{self, Copying};
 use crate::linux::limit;
 use crate::linux::session;
 use crate::linux::sys::{self, futex_wait, futex_wake};
-use crate::linux::table::{self, Copying};
 use crate::scenario::Errno;
 use libc::{c_char, c_int, c_long};
 use std::ffi::CString;
@@ -192,7 +192,7 @@ pub(super) struct Guardian {
 impl Drop for Guardian {
     fn drop(&mut self) {
         if !self.namespace {
-            super::tree::kill_below(self.pid);
+            super::tasks::kill_below(self.pid);
         }
         // Errors mean that it is gone already.
         let _ = sys::pidfd_kill(self.pidfd.as_fd(), libc::SIGKILL);
@@ -246,7 +246,7 @@ pub(super) fn launch(plan: &Plan, namespace: bool) -> Result<Launched, KernelErr
         descriptors: limit::raise(),
         page: shared.page(),
     };
-    table::fill().map_err(KernelError::call(DOING, "eventfd"))?;
+    fd_table::fill().map_err(KernelError::call(DOING, "eventfd"))?;
     let copying = Copying::new();
     let flags = libc::CLONE_FILES | if namespace { libc::CLONE_NEWPID } else { 0 };
     let blocked = crate::linux::spawn::SignalsBlocked::new();
@@ -264,13 +264,13 @@ pub(super) fn launch(plan: &Plan, namespace: bool) -> Result<Launched, KernelErr
     guardian.reach(ALONE)?;
     drop(copying);
     guardian.reach(READY)?;
-    let server = super::tree::children(pid, pid).first().copied().ok_or(KernelError::StillBorn)?;
+    let server = super::tasks::children(pid, pid).first().copied().ok_or(KernelError::StillBorn)?;
     let pidfd = pidfd_open(server).map_err(KernelError::call(DOING, "pidfd_open"))?;
     let page = guardian.shared.page();
     let notify = match plan.gate {
         false => None,
         true => {
-            let fd = sys::pidfd_getfd(pidfd.as_fd(), page.listener.load(Relaxed)).and_then(table::beyond);
+            let fd = sys::pidfd_getfd(pidfd.as_fd(), page.listener.load(Relaxed)).and_then(fd_table::beyond);
             Some(Notify::new(fd.map_err(KernelError::call(DOING, "pidfd_getfd"))?))
         }
     };

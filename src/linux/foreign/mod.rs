@@ -1,8 +1,8 @@
 //! Servers that nobody here wrote: any program, started in a network of its own and steered by its system calls.
 //!
-//! [`launch`] starts one, [`filter`] and [`notify`] bring its calls to the [`gate`], [`parked`] tells whether one could finish,
-//! [`tree`] looks at its tasks, [`blocked_call`] at the calls that they are blocked in, [`timers`] and [`signals`] at what may wake them,
-//! [`peers`] at whom it has connected to. From these [`idle`] computes its [`quiescence`]; [`residue`] counts what it has left behind.
+//! [`launch`] starts one, [`filter`] and [`notify`] bring its calls to the [`gate`], [`pending_call`] tells whether one could finish,
+//! [`tasks`] looks at its tasks, [`blocked_call`] at the calls that they are blocked in, [`timers`] and [`signals`] at what may wake them,
+//! [`peers`] at whom it has connected to. From these [`idle`] computes its [`quiescence`]; [`resources`] counts what it has left behind.
 //! [`history`] keeps what each process did, and [`environment`] is what happens to a server beside what clients do.
 
 mod attempt;
@@ -15,18 +15,18 @@ mod idle;
 pub(crate) mod launch;
 pub(crate) mod network;
 mod notify;
-mod parked;
 pub(crate) mod patience;
 mod peers;
+mod pending_call;
 pub(crate) mod quiescence;
-pub(crate) mod residue;
+pub(crate) mod resources;
 pub(crate) mod serve;
 mod signals;
 pub(crate) mod start;
 mod sys;
 pub(crate) mod tables;
+pub(crate) mod tasks;
 mod timers;
-pub(crate) mod tree;
 mod user;
 pub(crate) mod world;
 

@@ -1,8 +1,8 @@
 //! Whom a server has connected to by itself: a backend, a log daemon. What they do is outside the harness's control.
 
 use super::sys;
+use crate::linux::fd_table;
 use crate::linux::sys::pidfd_getfd;
-use crate::linux::table;
 use crate::trace::TcpState;
 use socket2::Socket;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -57,7 +57,7 @@ enum Peer {
 
 /// `None` if the socket is no longer open, or connected to nobody.
 fn peer_of(connected: &Connected, pidfd: BorrowedFd<'_>) -> Option<Peer> {
-    let socket = pidfd_getfd(pidfd, connected.fd).and_then(table::beyond).ok()?;
+    let socket = pidfd_getfd(pidfd, connected.fd).and_then(fd_table::beyond).ok()?;
     if sys::option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).ok()? != connected.cookie {
         return None;
     }

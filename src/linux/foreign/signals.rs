@@ -1,8 +1,8 @@
 //! Signals of a server's tasks: which wait to be handled, and which the server has sent itself.
 
-use super::parked::Parked;
+use super::pending_call::Parked;
 use super::sys;
-use super::tree::Death;
+use super::tasks::Death;
 use std::collections::BTreeSet;
 
 /// The signals by which a process is told of an error of its own (`signal(7)`). One that raises such a signal in itself, as `abort(3)` does,

@@ -5,7 +5,7 @@ use super::gate::{Quiet, Server};
 use super::patience::Patience;
 use super::quiescence::Quiescence;
 use super::tables;
-use super::tree::Death;
+use super::tasks::Death;
 use super::world::{LOOK_UP, are_all_stopped, instead_of_listening};
 use crate::linux::error::KernelError;
 use crate::scenario::Errno;

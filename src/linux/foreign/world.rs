@@ -15,11 +15,11 @@ use super::launch::Plan;
 use super::quiescence::Quiescence;
 use super::start::{NotListening, wait_for_listener};
 use super::tables;
-use super::tree::Death;
+use super::tasks::Death;
+use crate::linux::affinity;
 use crate::linux::client::ClientSocket;
 use crate::linux::error::KernelError;
 use crate::linux::netstat::Netstat;
-use crate::linux::pin;
 use crate::linux::timewait::Leftovers;
 use crate::scenario::{Call, Client, Errno, Fault};
 use crate::trace::{Called, End, Reason, Reply, Role, Signal, TcpState};
@@ -124,7 +124,7 @@ pub(crate) struct Foreign {
     pub(crate) measured_for: Duration,
     /// Set by whoever wants it to stop.
     stop: Arc<AtomicBool>,
-    _pinned: Option<pin::Pinned>,
+    _pinned: Option<affinity::Pinned>,
     /// The namespace is the thread's.
     _not_send: PhantomData<*mut ()>,
 }
@@ -139,7 +139,7 @@ impl Foreign {
         stop: &Arc<AtomicBool>,
         bound: Duration,
     ) -> Result<Foreign, NotListening> {
-        let pinned = pin::Pinned::here();
+        let pinned = affinity::Pinned::here();
         let netstat = Netstat::open()?;
         let mut server = Server::start(plan, namespace)?;
         let (entry, main) = wait_for_listener(&mut server, port, stop, bound)?;

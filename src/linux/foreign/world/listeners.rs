@@ -3,7 +3,7 @@
 use super::Foreign;
 use crate::linux::error::KernelError;
 use crate::linux::foreign::gate::Server;
-use crate::linux::foreign::{tables, tree};
+use crate::linux::foreign::{tables, tasks};
 use std::net::SocketAddr;
 
 impl Foreign {
@@ -28,7 +28,7 @@ impl Foreign {
 
 /// Whether a signal has stopped this process.
 fn is_stopped(pid: i32) -> bool {
-    tree::stat(pid).and_then(|stat| stat.state()) == Some('T')
+    tasks::stat(pid).and_then(|stat| stat.state()) == Some('T')
 }
 
 /// Whether signals have stopped every process of a server: then none is left that could continue another.

@@ -125,7 +125,7 @@ fn shuffled(x: &[Event], y: &[Event], rng: &mut Rng) -> Vec<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hunt::shapes::shapes;
+    use crate::hunt::seeds::shapes;
 
     /// How many of the events of the first scenarios are injected errors.
     fn faults(faults: bool) -> usize {

@@ -1,8 +1,8 @@
 //! Whether this machine can play, found out by doing what playing does.
 
 use super::error::errno;
+use super::fd_table;
 use super::sys::{self, check};
-use super::table;
 use super::{Kernel, KernelError, foreign, netstat::Netstat};
 use crate::scenario::Errno;
 use socket2::{Domain, Socket, Type};
@@ -154,7 +154,7 @@ fn version(release: &str) -> Option<(u32, u32)> {
 
 fn own_descriptor() -> Result<(), Errno> {
     let pidfd = open_self()?;
-    let one = table::fill().and_then(|()| sys::pidfd_getfd(pidfd.as_fd(), 0));
+    let one = fd_table::fill().and_then(|()| sys::pidfd_getfd(pidfd.as_fd(), 0));
     // Standard input may be closed; that the call is there and allowed is what counts.
     one.map(drop).or_else(|e| if e == Errno::EBADF { Ok(()) } else { Err(e) })
 }

@@ -10,8 +10,8 @@ use super::notify::{Answer, Notification};
 use super::signals::{self, Masks};
 use super::sys;
 use crate::linux::error::KernelError;
+use crate::linux::fd_table;
 use crate::linux::sys as kernel_sys;
-use crate::linux::table;
 use crate::scenario::{Call, Errno};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -397,7 +397,7 @@ impl Parked {
 
 /// A duplicate of a descriptor of the server's; `None` if it has no such.
 fn duplicate(owner: Owner<'_>, fd: i32) -> Option<OwnedFd> {
-    kernel_sys::pidfd_getfd(owner.pidfd, fd).and_then(table::beyond).ok()
+    kernel_sys::pidfd_getfd(owner.pidfd, fd).and_then(fd_table::beyond).ok()
 }
 
 /// What one descriptor has to say of these events and the conditions that need not be asked for.
