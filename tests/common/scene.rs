@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-const MARK: &str = "BROKENPIPE_SPECIMENS";
+const MARK: &str = "BROKENPIPE_TEST";
 
 /// A folder in which brokenpipe runs, and whatever comes of that. What is left of it is killed when it is dropped.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 /// What a server needs that is not there.
 pub(crate) fn missing(server: &Server) -> Option<String> {
     let tools: &[&str] = match server.source {
-        // What the specimens need is there.
+        // What the faulty servers need is there.
         Source::C { .. } | Source::Rust(_) => &[],
         Source::Python(_) => &["python3"],
         Source::Node(_) => &["node"],

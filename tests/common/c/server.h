@@ -1,5 +1,5 @@
-/* What every specimen needs: its listener, and calls on sockets that are made again when a signal cuts them short.
- * `FAULTY` is 1 in a specimen and 0 in its honest twin; the compiler sees the code of both. */
+/* What every faulty server needs: its listener, and calls on sockets that are made again when a signal cuts them short.
+ * `FAULTY` is 1 in a faulty server and 0 in its honest twin; the compiler sees the code of both. */
 #ifndef SERVER_H
 #define SERVER_H
 

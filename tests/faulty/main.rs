@@ -1,13 +1,13 @@
 //! Small servers with one fault each, their honest twins, and honest servers of every usual shape. They are tested twice, without
 //! brokenpipe and with it:
 //!
-//! - `fault` and `honest` play the orders of `table.rs` without brokenpipe: a specimen without its fault, or a twin with one, would
+//! - `fault` and `honest` play the orders of `table.rs` without brokenpipe: a faulty server without its fault, or a twin with one, would
 //!   make every test below worthless;
 //! - `hunt` and `nothing` let brokenpipe find the fault, and nothing in who has none;
 //! - `both` is about two faults of one kind in one server;
 //! - `copes` and `ends` are about those that misbehave, and about signals: a clear outcome, and no process left.
 //!
-//! `cargo test --test specimens hunt-sigpipe` is one of them.
+//! `cargo test --test faulty hunt-sigpipe` is one of them.
 
 #[path = "../common/binary.rs"]
 mod binary;
@@ -35,7 +35,7 @@ use server::{Seen, Server};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
-use table::{SPECIMENS, Specimen};
+use table::{FAULTY, Faulty};
 
 /// How many trials run at a time on each core.
 const AT_A_TIME: usize = 4;
@@ -54,9 +54,9 @@ fn main() -> ExitCode {
     args.test_threads.get_or_insert(AT_A_TIME * cores);
     binary::keep_to_one_core();
     let mut trials = Vec::new();
-    for specimen in SPECIMENS {
-        trials.push(Trial::test(format!("fault-{}", specimen.name), move || is_there(&specimen)));
-        trials.push(Trial::test(format!("hunt-{}", specimen.name), move || hunted::is_found(&specimen)));
+    for faulty in FAULTY {
+        trials.push(Trial::test(format!("fault-{}", faulty.name), move || is_there(&faulty)));
+        trials.push(Trial::test(format!("hunt-{}", faulty.name), move || hunted::is_found(&faulty)));
     }
     for (name, build) in honest() {
         trials.push(Trial::test(format!("honest-{name}"), move || is_honest(build)));
@@ -75,24 +75,24 @@ fn main() -> ExitCode {
     libtest_mimic::run(&args, trials).exit_code()
 }
 
-/// A specimen's order shows its fault, and what is as true.
-fn is_there(specimen: &Specimen) -> Result<(), Failed> {
+/// A faulty server's order shows its fault, and what is as true.
+fn is_there(faulty: &Faulty) -> Result<(), Failed> {
     let scene = Scene::new();
-    let built = specimen.faulty(scene.path());
+    let built = faulty.with_fault(scene.path());
     let mut server = Server::start(&built, scene.path());
-    order::play(specimen.order, &mut server);
+    order::play(faulty.order, &mut server);
     let seen = server.look();
-    let mut kinds = BTreeSet::from([specimen.finding]);
-    kinds.extend(specimen.also);
-    let as_it_should = seen.kinds == kinds && specimen.process.is_none_or(|process| seen.process == Some(process));
-    if as_it_should { Ok(()) } else { Err(format!("`{}` shows {seen:?}, not {kinds:?}", specimen.order).into()) }
+    let mut kinds = BTreeSet::from([faulty.finding]);
+    kinds.extend(faulty.also);
+    let as_it_should = seen.kinds == kinds && faulty.process.is_none_or(|process| seen.process == Some(process));
+    if as_it_should { Ok(()) } else { Err(format!("`{}` shows {seen:?}, not {kinds:?}", faulty.order).into()) }
 }
 
-/// The orders of all specimens, one after another, show nothing in this server.
+/// The orders of all faulty servers, one after another, show nothing in this server.
 fn is_honest(build: impl Fn(&Path) -> Built) -> Result<(), Failed> {
     let scene = Scene::new();
     let mut server = Server::start(&build(scene.path()), scene.path());
-    for order in SPECIMENS.map(|specimen| specimen.order).into_iter().collect::<BTreeSet<_>>() {
+    for order in FAULTY.map(|faulty| faulty.order).into_iter().collect::<BTreeSet<_>>() {
         order::play(order, &mut server);
         let seen = server.look();
         if seen != Seen::default() {

@@ -1,8 +1,8 @@
-//! The specimens: for each its protocol, the finding it is for, and an order of events that shows it.
+//! the faulty servers: for each its protocol, the finding it is for, and an order of events that shows it.
 
 /// A small server with one fault.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Specimen {
+pub(crate) struct Faulty {
     pub(crate) name: &'static str,
     /// Its file in `faults`, without the ending.
     pub(crate) source: &'static str,
@@ -70,8 +70,8 @@ const RESETS: &str = "repeat 16 { a connect; a rst }";
 /// The client of a request is gone when the server comes to accept it.
 const RESET_WITH_A_REQUEST: &str = r#"hold; a connect; a send "hello\n"; a rst; go"#;
 
-const fn specimen(name: &'static str, clients: Clients, finding: &'static str, order: &'static str) -> Specimen {
-    Specimen {
+const fn faulty(name: &'static str, clients: Clients, finding: &'static str, order: &'static str) -> Faulty {
+    Faulty {
         name,
         source: name,
         fault: "1",
@@ -88,77 +88,77 @@ const fn specimen(name: &'static str, clients: Clients, finding: &'static str, o
 }
 
 /// One whose only fault is what it makes of an error of `accept` that Linux never returns to it.
-const fn accept_error(name: &'static str, fault: &'static str, order: &'static str) -> Specimen {
+const fn accept_error(name: &'static str, fault: &'static str, order: &'static str) -> Faulty {
     let counts = Counts::InjectedWarning;
-    Specimen { source: "accept-error", fault, counts, ..specimen(name, Clients::One, "exit", order) }
+    Faulty { source: "accept-error", fault, counts, ..faulty(name, Clients::One, "exit", order) }
 }
 
 use Clients::{Many, One};
 
-pub(crate) const SPECIMENS: [Specimen; 28] = [
-    Specimen {
+pub(crate) const FAULTY: [Faulty; 28] = [
+    Faulty {
         protocol: Protocol::None,
         process: Some("main"),
-        ..specimen("sigpipe", One, "sigpipe", "a connect; b connect; b fin; b rst; a close")
+        ..faulty("sigpipe", One, "sigpipe", "a connect; b connect; b fin; b rst; a close")
     },
     // Nothing is harmed but the connection that brought it about.
-    Specimen {
+    Faulty {
         counts: Counts::Warning,
         process: Some("child"),
-        ..specimen("sigpipe-child", Many, "sigpipe", RESET_WITH_A_REQUEST)
+        ..faulty("sigpipe-child", Many, "sigpipe", RESET_WITH_A_REQUEST)
     },
     // All that the worker serves are cut off.
-    Specimen {
+    Faulty {
         process: Some("child"),
         also: &["collateral"],
-        ..specimen("sigpipe-worker", Many, "sigpipe", RESET_WITH_A_REQUEST)
+        ..faulty("sigpipe-worker", Many, "sigpipe", RESET_WITH_A_REQUEST)
     },
-    Specimen { process: Some("main"), ..specimen("crash", One, "crash", "hold; a connect; a rst; go") },
-    Specimen {
+    Faulty { process: Some("main"), ..faulty("crash", One, "crash", "hold; a connect; a rst; go") },
+    Faulty {
         flags: &["-fsanitize=address", "-static-libasan"],
         process: Some("main"),
-        ..specimen("crash-asan", One, "crash", RESET)
+        ..faulty("crash-asan", One, "crash", RESET)
     },
-    specimen("exit", One, "exit", RESET),
-    specimen("exit-zero", One, "exit", RESET_WITH_A_REQUEST),
-    Specimen { gate: false, ..specimen("exit-race", One, "exit", RESETS) },
+    faulty("exit", One, "exit", RESET),
+    faulty("exit-zero", One, "exit", RESET_WITH_A_REQUEST),
+    Faulty { gate: false, ..faulty("exit-race", One, "exit", RESETS) },
     accept_error("exit-on-econnaborted", "ECONNABORTED", "fault accept ECONNABORTED; a connect; a close"),
     // The kernel itself returns this one, for as long as no descriptor is free.
-    Specimen {
+    Faulty {
         counts: Counts::Finding,
         ..accept_error("exit-on-emfile", "EMFILE", "limit descriptors; a connect; a close")
     },
     // It handles no signal, so that none interrupts it.
     accept_error("exit-on-eintr", "EINTR", "fault accept EINTR; a connect; a close"),
-    Specimen {
+    Faulty {
         flags: &["-DHANDLES=SIGURG"],
         counts: Counts::Finding,
         ..accept_error("exit-on-signal", "EINTR", "signal SIGURG; a connect; a close")
     },
-    specimen("not-listening", Many, "not-listening", RESET),
-    specimen("unresponsive", Many, "unresponsive", RESET),
-    specimen("unresponsive-slots", Many, "unresponsive", RESETS),
+    faulty("not-listening", Many, "not-listening", RESET),
+    faulty("unresponsive", Many, "unresponsive", RESET),
+    faulty("unresponsive-slots", Many, "unresponsive", RESETS),
     // Those who were there before are not served any more either.
-    Specimen { also: &["collateral"], ..specimen("unresponsive-lock", Many, "unresponsive", RESET_WITH_A_REQUEST) },
-    specimen("collateral", Many, "collateral", RESET),
+    Faulty { also: &["collateral"], ..faulty("unresponsive-lock", Many, "unresponsive", RESET_WITH_A_REQUEST) },
+    faulty("collateral", Many, "collateral", RESET),
     // A socket in CLOSE_WAIT is a descriptor too.
-    Specimen {
+    Faulty {
         also: &["fd-leak"],
-        ..specimen("close-wait-leak", Many, "close-wait-leak", r#"a connect; a send "hel"; a fin; a close"#)
+        ..faulty("close-wait-leak", Many, "close-wait-leak", r#"a connect; a send "hel"; a fin; a close"#)
     },
-    specimen("fd-leak", One, "fd-leak", RESET),
-    specimen("fd-leak-steps", One, "fd-leak", RESET),
-    specimen("process-leak", Many, "process-leak", RESET),
-    specimen("thread-leak", Many, "thread-leak", RESET),
-    specimen("zombie", Many, "zombie", RESET),
-    specimen("spin", Many, "spin", RESET),
-    specimen("spin-urgent", Many, "spin", "a connect; a urgent; a close"),
-    Specimen {
+    faulty("fd-leak", One, "fd-leak", RESET),
+    faulty("fd-leak-steps", One, "fd-leak", RESET),
+    faulty("process-leak", Many, "process-leak", RESET),
+    faulty("thread-leak", Many, "thread-leak", RESET),
+    faulty("zombie", Many, "zombie", RESET),
+    faulty("spin", Many, "spin", RESET),
+    faulty("spin-urgent", Many, "spin", "a connect; a urgent; a close"),
+    Faulty {
         protocol: Protocol::Http,
-        ..specimen("spin-half-close", Many, "spin", r#"a connect; a send "GET / HTTP/1.0\r\n\r\n"; a fin; a close"#)
+        ..faulty("spin-half-close", Many, "spin", r#"a connect; a send "GET / HTTP/1.0\r\n\r\n"; a fin; a close"#)
     },
-    specimen("spin-on-emfile", Many, "spin", "limit descriptors; a connect; limit off; a close"),
-    Specimen { counts: Counts::Warning, ..specimen("memory-growth", One, "memory-growth", RESETS) },
+    faulty("spin-on-emfile", Many, "spin", "limit descriptors; a connect; limit off; a close"),
+    Faulty { counts: Counts::Warning, ..faulty("memory-growth", One, "memory-growth", RESETS) },
 ];
 
 pub(crate) const SHAPES: [Shape; 7] = [

@@ -1,4 +1,4 @@
-//! A specimen that runs, without brokenpipe: started with a listener that it is handed, asked as a polite client asks, and
+//! A faulty server that runs, without brokenpipe: started with a listener that it is handed, asked as a polite client asks, and
 //! looked at for what an order of events has left.
 
 use crate::build::Built;

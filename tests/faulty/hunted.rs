@@ -1,10 +1,10 @@
-//! Specimens as brokenpipe sees them: what it must find, and where it must find nothing.
+//! Faulty servers as brokenpipe sees them: what it must find, and where it must find nothing.
 
 use crate::binary::{BOUND, LOOK_AGAIN, Process};
 use crate::build::{Built, misbehaving};
 use crate::run::{end, nothing_found, run, start, wrong};
 use crate::scene::Scene;
-use crate::table::{Counts, SHAPES, Specimen};
+use crate::table::{Counts, Faulty, SHAPES};
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -29,12 +29,12 @@ fn hunt<'a>(built: &'a Built, options: &[&'a str]) -> Vec<&'a str> {
     args
 }
 
-/// The hunt finds what is wrong with a specimen, and nothing else, and its case replays.
-pub(crate) fn is_found(specimen: &Specimen) -> Result<(), Failed> {
+/// The hunt finds what is wrong with a faulty server, and nothing else, and its case replays.
+pub(crate) fn is_found(faulty: &Faulty) -> Result<(), Failed> {
     let scene = Scene::new();
-    let built = specimen.faulty(scene.path());
+    let built = faulty.with_fault(scene.path());
     // A warning is neither an end of the hunt, nor a failure.
-    let warning = specimen.counts != Counts::Finding;
+    let warning = faulty.counts != Counts::Finding;
     let options: &[&str] = if warning { &["--cases", "100"] } else { &["--first"] };
     let said = run(&scene, &hunt(&built, options), FOUND)?;
     let code = if warning { 0 } else { 1 };
@@ -42,17 +42,17 @@ pub(crate) fn is_found(specimen: &Specimen) -> Result<(), Failed> {
         return Err(wrong(format!("the code is {:?}, not {code}", said.code), &said));
     }
     let found: Vec<Value> = said.out.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    let mut true_ones: BTreeSet<&str> = specimen.also.iter().copied().collect();
-    true_ones.insert(specimen.finding);
+    let mut true_ones: BTreeSet<&str> = faulty.also.iter().copied().collect();
+    true_ones.insert(faulty.finding);
     if let Some(other) = found.iter().find(|of| !of["kind"].as_str().is_some_and(|kind| true_ones.contains(kind))) {
         return Err(wrong(format!("{} is not what is wrong with it", other["kind"]), &said));
     }
-    let finding = found.iter().find(|of| of["kind"] == specimen.finding && of["confirmed"] == of["of"]);
-    let finding = finding.ok_or_else(|| wrong(format!("no confirmed {}", specimen.finding), &said))?;
-    if specimen.process.is_some_and(|process| finding["process"] != process) {
-        return Err(wrong(format!("it was the {:?} process", specimen.process), &said));
+    let finding = found.iter().find(|of| of["kind"] == faulty.finding && of["confirmed"] == of["of"]);
+    let finding = finding.ok_or_else(|| wrong(format!("no confirmed {}", faulty.finding), &said))?;
+    if faulty.process.is_some_and(|process| finding["process"] != process) {
+        return Err(wrong(format!("it was the {:?} process", faulty.process), &said));
     }
-    let injected = specimen.counts == Counts::InjectedWarning;
+    let injected = faulty.counts == Counts::InjectedWarning;
     let severity = if warning { "warning" } else { "finding" };
     if finding["severity"] != severity || finding["warning"] != warning || finding["injected"] != injected {
         return Err(wrong(format!("it is no {severity}, or injected is not {injected}"), &said));
@@ -61,16 +61,16 @@ pub(crate) fn is_found(specimen: &Specimen) -> Result<(), Failed> {
         return Err(wrong("no evidence", &said));
     }
     let scenario = finding["scenario"].as_str().unwrap_or_default();
-    if statements(scenario) > statements(specimen.order) {
-        return Err(wrong(format!("`{scenario}` is longer than `{}`, which shows it too", specimen.order), &said));
+    if statements(scenario) > statements(faulty.order) {
+        return Err(wrong(format!("`{scenario}` is longer than `{}`, which shows it too", faulty.order), &said));
     }
     let case = finding["case"].as_str().ok_or_else(|| wrong("no case", &said))?;
     let text = fs::read_to_string(scene.path().join(case))?;
-    if !text.starts_with("brokenpipe case 1\n") || !text.contains(&format!("\nexpect: {}", specimen.finding)) {
+    if !text.starts_with("brokenpipe case 1\n") || !text.contains(&format!("\nexpect: {}", faulty.finding)) {
         return Err(wrong(format!("the case says\n{text}"), &said));
     }
-    if finding["gate"] != specimen.gate || text.contains("\noptions: no-gate\n") == specimen.gate {
-        let how = if specimen.gate { "with the gate" } else { "without it" };
+    if finding["gate"] != faulty.gate || text.contains("\noptions: no-gate\n") == faulty.gate {
+        let how = if faulty.gate { "with the gate" } else { "without it" };
         return Err(wrong(format!("it is to be found {how}, and the case says\n{text}"), &said));
     }
     let replay = run(&scene, &["replay", case], FOUND)?;

@@ -1,11 +1,11 @@
-//! Makes specimens: each trial compiles its own, into a folder of its own.
+//! Makes faulty servers: each trial compiles its own, into a folder of its own.
 
 use crate::compile::compile;
-use crate::table::{Clients, Protocol, SHAPES, SPECIMENS, Shape, Specimen, TOKIO};
+use crate::table::{Clients, FAULTY, Faulty, Protocol, SHAPES, Shape, TOKIO};
 use std::fs;
 use std::path::Path;
 
-const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/specimens");
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faulty");
 
 /// What this program is asked by, in place of a test's name, to be the tokio server.
 pub(crate) const SERVE_TOKIO: &str = "serve-tokio";
@@ -19,9 +19,9 @@ pub(crate) struct Built {
     pub(crate) clients: Clients,
 }
 
-impl Specimen {
-    /// The specimen with its fault.
-    pub(crate) fn faulty(&self, folder: &Path) -> Built {
+impl Faulty {
+    /// The server with its fault.
+    pub(crate) fn with_fault(&self, folder: &Path) -> Built {
         self.compile(Some(self.fault), folder)
     }
 
@@ -65,9 +65,9 @@ fn command<'a>(source: &str, flags: impl IntoIterator<Item = &'a str>, folder: &
 
 /// Every honest server, by the name of its trial.
 pub(crate) fn honest() -> impl Iterator<Item = (String, impl Fn(&Path) -> Built + Send + Copy + 'static)> {
-    let twins = SPECIMENS.into_iter().enumerate().filter(|(i, s)| {
+    let twins = FAULTY.into_iter().enumerate().filter(|(i, s)| {
         // Some faults have one twin in common.
-        SPECIMENS[..*i].iter().all(|before| before.source != s.source)
+        FAULTY[..*i].iter().all(|before| before.source != s.source)
     });
     let twins = twins.map(|(_, s)| (format!("{}-twin", s.source), Honest::Twin(s)));
     let shapes = SHAPES.into_iter().map(|s| (s.name.to_owned(), Honest::Shape(s)));
@@ -77,14 +77,14 @@ pub(crate) fn honest() -> impl Iterator<Item = (String, impl Fn(&Path) -> Built 
 /// An honest server that is not built yet.
 #[derive(Clone, Copy, Debug)]
 enum Honest {
-    Twin(Specimen),
+    Twin(Faulty),
     Shape(Shape),
 }
 
 impl Honest {
     fn build(self, folder: &Path) -> Built {
         match self {
-            Honest::Twin(specimen) => specimen.twin(folder),
+            Honest::Twin(faulty) => faulty.twin(folder),
             Honest::Shape(shape) => shape.build(folder),
         }
     }
