@@ -8,6 +8,7 @@ use std::io::{IoSlice, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ops::ControlFlow;
 use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const GREETING: &[u8] = b"hello, this is a greeting\n";
 
@@ -27,7 +28,28 @@ fn found(target: &Target, sigpipe: &str) -> Vec<Symptom> {
     let report = target.hunt(&how, |_| ControlFlow::Continue(())).unwrap();
     assert!(report.played > 0);
     assert_eq!(report.baseline.sigpipe, sigpipe);
-    report.findings.iter().filter(|finding| finding.is_confirmed()).map(|finding| finding.identity.symptom).collect()
+    let found = report.findings.iter().filter(|finding| finding.is_confirmed()).map(|finding| finding.identity.symptom);
+    let found: Vec<Symptom> = found.collect();
+    if found.is_empty() {
+        report.assert_clean(target);
+    }
+    found
+}
+
+#[test]
+fn a_test_whose_hunt_finds_something_fails_with_the_diagram() {
+    workers::alone(|| {
+        let target = Target::forked(|listener| {
+            greet(listener, |mut client| {
+                drop(client.write_vectored(&[IoSlice::new(GREETING), IoSlice::new(GREETING)]))
+            });
+        });
+        let how = TargetHunt { cases: 200, first: true, ..TargetHunt::default() };
+        let report = target.hunt(&how, |_| ControlFlow::Continue(())).unwrap();
+        let failed = catch_unwind(AssertUnwindSafe(|| report.assert_clean(&target))).expect_err("there is a finding");
+        let text = *failed.downcast::<String>().expect("a text");
+        assert!(text.contains("finding: sigpipe: ") && text.contains("✗ killed by SIGPIPE"), "{text}");
+    });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What people and programs read of a run: text, a picture, the reasons in plain words, and JSON.
 
+mod clean;
 #[cfg(feature = "cli")]
 mod json;
 mod ladder;

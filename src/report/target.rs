@@ -38,13 +38,14 @@ pub fn target_finding(finding: &TargetFinding, target: &Target, baseline: &Basel
     if !finding.is_confirmed() {
         let how = if unsteered { ", without the gate" } else { "" };
         let first = format!("{confirmed} of {CONFIRMATIONS} fresh servers{how}: {}", printable(evidence));
-        return wrap(&format!("{severity}: {symptom}: "), &first) + &wrap("scenario: ", &scenario.to_string());
+        return wrap(&format!("{severity}: {symptom}: "), &first) + &wrap("scenario: ", &events(scenario));
     }
     let times = format!("{}, {confirmed} times of {CONFIRMATIONS}", symptom.what());
     let mut text = wrap(&format!("{severity}: {symptom}: "), &times);
     text += &body(target, scenario, Some(identity.role));
     text += &paragraph("", &format!("{}.", printable(evidence)));
     text += &picture(scenario, trace);
+    text += &last_lines(&finding.output);
     for fault in &finding.injected {
         text += &paragraph("note:   ", &injected(*fault));
     }
@@ -63,7 +64,29 @@ pub fn target_finding(finding: &TargetFinding, target: &Target, baseline: &Basel
 /// What is said of a suspicion that no fresh server confirmed: what, in which scenario, and what was seen.
 pub fn target_suspicion(finding: &TargetFinding) -> String {
     let TargetFinding { identity, scenario, evidence, .. } = finding;
-    format!("not confirmed: {}: `{scenario}`: {}\n", identity.symptom, printable(evidence))
+    format!("not confirmed: {}: `{}`: {}\n", identity.symptom, events(scenario), printable(evidence))
+}
+
+/// The events of a scenario, or what it means that there are none.
+fn events(scenario: &Scenario) -> String {
+    match scenario.events() {
+        [] => "(no event is needed: the polite client that comes afterwards shows it)".to_owned(),
+        _ => scenario.to_string(),
+    }
+}
+
+/// How many lines of the server's output are shown.
+const LINES: usize = 5;
+
+/// The last lines of the server's output that are not blank.
+fn last_lines(output: &str) -> String {
+    let lines: Vec<&str> = output.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(LINES)..];
+    if last.is_empty() {
+        return String::new();
+    }
+    let shown: String = last.iter().map(|line| wrap("  ", &printable(line))).collect();
+    format!("the end of the server's output:\n{shown}\n")
 }
 
 /// What is to be known of a warning that needs an injected error.
@@ -106,7 +129,7 @@ pub fn target_run(run: &TargetRun, target: &Target, scenario: &Scenario) -> Stri
 
 /// The scenario, the server, and which process of it.
 fn body(target: &Target, scenario: &Scenario, role: Option<Role>) -> String {
-    let mut text = wrap("scenario: ", &scenario.to_string());
+    let mut text = wrap("scenario: ", &events(scenario));
     // For copying: a command is never broken into lines.
     text += &format!("command:  {}\n", printable(&target.command_line()));
     let process = role.map(|role| match role {
@@ -188,6 +211,24 @@ the server was killed?[31m.
 ";
         assert!(told.starts_with(head), "{told}");
         assert!(told.contains("\nadvice: pass MSG_NOSIGNAL") && !told.contains("note:"), "{told}");
+    }
+
+    #[test]
+    fn a_finding_shows_the_last_lines_of_the_servers_output() {
+        let told = |output: &str| {
+            let finding = TargetFinding { output: output.to_owned(), ..finding("a connect", Symptom::Exit, 3) };
+            target_finding(&finding, &target(), &baseline(Ok(())))
+        };
+        let text = told("1\n2\n3\n\n4\n5\n6\x1b[31m\n");
+        assert!(text.contains("\nthe end of the server's output:\n  2\n  3\n  4\n  5\n  6?[31m\n\nadvice: "), "{text}");
+        assert!(!told("\n").contains("output"));
+    }
+
+    #[test]
+    fn a_scenario_without_events_says_that_none_is_needed() {
+        let told = |n| target_finding(&finding("", Symptom::Exit, n), &target(), &baseline(Ok(())));
+        assert!(told(3).contains("\nscenario: (no event is needed: the polite client that comes"), "{}", told(3));
+        assert!(told(2).contains("\nscenario: (no event is needed"));
     }
 
     #[test]
