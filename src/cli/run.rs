@@ -42,7 +42,7 @@ pub(super) struct Run {
 enum Format {
     /// The outcome, why, and a picture
     Text,
-    /// One object a line, see the README
+    /// One object a line, see docs/json.md
     Json,
 }
 

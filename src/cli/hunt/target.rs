@@ -81,7 +81,7 @@ pub(super) struct TargetOptions {
 enum Format {
     /// What the server is like, and of each finding all there is to say
     Text,
-    /// One object a finding, one a line, see the README
+    /// One object a finding, one a line, see docs/json.md
     Json,
 }
 
