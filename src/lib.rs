@@ -82,7 +82,11 @@ pub use scenario::{
     Action, BadName, Call, Client, Enumerate, Errno, Event, Fault, HarmlessSignal, Limit, MAX_CLIENTS, MAX_SEND,
     MAX_WAIT, ParseError, Payload, ROUNDS, Repeat, Scenario, TooManyClients, UnknownErrno, Wait, enumerate,
 };
-pub use search::{BadShard, Death, Found, Hunted, Random, Shape, Shard, hunt, minimise, minimise_death, reduce};
+#[doc(hidden)]
+pub use scenario::{event_help, event_table};
+pub use search::{
+    BadShard, Death, Found, Hunted, Mutator, Random, Shape, Shard, hunt, minimise, minimise_death, reduce,
+};
 pub use subject::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
 pub use trace::{
     At, Called, End, Hygiene, Outcome, Reason, Reply, Role, Signal, Step, Survivor, TcpState, Trace, WINDOW,

@@ -2,19 +2,10 @@
 //!
 //! All of it depends on the seed alone, so that a run of the same seed is the same run.
 
-use crate::MAX_EVENTS;
-use brokenpipe::{
-    Action, Client, Event, Fault, Input, MAX_SEND, Op, PRESETS, Payload, Policy, Program, Repeat, Scenario, Setup,
-};
+use crate::{MAX_EVENTS, MAX_PLAYED};
+use brokenpipe::{Input, MAX_SEND, Mutator, Op, PRESETS, Policy, Program, Scenario, Setup};
 use fastrand::Rng;
 
-/// Clients that a change may bring into a scenario: more than a few only make it longer.
-const CLIENTS: usize = 4;
-/// Most changes made to an input in one go.
-const MOST_CHANGES: usize = 3;
-/// Most events that a change makes a block of, and most rounds of it.
-const MAX_BLOCK: usize = 4;
-const MAX_ROUNDS: usize = 8;
 /// Fewest bytes of an input that make an event.
 const EVENT: usize = 4;
 /// Most ops that a change adds to a program, between `accept` and `close`.
@@ -37,15 +28,26 @@ pub fn mutate(
             return size;
         }
         let Input { setup, scenario } = Input::decode(&data[..size]);
-        let events = scenario.events();
-        return if events.len() > MAX_EVENTS { store(&setup, events.to_vec(), &mut data[..max_size]) } else { size };
+        let is_long = scenario.events().len() > MAX_EVENTS;
+        return if is_long { store(setup, scenario, &mut data[..max_size]) } else { size };
     }
     let Input { mut setup, scenario } = Input::decode(&data[..size]);
-    let mut events = scenario.events().to_vec();
-    for _ in 0..rng.usize(1..=MOST_CHANGES) {
-        change(&mut setup, &mut events, &mut rng);
-    }
-    store(&setup, events, &mut data[..max_size])
+    let scenario = match rng.u8(..9) {
+        0 => {
+            setup = other_setup(&setup, &mut rng);
+            scenario
+        }
+        _ => mutator().mutate(&scenario, rng.u64(..)),
+    };
+    store(setup, scenario, &mut data[..max_size])
+}
+
+/// The library's, within the bounds of an input.
+fn mutator() -> Mutator {
+    let mut mutator = Mutator::default();
+    mutator.max_events = MAX_EVENTS;
+    mutator.max_played = MAX_PLAYED;
+    mutator
 }
 
 /// Makes an input of two, and gives its size: the server of either, and the events of the one up to some place followed by those of
@@ -53,122 +55,36 @@ pub fn mutate(
 pub fn cross_over(one: &[u8], other: &[u8], out: &mut [u8], seed: u32) -> usize {
     let mut rng = Rng::with_seed(seed.into());
     let (one, other) = (Input::decode(one), Input::decode(other));
-    let (x, y) = (one.scenario.events(), other.scenario.events());
-    let events = if rng.bool() {
-        [&x[..rng.usize(..=x.len())], &y[rng.usize(..=y.len())..]].concat()
-    } else {
-        shuffled(x, y, &mut rng)
-    };
+    let scenario = mutator().cross_over(&one.scenario, &other.scenario, rng.u64(..));
     let policy = if rng.bool() { one.setup.policy } else { other.setup.policy };
     let program = if rng.bool() { one.setup.program } else { other.setup.program };
-    store(&Setup::new(program, policy), events, out)
-}
-
-/// Both, each in its own order.
-fn shuffled(x: &[Event], y: &[Event], rng: &mut Rng) -> Vec<Event> {
-    let (mut x, mut y) = (x.iter(), y.iter());
-    let mut all = Vec::with_capacity(x.len() + y.len());
-    while x.len() + y.len() > 0 {
-        let first = rng.usize(..x.len() + y.len()) < x.len();
-        all.extend(if first { x.next() } else { y.next() }.cloned());
-    }
-    all
-}
-
-/// Events that name few enough clients to be a scenario: decoded ones name no others than `Client::nth` does.
-fn scenario(events: Vec<Event>) -> Scenario {
-    Scenario::new(events).unwrap_or_default()
+    store(Setup::new(program, policy), scenario, out)
 }
 
 /// Writes as much of the input as fits, and gives its size.
-fn store(setup: &Setup, mut events: Vec<Event>, out: &mut [u8]) -> usize {
-    events.truncate(MAX_EVENTS);
+fn store(setup: Setup, scenario: Scenario, out: &mut [u8]) -> usize {
+    let mut input = Input::new(setup, scenario);
     loop {
-        let input = Input::new(setup.clone(), scenario(events));
         let bytes = input.encode();
-        if bytes.len() <= out.len() {
-            out[..bytes.len()].copy_from_slice(&bytes);
-            return bytes.len();
-        }
-        events = input.scenario.events().to_vec();
-        if events.pop().is_none() {
-            // Any beginning is an input too.
-            let len = out.len();
-            out.copy_from_slice(&bytes[..len]);
+        let events = input.scenario.events();
+        let fits = bytes.len() <= out.len() && events.len() <= MAX_EVENTS;
+        // Any beginning is an input too.
+        if fits || events.is_empty() {
+            let len = bytes.len().min(out.len());
+            out[..len].copy_from_slice(&bytes[..len]);
             return len;
         }
+        let fewer = events[..events.len() - 1].to_vec();
+        input.scenario = Scenario::new(fewer).unwrap_or_default();
     }
 }
 
-fn change(setup: &mut Setup, events: &mut Vec<Event>, rng: &mut Rng) {
-    let len = events.len();
-    match rng.u8(..18) {
-        0..4 => events.insert(rng.usize(..=len), event(events, rng)),
-        4..6 if len > 0 => drop(events.remove(rng.usize(..len))),
-        6..9 if len > 1 => {
-            let i = rng.usize(1..len);
-            events.swap(i - 1, i);
-        }
-        9..11 if len > 0 => {
-            let i = rng.usize(..len);
-            if let Event::Client(client, _) = &mut events[i] {
-                *client = Client::nth(rng.usize(..CLIENTS));
-            }
-        }
-        11..13 if len > 0 => {
-            let i = rng.usize(..len);
-            events[i] = event(events, rng);
-        }
-        13 if len > 0 => {
-            // Once more, a part of it: what happens twice in a row is a scenario of its own.
-            let (from, to) = (rng.usize(..len), rng.usize(..=len));
-            let part = events[from.min(to)..from.max(to)].to_vec();
-            let at = rng.usize(..=len);
-            events.splice(at..at, part);
-        }
-        14 => setup.policy = Policy::ALL[rng.usize(..Policy::ALL.len())],
-        15 => setup.program = program(&setup.program, rng),
-        16 if len > 0 => {
-            let from = rng.usize(..len);
-            let to = (from + rng.usize(1..=MAX_BLOCK)).min(len);
-            if let Some(block) = Repeat::new(rng.usize(2..=MAX_ROUNDS), &events[from..to]) {
-                events.splice(from..to, [Event::Repeat(block)]);
-            }
-        }
-        17 if len > 0 => {
-            let i = rng.usize(..len);
-            let parts = events[i].parts().to_vec();
-            events.splice(i..=i, parts);
-        }
-        _ => events.push(event(events, rng)),
+/// The same program under another policy, or another program.
+fn other_setup(setup: &Setup, rng: &mut Rng) -> Setup {
+    match rng.bool() {
+        true => Setup::new(setup.program.clone(), Policy::ALL[rng.usize(..Policy::ALL.len())]),
+        false => Setup::new(program(&setup.program, rng), setup.policy),
     }
-}
-
-/// An event, mostly of a client that the scenario knows already.
-fn event(events: &[Event], rng: &mut Rng) -> Event {
-    let known = rng.choice(events).and_then(Event::client);
-    let client = known.filter(|_| rng.u8(..4) > 0).unwrap_or_else(|| Client::nth(rng.usize(..CLIENTS)));
-    let action = match rng.u8(..18) {
-        0..3 => Action::Connect,
-        3..6 => Action::Send(payload(rng)),
-        6 => Action::Recv,
-        7..9 => Action::Fin,
-        9 => Action::Close,
-        10..12 => Action::Rst,
-        12 => Action::Vanish,
-        13 => return if rng.bool() { Event::Hold } else { Event::Go },
-        14 => return Event::Step,
-        15 => Action::Urgent,
-        16 => Action::Stall,
-        _ => return rng.choice(Fault::all().collect::<Vec<_>>()).map_or(Event::Go, Event::Fault),
-    };
-    Event::Client(client, action)
-}
-
-fn payload(rng: &mut Rng) -> Payload {
-    let len = [5, 1, 0, MAX_SEND, rng.usize(..64), rng.usize(..=MAX_SEND)][rng.usize(..6)];
-    // None of these is too long.
-    Payload::filling(len).unwrap_or_else(|| unreachable!("{len} bytes"))
 }
 
 /// Another program: a preset, or this one with an op more, less or other.

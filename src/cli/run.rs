@@ -20,6 +20,7 @@ use std::io::{self, IsTerminal, Write};
 ///
 /// That a server dies is what was asked about, and no failure: the exit code is 1 only if the worlds disagree.
 #[derive(Debug, Args)]
+#[command(after_long_help = format!("Events:\n{}", brokenpipe::event_help()))]
 pub(super) struct Run {
     /// Where to play
     #[arg(long, short, value_enum, default_value_t = World::Both)]

@@ -6,7 +6,7 @@ mod command;
 mod forked;
 mod health_check;
 mod lab;
-mod mutate;
+mod mixer;
 mod once;
 mod requirements;
 mod scratch;

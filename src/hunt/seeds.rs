@@ -1,120 +1,192 @@
-//! Known shapes: orders that have killed, hung or leaked servers before, with the payloads of the target in them.
+//! Seeds: orders that have killed, hung or leaked servers before, with the payloads of the subject in them.
 //!
 //! They are what a hunt plays first. Where they come from: the rows of the kernel's tables (an RST in each state of a connection, data
 //! left unread, the peer gone before the first or the second send), bursts that pile up while a server is held, urgent bytes, clients
-//! that vanish or stall, and errors that the harness answers with.
+//! that vanish or stall, and errors that are injected.
 
-use crate::scenario::{Payload, Scenario};
+use crate::scenario::Action::{self, Close, Connect, Fin, Recv, Rst, Send, Stall, Urgent, Vanish};
+use crate::scenario::{Call, Client, Errno, Event, Fault, Limit, Payload, Repeat, Scenario, Wait};
 use std::collections::HashSet;
 
-/// Shapes without a payload.
-const BARE: &[&str] = &[
-    "a connect; a rst",
-    "a connect; a fin; a rst",
-    "a connect; a close",
-    "a connect; a fin; a close",
-    "hold; a connect; a fin; a rst; go",
-    "hold; a connect; a rst; go",
-    "hold; a connect; a close; go",
-    "a connect; b connect; b fin; b rst; a fin",
-    "a connect; b connect; b rst; a fin",
-    "hold; a connect; step; a fin; a rst; go",
-    "hold; a connect; step; a rst; go",
-    "hold; a connect; step; step; a rst; go",
-    "hold; a connect; step; step; a fin; a rst; go",
-    "a connect; a urgent",
-    "a connect; a urgent; a rst",
-    "a connect; a urgent; a fin",
-    "a connect; a vanish",
-    "a connect; a fin; a vanish",
-    "hold; repeat 20 { a connect; a rst }; go",
-    "hold; repeat 20 { a connect; a fin; a rst }; go",
-    "repeat 20 { a connect; a rst }",
-    "repeat 20 { a connect; a fin; a rst }",
-    "fault accept EMFILE; a connect; b connect; b close",
-    "fault accept EINTR; a connect; b connect; b close",
-    "fault accept ECONNABORTED; a connect; b connect; b close",
-    "limit descriptors; a connect; b connect; b close",
-    "a connect; wait 300ms; a rst",
-    "a connect; wait 300ms; a close",
-    "a connect; a fin; wait 300ms; a rst",
-];
-
-/// Shapes in which `P` stands for a payload, `H` for the first half of it, and `M` for several in a row.
-const TALKING: &[&str] = &[
-    "a connect; a send P; a rst",
-    "a connect; a send P; a fin; a rst",
-    "a connect; a send P; a close",
-    "a connect; a send P; a fin; a close",
-    "a connect; a send P; a recv; a rst",
-    "a connect; a send P; a recv; a fin; a rst",
-    "a connect; a send H; a rst",
-    "a connect; a send H; a fin; a rst",
-    "a connect; a send H; a fin",
-    "a connect; a send H; a close",
-    "hold; a connect; a send P; a rst; go",
-    "hold; a connect; a send P; a fin; a rst; go",
-    "hold; a connect; a send P; a close; go",
-    "hold; a connect; a send P; step; a rst; go",
-    "hold; a connect; a send P; step; step; a rst; go",
-    "hold; a connect; a send P; step; step; step; a rst; go",
-    "hold; a connect; a send P; step; step; a fin; a rst; go",
-    "hold; a connect; a send P; step; step; step; a fin; a rst; go",
-    "a connect; hold; a send P; a rst; go",
-    "a connect; hold; a send P; a fin; a rst; go",
-    "a connect; hold; a send P; step; a rst; go",
-    "a connect; hold; a send P; step; step; a rst; go",
-    "a connect; a send P; a urgent; a rst",
-    "a connect; a urgent; a send P; a fin",
-    "a connect; a send P; a vanish",
-    "a connect; a send H; a vanish; b connect; b send P; b recv; b close",
-    "a connect; a stall; M; a rst",
-    "a connect; a stall; M; a fin; a rst",
-    "a connect; a stall; M; a close",
-    "a connect; M; a rst",
-    "a connect; M; a recv; a fin; a rst",
-    "a connect; a send P; b connect; b rst",
-    "a connect; a send P; b connect; b send P; b rst; b connect; b recv",
-    "a connect; b connect; a send P; b send P; a rst; b fin; b rst",
-    "repeat 20 { a connect; a send P; a rst }",
-    "repeat 20 { a connect; a send H; a fin; a rst }",
-    "hold; repeat 20 { a connect; a send P; a rst }; go",
-    "fault recv ECONNRESET; a connect; a send P; b connect; b send P; b recv; b close",
-    "fault recv EINTR; a connect; a send P; b connect; b send P; b recv; b close",
-    "fault send ECONNRESET; a connect; a send P; b connect; b send P; b recv; b close",
-    "fault send EINTR; a connect; a send P; b connect; b send P; b recv; b close",
-    "a connect; a send P; wait 300ms; a rst",
-    "a connect; a send H; wait 300ms; a fin; a rst",
-];
-
-/// How many of the same in a row.
+/// How many requests are sent in a row where there are to be many.
 const MANY: usize = 8;
-/// Of so many payloads every shape is made; of others, the first few.
+/// How many rounds a burst has.
+const BURST: usize = 20;
+/// Of so many payloads every order is made; of others, the first [`FEW`].
 const ALL_OF: usize = 2;
+const FEW: usize = 16;
 
-/// Every shape with each of the payloads, those first that take no time.
-pub(super) fn shapes(payloads: &[Payload]) -> Vec<Scenario> {
-    let mut texts: Vec<String> = BARE.iter().map(|shape| (*shape).to_owned()).collect();
+/// A scenario in the making, event by event.
+#[derive(Clone, Default)]
+struct Order(Vec<Event>);
+
+impl Order {
+    fn then(mut self, event: Event) -> Order {
+        self.0.push(event);
+        self
+    }
+
+    /// Client `a` acts.
+    fn a(self, action: Action) -> Order {
+        self.then(Event::Client(Client::nth(0), action))
+    }
+
+    /// Client `b` acts.
+    fn b(self, action: Action) -> Order {
+        self.then(Event::Client(Client::nth(1), action))
+    }
+
+    fn step(self) -> Order {
+        self.then(Event::Step)
+    }
+
+    fn go(self) -> Order {
+        self.then(Event::Go)
+    }
+
+    /// Long enough for a server that looks at its connections every quarter of a second.
+    fn wait(self) -> Order {
+        let event = Wait::millis(300).map(Event::Wait);
+        event.into_iter().fold(self, Order::then)
+    }
+
+    /// [`BURST`] rounds of this order.
+    fn burst(self, block: Order) -> Order {
+        let event = Repeat::new(BURST, &block.0).map(Event::Repeat);
+        event.into_iter().fold(self, Order::then)
+    }
+}
+
+fn start() -> Order {
+    Order::default()
+}
+
+fn hold() -> Order {
+    start().then(Event::Hold)
+}
+
+fn fault(call: Call, errno: Errno) -> Order {
+    let event = Fault::new(call, errno).map(Event::Fault);
+    event.into_iter().fold(start(), Order::then)
+}
+
+/// Orders in which nobody sends a payload.
+fn bare() -> Vec<Order> {
+    let crowd = |order: Order| order.a(Connect).b(Connect).b(Close);
+    vec![
+        start().a(Connect).a(Rst),
+        start().a(Connect).a(Fin).a(Rst),
+        start().a(Connect).a(Close),
+        start().a(Connect).a(Fin).a(Close),
+        hold().a(Connect).a(Fin).a(Rst).go(),
+        hold().a(Connect).a(Rst).go(),
+        hold().a(Connect).a(Close).go(),
+        start().a(Connect).b(Connect).b(Fin).b(Rst).a(Fin),
+        start().a(Connect).b(Connect).b(Rst).a(Fin),
+        hold().a(Connect).step().a(Fin).a(Rst).go(),
+        hold().a(Connect).step().a(Rst).go(),
+        hold().a(Connect).step().step().a(Rst).go(),
+        hold().a(Connect).step().step().a(Fin).a(Rst).go(),
+        start().a(Connect).a(Urgent),
+        start().a(Connect).a(Urgent).a(Rst),
+        start().a(Connect).a(Urgent).a(Fin),
+        start().a(Connect).a(Vanish),
+        start().a(Connect).a(Fin).a(Vanish),
+        hold().burst(start().a(Connect).a(Rst)).go(),
+        hold().burst(start().a(Connect).a(Fin).a(Rst)).go(),
+        start().burst(start().a(Connect).a(Rst)),
+        start().burst(start().a(Connect).a(Fin).a(Rst)),
+        crowd(fault(Call::Accept, Errno::EMFILE)),
+        crowd(fault(Call::Accept, Errno::EINTR)),
+        crowd(fault(Call::Accept, Errno::ECONNABORTED)),
+        crowd(start().then(Event::Limit(Limit::Descriptors))),
+        start().a(Connect).wait().a(Rst),
+        start().a(Connect).wait().a(Close),
+        start().a(Connect).a(Fin).wait().a(Rst),
+    ]
+}
+
+/// Orders in which clients send this payload: whole, its first half, and many times.
+fn talking(payload: &Payload) -> Vec<Order> {
+    let whole = || Send(payload.clone());
+    let half = || Send(payload.first(payload.len().div_ceil(2)));
+    let many = |order: Order| (0..MANY).fold(order, |order, _| order.a(whole()));
+    let steps = |order: Order, n: usize| (0..n).fold(order, |order, _| order.step());
+    let asked = || start().a(Connect).a(whole());
+    let asked_half = || start().a(Connect).a(half());
+    let asked_held = |n| steps(hold().a(Connect).a(whole()), n);
+    let held_asked = |n| steps(start().a(Connect).then(Event::Hold).a(whole()), n);
+    let stalled = || many(start().a(Connect).a(Stall));
+    let served_beside = |order: Order| order.a(Connect).a(whole()).b(Connect).b(whole()).b(Recv).b(Close);
+    vec![
+        asked().a(Rst),
+        asked().a(Fin).a(Rst),
+        asked().a(Close),
+        asked().a(Fin).a(Close),
+        asked().a(Recv).a(Rst),
+        asked().a(Recv).a(Fin).a(Rst),
+        asked_half().a(Rst),
+        asked_half().a(Fin).a(Rst),
+        asked_half().a(Fin),
+        asked_half().a(Close),
+        asked_held(0).a(Rst).go(),
+        asked_held(0).a(Fin).a(Rst).go(),
+        asked_held(0).a(Close).go(),
+        asked_held(1).a(Rst).go(),
+        asked_held(2).a(Rst).go(),
+        asked_held(3).a(Rst).go(),
+        // Up to here also of payloads after the first few: `FEW`.
+        asked_held(2).a(Fin).a(Rst).go(),
+        asked_held(3).a(Fin).a(Rst).go(),
+        held_asked(0).a(Rst).go(),
+        held_asked(0).a(Fin).a(Rst).go(),
+        held_asked(1).a(Rst).go(),
+        held_asked(2).a(Rst).go(),
+        asked().a(Urgent).a(Rst),
+        start().a(Connect).a(Urgent).a(whole()).a(Fin),
+        asked().a(Vanish),
+        asked_half().a(Vanish).b(Connect).b(whole()).b(Recv).b(Close),
+        stalled().a(Rst),
+        stalled().a(Fin).a(Rst),
+        stalled().a(Close),
+        many(start().a(Connect)).a(Rst),
+        many(start().a(Connect)).a(Recv).a(Fin).a(Rst),
+        asked().b(Connect).b(Rst),
+        asked().b(Connect).b(whole()).b(Rst).b(Connect).b(Recv),
+        start().a(Connect).b(Connect).a(whole()).b(whole()).a(Rst).b(Fin).b(Rst),
+        start().burst(asked().a(Rst)),
+        start().burst(asked_half().a(Fin).a(Rst)),
+        hold().burst(asked().a(Rst)).go(),
+        served_beside(fault(Call::Recv, Errno::ECONNRESET)),
+        served_beside(fault(Call::Recv, Errno::EINTR)),
+        served_beside(fault(Call::Send, Errno::ECONNRESET)),
+        served_beside(fault(Call::Send, Errno::EINTR)),
+        asked().wait().a(Rst),
+        asked_half().wait().a(Fin).a(Rst),
+    ]
+}
+
+/// Every order with each of the payloads, those first that take no time.
+pub(super) fn seeds(payloads: &[Payload]) -> Vec<Scenario> {
+    let mut orders = bare();
     for (i, payload) in payloads.iter().enumerate() {
-        let half = match payload.given() {
-            Some(bytes) => Payload::bytes(&bytes[..bytes.len().div_ceil(2)]),
-            None => Payload::filling(payload.len().div_ceil(2)),
-        };
-        let half = half.unwrap_or_else(|| payload.clone()).to_string();
-        let (whole, many) = (payload.to_string(), vec![format!("a send {payload}"); MANY].join("; "));
-        let few = if i < ALL_OF { TALKING } else { &TALKING[..MANY * 2] };
-        texts.extend(few.iter().map(|shape| {
-            // In two steps, for a payload may have any of these words in it, but no control character.
-            let marked =
-                shape.replace("send P", "send \u{1}").replace("send H", "send \u{2}").replace("; M;", "; \u{3};");
-            marked.replace('\u{1}', &whole).replace('\u{2}', &half).replace('\u{3}', &many)
-        }));
+        let most = if i < ALL_OF { usize::MAX } else { FEW };
+        orders.extend(talking(payload).into_iter().take(most));
     }
     let mut known = HashSet::new();
-    let mut all: Vec<Scenario> =
-        texts.iter().filter_map(|text| text.parse().ok()).filter(|s| known.insert(Scenario::clone(s))).collect();
-    all.sort_by_key(|scenario| scenario.to_string().contains("wait "));
-    all
+    // None of them has more than two clients.
+    let scenarios = orders.into_iter().map(|order| Scenario::from_valid(order.0));
+    let mut seeds: Vec<Scenario> = scenarios.filter(|scenario| known.insert(scenario.clone())).collect();
+    seeds.sort_by_key(|seed| seed.events().iter().any(|event| matches!(event, Event::Wait(_))));
+    seeds
+}
+
+/// The briefest visits: one that says nothing and is reset or closed, and one that sends this payload and is reset.
+pub(super) fn briefest(payload: Option<&Payload>) -> Vec<Scenario> {
+    let visit = || start().a(Connect);
+    let talking = payload.map(|payload| visit().a(Send(payload.clone())).a(Rst));
+    let all = [visit().a(Rst), visit().a(Close)].into_iter().chain(talking);
+    all.map(|order| Scenario::from_valid(order.0)).collect()
 }
 
 #[cfg(test)]
@@ -122,14 +194,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shape_is_a_scenario() {
-        let payload = Payload::bytes(b"P; M; send H\r\n").unwrap();
-        for shape in BARE.iter().chain(TALKING) {
-            let text = shape.replace("send P", "send 5").replace("send H", "send 2").replace("; M;", "; a send 5;");
-            assert!(text.parse::<Scenario>().is_ok(), "{shape}");
+    fn every_order_is_made_once_with_each_of_the_first_payloads() {
+        let of = |n: usize| {
+            let payloads: Vec<Payload> =
+                (0..n).map(|k| Payload::bytes(format!("{k} GET").as_bytes()).unwrap()).collect();
+            seeds(&payloads).len()
+        };
+        let (bare, talking) = (bare().len(), talking(&Payload::FIVE).len());
+        assert_eq!([of(0), of(1), of(2), of(3)], [bare, bare + talking, bare + 2 * talking, bare + 2 * talking + FEW]);
+        assert_eq!(seeds(&[Payload::FIVE, Payload::FIVE]).len(), bare + talking);
+    }
+
+    #[test]
+    fn what_takes_time_comes_last() {
+        let waits = |seed: &Scenario| seed.events().iter().any(|event| matches!(event, Event::Wait(_)));
+        let seeds = seeds(&[Payload::FIVE]);
+        assert_eq!(seeds.iter().filter(|seed| waits(seed)).count(), 5);
+        assert!(seeds[seeds.len() - 5..].iter().all(waits));
+    }
+
+    #[test]
+    fn a_seed_holds_a_server_only_if_it_lets_it_go() {
+        for seed in seeds(&[Payload::FIVE]) {
+            let count = |wanted: Event| seed.events().iter().filter(|event| **event == wanted).count();
+            assert_eq!(count(Event::Hold), count(Event::Go), "{seed}");
         }
-        assert_eq!(shapes(std::slice::from_ref(&payload)).len(), BARE.len() + TALKING.len());
-        assert_eq!(shapes(&[]).len(), BARE.len());
-        assert_eq!(shapes(&[payload.clone(), payload]).len(), BARE.len() + TALKING.len());
     }
 }

@@ -8,8 +8,8 @@ use super::activity::ActivityLog;
 use super::baseline::{Baseline, TargetError};
 use super::command::Target;
 use super::lab::Lab;
-use super::mutate::Mixer;
-use super::seeds::shapes;
+use super::mixer::{Limits, Mixer};
+use super::seeds::seeds;
 use super::severity::Severity;
 use crate::detect::identity::Identity;
 use crate::detect::symptom::Symptom;
@@ -273,20 +273,20 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         }
         let payloads = self.target_payloads();
         let TargetHunt { clients, max_events, seed, faults, .. } = *self.how;
-        let mut shapes = shapes(&payloads);
+        let mut seeds = seeds(&payloads);
         if !faults {
-            shapes.retain(|shape| !shape.events().iter().flat_map(Event::parts).any(|e| matches!(e, Event::Fault(_))));
+            seeds.retain(|seed| !seed.events().iter().flat_map(Event::parts).any(|e| matches!(e, Event::Fault(_))));
         }
-        let mixer = Mixer { shapes: &shapes, payloads: &payloads, clients, max_events, seed, faults };
-        self.play_all(&shapes)?;
+        let mixer = Mixer::new(&seeds, &payloads, Limits { clients, max_events, faults }, seed);
+        self.play_all(&seeds)?;
         if self.lab.has_gate() && self.lab.is_parallel() && self.goes_on() {
             if self.lab.floods() {
                 self.tell(HuntEvent::Skipped(FLOODS));
             } else {
-                self.play_without_gate(&shapes)?;
+                self.play_without_gate(&seeds)?;
             }
         }
-        self.memory(&shapes)?;
+        self.memory(&payloads)?;
         let mut number = 0;
         while self.goes_on() {
             self.play(&mixer.scenario(number))?;

@@ -1,5 +1,6 @@
 //! Names of clients.
 
+use super::table::Row;
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,9 +8,8 @@ use std::str::FromStr;
 /// that is held.
 pub const MAX_CLIENTS: usize = 64;
 
-/// Words of the scenario language that cannot name a client.
-const RESERVED: [&str; 12] =
-    ["hold", "step", "go", "fault", "teardown", "probe", "repeat", "wait", "program", "bystand", "limit", "signal"];
+/// Words, beside those of the harness's events, that cannot name a client.
+const RESERVED: [&str; 4] = ["teardown", "probe", "program", "bystand"];
 
 /// A client of a scenario, known by its name: a lower-case letter, then up to seven lower-case letters, digits or `_`.
 ///
@@ -58,7 +58,7 @@ impl FromStr for Client {
         if !first.is_ascii_lowercase() || !rest.iter().all(tail) || bytes.len() > 8 {
             return Err(BadName::Shape);
         }
-        if RESERVED.contains(&name) {
+        if RESERVED.contains(&name) || Row::of_word(name, false).is_some() {
             return Err(BadName::Reserved);
         }
         let mut padded = [0; 8];
@@ -100,6 +100,7 @@ impl fmt::Debug for Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::table;
 
     #[test]
     fn rank_order_is_name_order_for_every_client() {
@@ -123,8 +124,8 @@ mod tests {
         for bad in ["", "A", "1a", "a-b", "ninechars", "é"] {
             assert_eq!(bad.parse::<Client>(), Err(BadName::Shape), "{bad}");
         }
-        for reserved in RESERVED {
-            assert!(reserved.parse::<Client>().is_err(), "{reserved}");
+        for reserved in RESERVED.into_iter().chain(table::words(false)) {
+            assert_eq!(reserved.parse::<Client>(), Err(BadName::Reserved), "{reserved}");
         }
     }
 }

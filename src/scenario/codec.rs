@@ -6,30 +6,23 @@
 //! [`encode`](Scenario::encode) gives decodes to the same scenario, but for the names of its clients, which are `a`, `b`, … in
 //! the order of the old ones. Given payloads follow their cell, padded to whole cells.
 
-use super::{
-    Action, Client, Event, Fault, HarmlessSignal, Limit, MAX_CLIENTS, MAX_SEND, Payload, ROUNDS, Repeat, Scenario, Wait,
-};
+use super::table::{EVENTS, Row};
+use super::{Action, Client, Event, Fault, MAX_CLIENTS, MAX_SEND, Payload, ROUNDS, Repeat, Scenario};
 
 /// Bytes of one cell.
 pub(crate) const CELL: usize = 4;
-/// How many rows there were at first. Bytes that stand for no row of their own stand for one of these.
-const ROWS: u8 = 11;
-const URGENT: u8 = 11;
-const STALL: u8 = 12;
-/// The rows that do nothing to a described program, take long to play or are more than one cell. No small change of another row makes it
-/// one of them.
-const LIMIT: u8 = 250;
-const SIGNAL: u8 = 251;
-const WAIT: u8 = 252;
+/// How many rows the table of events had at first. A code of no row stands for one of these.
+const FIRST_ROWS: usize = 11;
+/// The end of a block.
 const END: u8 = 253;
-const REPEAT: u8 = 254;
 /// A send of given bytes.
 const GIVEN: u8 = 255;
 
 /// One event as numbers: any three are an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
-    pub(crate) row: u8,
+    /// The code of a row of the table of events, [`END`] or [`GIVEN`].
+    pub(crate) code: u8,
     pub(crate) client: u8,
     pub(crate) argument: u16,
 }
@@ -44,17 +37,12 @@ impl Cell {
         }
     }
 
-    /// The argument as a length; lengths beyond the longest stand for short ones.
-    fn len(self) -> u16 {
-        match self.argument {
-            n if usize::from(n) <= MAX_SEND => n,
+    /// The argument as a length of given bytes.
+    fn len(self) -> usize {
+        match usize::from(self.argument) {
+            n if n <= MAX_SEND => n,
             n => n % 64,
         }
-    }
-
-    /// The argument as a time; times beyond the longest, and none, stand for short ones.
-    fn wait(self) -> Option<Wait> {
-        Wait::millis(self.argument).or(Wait::millis(self.argument % 16 + 1))
     }
 
     /// The argument as a number of rounds; those out of range stand for few.
@@ -65,58 +53,38 @@ impl Cell {
         }
     }
 
-    /// The event that this cell alone stands for.
-    pub(crate) fn event(self) -> Event {
-        let client = self.client();
-        let row = match self.row {
-            URGENT => return Event::Client(client, Action::Urgent),
-            STALL => return Event::Client(client, Action::Stall),
-            WAIT => return self.wait().map_or(Event::Go, Event::Wait),
-            LIMIT => return Event::Limit(Limit::ALL[usize::from(self.argument) % Limit::ALL.len()]),
-            SIGNAL => {
-                let all = HarmlessSignal::ALL;
-                return Event::Signal(all[usize::from(self.argument) % all.len()]);
-            }
-            row => row % ROWS,
-        };
-        let action = match row {
-            0 => Action::Connect,
-            1 => Action::Send(Payload(super::event::Content::Filling(self.len()))),
-            2 => Action::Recv,
-            3 => Action::Fin,
-            4 => Action::Close,
-            5 => Action::Rst,
-            6 => Action::Vanish,
-            7 => return Event::Hold,
-            8 => return Event::Step,
-            9 => return Event::Go,
-            _ => {
-                let n = usize::from(self.argument) % Fault::all().count();
-                return Fault::all().nth(n).map_or(Event::Go, Event::Fault);
-            }
-        };
-        Event::Client(client, action)
+    /// The row of the table that its code stands for.
+    fn row(self) -> &'static Row {
+        let first = &EVENTS[usize::from(self.code) % FIRST_ROWS];
+        EVENTS.iter().find(|row| row.code == self.code).unwrap_or(first)
+    }
+
+    /// The event that this cell alone stands for; `None` for the beginning of a block.
+    pub(crate) fn event(self) -> Option<Event> {
+        self.row().event(self.client(), self.argument)
     }
 
     /// The cell of `event`, whose client has this rank.
     fn of(event: &Event, rank: usize) -> Cell {
-        let (row, argument) = match event {
-            Event::Client(_, Action::Send(payload)) => {
-                (if payload.given().is_some() { GIVEN } else { 1 }, payload.len() as u16)
-            }
-            Event::Fault(fault) => (event.row(), Fault::all().position(|f| f == *fault).unwrap_or(0) as u16),
-            Event::Wait(wait) => (WAIT, wait.as_millis()),
-            Event::Repeat(repeat) => (REPEAT, repeat.times() as u16),
-            Event::Limit(limit) => (LIMIT, *limit as u16),
-            Event::Signal(signal) => (SIGNAL, *signal as u16),
-            _ => (event.row(), 0),
+        let argument = match event {
+            Event::Client(_, Action::Send(payload)) => payload.len() as u16,
+            Event::Fault(fault) => Fault::all().position(|f| f == *fault).unwrap_or(0) as u16,
+            Event::Wait(wait) => wait.as_millis(),
+            Event::Repeat(repeat) => repeat.times() as u16,
+            Event::Limit(limit) => *limit as u16,
+            Event::Signal(signal) => *signal as u16,
+            Event::Client(..) | Event::Hold | Event::Step | Event::Go => 0,
         };
-        Cell { row, client: rank as u8, argument }
+        let code = match event {
+            Event::Client(_, Action::Send(payload)) if payload.given().is_some() => GIVEN,
+            event => event.kind().code,
+        };
+        Cell { code, client: rank as u8, argument }
     }
 
     fn write(self, bytes: &mut Vec<u8>) {
         let [lo, hi] = self.argument.to_le_bytes();
-        bytes.extend_from_slice(&[self.row, self.client, lo, hi]);
+        bytes.extend_from_slice(&[self.code, self.client, lo, hi]);
     }
 }
 
@@ -130,20 +98,21 @@ impl Scenario {
         let mut rest = bytes;
         while let Some((cell, tail)) = rest.split_first_chunk::<CELL>() {
             rest = tail;
-            let cell = Cell { row: cell[0], client: cell[1], argument: u16::from_le_bytes([cell[2], cell[3]]) };
-            match cell.row {
-                GIVEN => {
-                    let len = usize::from(cell.len()).min(rest.len());
+            let cell = Cell { code: cell[0], client: cell[1], argument: u16::from_le_bytes([cell[2], cell[3]]) };
+            match (cell.code, cell.event()) {
+                (GIVEN, _) => {
+                    let len = cell.len().min(rest.len());
                     if let Some(payload) = Payload::bytes(&rest[..len]) {
                         events.push(Event::Client(cell.client(), Action::Send(payload)));
                     }
                     rest = &rest[len.next_multiple_of(CELL).min(rest.len())..];
                 }
-                END | REPEAT => {
+                (END, _) => finish(&mut events, block.take()),
+                (_, None) => {
                     finish(&mut events, block.take());
-                    block = (cell.row == REPEAT).then_some((cell.times(), events.len()));
+                    block = Some((cell.times(), events.len()));
                 }
-                _ => events.push(cell.event()),
+                (_, Some(event)) => events.push(event),
             }
         }
         finish(&mut events, block);
@@ -159,7 +128,7 @@ impl Scenario {
                 Event::Repeat(repeat) => {
                     Cell::of(event, 0).write(&mut bytes);
                     repeat.events().iter().for_each(|event| write(event, &clients, &mut bytes));
-                    Cell { row: END, client: 0, argument: 0 }.write(&mut bytes);
+                    Cell { code: END, client: 0, argument: 0 }.write(&mut bytes);
                 }
                 event => write(event, &clients, &mut bytes),
             }
@@ -216,9 +185,35 @@ mod tests {
 
     #[test]
     fn bytes_that_stood_for_a_row_before_there_were_more_do_so_still() {
-        let rows = (13..LIMIT).map(|row| Cell { row, client: 0, argument: 5 });
-        assert!(rows.clone().all(|cell| cell.event() == Cell { row: cell.row % 11, ..cell }.event()));
-        assert!(rows.map(|cell| cell.event().row()).max() == Some(10));
+        let event = |code| Cell { code, client: 0, argument: 5 }.event().unwrap();
+        assert!((13..250).all(|code| event(code) == event(code % 11)));
+        assert!((13..250).map(|code| event(code).row()).max() == Some(10));
+    }
+
+    #[test]
+    fn every_code_is_what_it_was() {
+        let codes = EVENTS.each_ref().map(|row| (row.code, row.word));
+        let old = [
+            (0, "connect"),
+            (1, "send"),
+            (2, "recv"),
+            (3, "fin"),
+            (4, "close"),
+            (5, "rst"),
+            (6, "vanish"),
+            (7, "hold"),
+            (8, "step"),
+            (9, "go"),
+            (10, "fault"),
+            (11, "urgent"),
+            (12, "stall"),
+            (252, "wait"),
+            (254, "repeat"),
+            (250, "limit"),
+            (251, "signal"),
+        ];
+        assert!(old.iter().all(|old| codes.contains(old)), "files of the past no longer mean what they did: {codes:?}");
+        assert!(codes.iter().all(|(code, _)| ![END, GIVEN].contains(code)));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct Enumerate {
 impl Enumerate {
     /// The actions of the design's table that take no filter and no harness: what the exhaustive tests enumerate over.
     pub fn plain_actions() -> Vec<Action> {
-        let send = Action::Send(super::Payload(super::event::Content::Filling(5)));
+        let send = Action::Send(super::Payload::FIVE);
         vec![Action::Connect, send, Action::Recv, Action::Fin, Action::Close, Action::Rst]
     }
 

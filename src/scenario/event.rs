@@ -1,15 +1,8 @@
 //! What can happen in a scenario.
 
-use super::{Client, Fault, HarmlessSignal, Limit, Repeat, text};
+use super::table::{self, Row};
+use super::{Client, Fault, HarmlessSignal, Limit, Payload, Repeat, Wait};
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
-
-/// Most bytes one `send` may carry, a client's or the server's: one call always takes them whole.
-pub const MAX_SEND: usize = 16_384;
-
-/// Longest [`Wait`], in milliseconds.
-pub const MAX_WAIT: u16 = 60_000;
 
 /// What a client does. Searches prefer the earlier variants.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,17 +30,22 @@ pub enum Action {
 
 impl Action {
     /// The word for it in the text form.
-    pub const fn word(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
+        table::EVENTS[usize::from(self.row())].word
+    }
+
+    /// The index of its row in the table of events.
+    const fn row(&self) -> u8 {
         match self {
-            Action::Connect => "connect",
-            Action::Send(_) => "send",
-            Action::Recv => "recv",
-            Action::Fin => "fin",
-            Action::Close => "close",
-            Action::Rst => "rst",
-            Action::Vanish => "vanish",
-            Action::Urgent => "urgent",
-            Action::Stall => "stall",
+            Action::Connect => 0,
+            Action::Send(_) => 1,
+            Action::Recv => 2,
+            Action::Fin => 3,
+            Action::Close => 4,
+            Action::Rst => 5,
+            Action::Vanish => 6,
+            Action::Urgent => 11,
+            Action::Stall => 12,
         }
     }
 }
@@ -63,93 +61,6 @@ impl fmt::Display for Action {
 }
 
 impl fmt::Debug for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// What a client sends: so many bytes of filling, or the very bytes given. At most [`MAX_SEND`] of them.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Payload(pub(super) Content);
-
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Content {
-    Filling(u16),
-    Bytes(Arc<[u8]>),
-}
-
-impl Payload {
-    /// `len` bytes of filling, or `None` above [`MAX_SEND`].
-    pub const fn filling(len: usize) -> Option<Payload> {
-        if len <= MAX_SEND { Some(Payload(Content::Filling(len as u16))) } else { None }
-    }
-
-    /// These bytes, or `None` if there are more than [`MAX_SEND`].
-    pub fn bytes(bytes: &[u8]) -> Option<Payload> {
-        (bytes.len() <= MAX_SEND).then(|| Payload(Content::Bytes(bytes.into())))
-    }
-
-    /// How many bytes it has.
-    #[allow(clippy::len_without_is_empty)] // An empty payload is a legal one, not a special case that anyone asks for.
-    pub fn len(&self) -> usize {
-        match &self.0 {
-            Content::Filling(len) => usize::from(*len),
-            Content::Bytes(bytes) => bytes.len(),
-        }
-    }
-
-    /// The bytes, where they were given; `None` for filling.
-    pub fn given(&self) -> Option<&[u8]> {
-        match &self.0 {
-            Content::Filling(_) => None,
-            Content::Bytes(bytes) => Some(bytes),
-        }
-    }
-}
-
-impl fmt::Display for Payload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Content::Filling(len) => write!(f, "{len}"),
-            Content::Bytes(bytes) => text::write_quoted(f, bytes),
-        }
-    }
-}
-
-impl fmt::Debug for Payload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// A time that passes: whole milliseconds, 1 to [`MAX_WAIT`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Wait(u16);
-
-impl Wait {
-    /// So many milliseconds, or `None` for none or more than [`MAX_WAIT`].
-    pub const fn millis(millis: u16) -> Option<Wait> {
-        if millis >= 1 && millis <= MAX_WAIT { Some(Wait(millis)) } else { None }
-    }
-
-    /// How many milliseconds.
-    pub const fn as_millis(self) -> u16 {
-        self.0
-    }
-
-    /// The same as the standard library has it.
-    pub const fn time(self) -> Duration {
-        Duration::from_millis(self.0 as u64)
-    }
-}
-
-impl fmt::Display for Wait {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}ms", self.0)
-    }
-}
-
-impl fmt::Debug for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -203,27 +114,24 @@ impl Event {
         }
     }
 
-    /// The row of the event table, from 0, by which searches order their results.
+    /// The index of its row in the table of events, by which searches order their results.
     pub(crate) const fn row(&self) -> u8 {
         match self {
-            Event::Client(_, Action::Connect) => 0,
-            Event::Client(_, Action::Send(_)) => 1,
-            Event::Client(_, Action::Recv) => 2,
-            Event::Client(_, Action::Fin) => 3,
-            Event::Client(_, Action::Close) => 4,
-            Event::Client(_, Action::Rst) => 5,
-            Event::Client(_, Action::Vanish) => 6,
+            Event::Client(_, action) => action.row(),
             Event::Hold => 7,
             Event::Step => 8,
             Event::Go => 9,
             Event::Fault(_) => 10,
-            Event::Client(_, Action::Urgent) => 11,
-            Event::Client(_, Action::Stall) => 12,
             Event::Wait(_) => 13,
             Event::Repeat(_) => 14,
             Event::Limit(_) => 15,
             Event::Signal(_) => 16,
         }
+    }
+
+    /// Its row in the table of events.
+    pub(crate) fn kind(&self) -> &'static Row {
+        &table::EVENTS[usize::from(self.row())]
     }
 }
 
@@ -252,11 +160,9 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Event::Client(client, action) => write!(f, "{client} {action}"),
-            Event::Hold => f.write_str("hold"),
-            Event::Step => f.write_str("step"),
-            Event::Go => f.write_str("go"),
+            Event::Hold | Event::Step | Event::Go => f.write_str(self.kind().word),
             Event::Fault(fault) => fault.fmt(f),
-            Event::Wait(wait) => write!(f, "wait {wait}"),
+            Event::Wait(wait) => write!(f, "{} {wait}", self.kind().word),
             Event::Repeat(repeat) => repeat.fmt(f),
             Event::Limit(limit) => limit.fmt(f),
             Event::Signal(signal) => signal.fmt(f),

@@ -7,19 +7,26 @@ mod enumerate;
 mod environment;
 mod errno;
 mod event;
+mod payload;
 mod repeat;
 #[cfg(feature = "proptest")]
 pub mod strategy;
+pub(crate) mod table;
 pub(crate) mod text;
+mod wait;
 
 pub use call::{Call, Fault};
 pub use client::{BadName, Client, MAX_CLIENTS};
 pub use enumerate::{Enumerate, enumerate};
 pub use environment::{HarmlessSignal, Limit};
 pub use errno::{Errno, UnknownErrno};
-pub use event::{Action, Event, MAX_SEND, MAX_WAIT, Payload, Wait};
+pub use event::{Action, Event};
+pub use payload::{MAX_SEND, Payload};
 pub use repeat::{ROUNDS, Repeat};
+#[doc(hidden)]
+pub use table::{event_help, event_table};
 pub use text::ParseError;
+pub use wait::{MAX_WAIT, Wait};
 
 use std::fmt;
 use std::str::FromStr;

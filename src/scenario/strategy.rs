@@ -3,20 +3,19 @@
 //! They draw the numbers of the binary form's cells and not values of their own, so that shrinking, the corpus and the
 //! fuzzer mean the same thing by "simpler": fewer events, an earlier row of the table, an earlier client, a smaller argument.
 
-use super::codec::Cell;
-use super::{Event, Repeat, Scenario};
+use super::table::EVENTS;
+use super::{Client, Event, Repeat, Scenario};
 use proptest::prelude::*;
 use std::ops::RangeInclusive;
 
 /// One event of one of `clients` clients (at least 1): any row of the table but those that take long (`wait`, and blocks:
 /// [`repeats`]), with sends of up to 64 bytes.
 pub fn events(clients: usize) -> impl Strategy<Value = Event> {
-    let clients = clients.clamp(1, super::MAX_CLIENTS) as u8;
-    // Connects come more often than their share, or most other events would have nothing to act on; `select` shrinks towards
-    // the front.
-    let rows =
-        proptest::sample::select(&[0u8, 0, 0, 0, 1, 2, 3, 3, 4, 5, 5, 6, 7, 8, 8, 9, 9, 10, 11, 12, 250, 251][..]);
-    (rows, 0..clients, 0..=64u16).prop_map(|(row, client, argument)| Cell { row, client, argument }.event())
+    let clients = clients.clamp(1, super::MAX_CLIENTS);
+    // Each as often as its weight says; `select` shrinks towards the front.
+    let rows: Vec<_> = EVENTS.iter().flat_map(|row| std::iter::repeat_n(row, row.weight as usize)).collect();
+    (proptest::sample::select(rows), 0..clients, 0..=64u16)
+        .prop_map(|(row, client, argument)| row.event(Client::nth(client), argument).unwrap_or(Event::Go))
 }
 
 /// A block of one to four such events, and 2 to 8 rounds of it.

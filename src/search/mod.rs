@@ -7,6 +7,7 @@
 mod death;
 mod hunt;
 mod minimise;
+mod mutate;
 mod random;
 mod reduce;
 mod shard;
@@ -15,6 +16,8 @@ mod shortest;
 pub use death::Death;
 pub use hunt::{Found, Hunted, hunt};
 pub use minimise::{minimise, minimise_death};
+pub use mutate::Mutator;
+pub(crate) use mutate::shuffled;
 pub use random::{Random, Shape};
 pub use reduce::reduce;
 pub use shard::{BadShard, Shard};

@@ -1,5 +1,6 @@
 //! Scenarios by chance, from a seed.
 
+use crate::scenario::table::{EVENTS, Form, Row};
 use crate::scenario::{Action, Client, Event, Fault, MAX_CLIENTS, MAX_SEND, Payload, Repeat, Scenario, Wait};
 use fastrand::Rng;
 
@@ -26,6 +27,23 @@ pub struct Shape {
     pub waits: bool,
     /// Whether there may be blocks: `repeat`. Runs with one are as long as all its rounds.
     pub repeats: bool,
+}
+
+impl Shape {
+    /// Whether single events of this row may be drawn.
+    fn allows(&self, row: &Row) -> bool {
+        match &row.form {
+            Form::Client(Action::Vanish) => self.vanish,
+            Form::Client(Action::Urgent) => self.urgent,
+            Form::Client(Action::Stall) => self.stall,
+            Form::Client(_) | Form::Send => true,
+            Form::Harness(_) => self.hold,
+            Form::Fault => self.faults,
+            Form::Wait => self.waits,
+            // They do nothing to a program; a block is drawn whole.
+            Form::Limit | Form::Signal | Form::Repeat => false,
+        }
+    }
 }
 
 /// Three clients, 4 to 8 events of the whole alphabet but those that take long: no `wait` and no `repeat`.
@@ -165,24 +183,14 @@ impl Draft {
     fn anything(&mut self) -> Event {
         // A client that has not connected yet may only be the next to do so, or the names would not be in that order.
         let rank = self.rng.usize(0..(self.clients.len() + 1).min(self.limit));
-        let action = match self.rng.u8(..14) {
-            0 => Action::Connect,
-            1 => self.send(),
-            2 => Action::Recv,
-            3 => Action::Fin,
-            4 => Action::Close,
-            5 => Action::Rst,
-            6 if self.shape.vanish => Action::Vanish,
-            7 if self.shape.hold => return Event::Hold,
-            8 if self.shape.hold => return Event::Step,
-            9 if self.shape.hold => return Event::Go,
-            10 if self.shape.faults => return self.fault(),
-            11 if self.shape.urgent => Action::Urgent,
-            12 if self.shape.stall => Action::Stall,
-            13 if self.shape.waits => return self.wait(),
-            _ => Action::Recv,
+        let row = &EVENTS[self.rng.usize(..EVENTS.len())];
+        let event = match row.form {
+            Form::Send => None,
+            Form::Wait if self.shape.waits => Some(self.wait()),
+            _ if self.shape.allows(row) => row.event(Client::nth(rank), self.rng.u16(..)),
+            _ => Some(Event::Client(Client::nth(rank), Action::Recv)),
         };
-        Event::Client(Client::nth(rank), action)
+        event.unwrap_or_else(|| Event::Client(Client::nth(rank), self.send()))
     }
 
     fn connect(&mut self) -> Event {

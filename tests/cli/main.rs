@@ -98,7 +98,7 @@ fn each_line_is_answered_before_the_next_is_there() {
 fn a_bad_line_is_named_after_all_before_it_were_answered() {
     let said = run_with(&["run", "--world", "model", "-"], b"a connect\n\na connect; b conect\na rst\n").code(2);
     assert_eq!(said.out.lines().count(), 1);
-    said.err("standard input, line 3, column 14: `conect` is nothing a client does")
+    said.err("standard input, line 3, column 14: unknown client action `conect`")
         .err("[standard input:3:14]")
         .err("did you mean `connect`?");
 }
@@ -121,7 +121,7 @@ fn values_that_are_none_are_shown_with_the_place_and_the_nearest() {
         .err("--program, line 1, column 9: `sned` is nothing a server does")
         .err("did you mean `send`?");
     run(&["hunt", "--policy", "ignor"]).code(2).err("`ignor` is no policy").err("did you mean `ignore`?");
-    run(&["run", "b frobnicate"]).code(2).err("the scenario, line 1, column 3: `frobnicate` is nothing a client does");
+    run(&["run", "b frobnicate"]).code(2).err("the scenario, line 1, column 3: unknown client action `frobnicate`");
     run(&["run", "-", "a rst"]).code(2).err("does not go with");
     run(&["explain", "death.cas"]).code(2).err("there is no file of that name either");
     run(&["enumerate", "--events", "2", "--shard", "2/2"]).code(2).err("there is no shard 2 of 2");

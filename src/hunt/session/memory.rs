@@ -4,39 +4,34 @@ use super::follow_up::{Wanted, confirm};
 use super::{HuntEvent, Hunting};
 use crate::detect::symptom::Symptom;
 use crate::hunt::baseline::TargetError;
+use crate::hunt::seeds::briefest;
 use crate::hunt::severity::Severity;
-use crate::scenario::{Client, Event, Scenario};
+use crate::scenario::{Client, Event, Payload, Scenario};
 use std::ops::ControlFlow;
 
 impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
-    /// Whether memory grows with what clients do: asked of a few shapes, and only if nothing else was found.
-    pub(super) fn memory(&mut self, shapes: &[Scenario]) -> Result<(), TargetError> {
+    /// Whether memory grows with what clients do: asked of a few short orders, and only if nothing else was found.
+    pub(super) fn memory(&mut self, payloads: &[Payload]) -> Result<(), TargetError> {
         // One that writes without end is never at rest, and what it has then says nothing.
         let is_found = self.report.findings.iter().any(|f| f.severity() == Severity::Finding);
         if self.is_done() || self.lab.floods() || is_found {
             return Ok(());
         }
-        let wanted = ["a connect; a rst", "a connect; a close"];
-        let talking = shapes.iter().filter(|s| {
-            let text = s.to_string();
-            text.starts_with("a connect; a send") && text.ends_with("; a rst") && s.events().len() == 3
-        });
-        let bare = shapes.iter().filter(|s| wanted.contains(&s.to_string().as_str()));
-        let mut chosen: Vec<Scenario> = bare.chain(talking.take(1)).cloned().collect();
+        let mut chosen = briefest(payloads.first());
         // Nearly all servers are done with when all of them have been asked about at once.
         let all = side_by_side(&chosen);
         if self.lab.grows_in_memory(&all, true)?.seen.is_empty() {
             return Ok(());
         }
         chosen.push(all);
-        for shape in chosen {
+        for scenario in chosen {
             if self.is_done() || self.how.time.is_some_and(|time| self.start.elapsed() >= time) {
                 break;
             }
-            if self.lab.grows_in_memory(&shape, false)?.seen.is_empty() {
+            if self.lab.grows_in_memory(&scenario, false)?.seen.is_empty() {
                 continue;
             }
-            let finding = confirm(&mut self.lab, &shape, Wanted::Kind(Symptom::MemoryGrowth))?;
+            let finding = confirm(&mut self.lab, &scenario, Wanted::Kind(Symptom::MemoryGrowth))?;
             if finding.is_confirmed() {
                 self.add(finding);
                 break;

@@ -1,6 +1,7 @@
 //! What is read, and how mistakes are told.
 
 use super::*;
+use crate::scenario::Payload;
 
 fn error(text: &str) -> String {
     text.parse::<Scenario>().expect_err(text).to_string()
@@ -13,7 +14,7 @@ fn an_unknown_action_is_told_with_its_place_and_the_nearest_word() {
     assert_eq!(e.nearest, Some("connect"));
     assert_eq!(
         e.to_string(),
-        "line 2, column 3: `conect` is nothing a client does; expected connect, send N, recv, fin, close, rst, vanish, \
+        "line 2, column 3: unknown client action `conect`; expected connect, send N, recv, fin, close, rst, vanish, \
          urgent or stall; did you mean `connect`?"
     );
 }
@@ -37,7 +38,7 @@ fn each_kind_of_mistake_has_its_own_words() {
     assert!(error("a send \"\\q\"").contains("an unknown escape"));
     assert!(error("a send \"\\x4\"").contains("two hexadecimal digits"));
     assert!(error("a connect b").contains("where the statement should end"));
-    assert!(error("fault close EIO").contains("close cannot be made to fail"));
+    assert!(error("fault close EIO").contains("faults on `close` are not supported"));
     assert!(error("fault send EPIPE").contains("no error that send can be given"));
     assert!(error("fault accept emfile").contains("did you mean `EMFILE`?"));
     assert!(error("fault acept EMFILE").contains("did you mean `accept`?"));
@@ -90,7 +91,7 @@ fn each_mistake_about_a_block_has_its_place_and_its_words() {
         ("repeat 5 { }", "column 12: a block of no events"),
         ("repeat 2 { hold; repeat 2 { go } }", "column 18: a block in a block"),
         ("repeat 2 { go } a rst", "column 17: `a` where the statement should end"),
-        ("repeat 2 { b conect }", "column 14: `conect` is nothing a client does"),
+        ("repeat 2 { b conect }", "column 14: unknown client action `conect`"),
         ("{ b rst }", "column 1: `{` names no client"),
         ("a connect {", "column 11: `{` where the statement should end"),
         ("repaet 5 { b rst }", "did you mean `repeat`?"),
