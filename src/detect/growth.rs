@@ -46,6 +46,15 @@ impl Limits {
     }
 }
 
+/// What decides whether descriptors are leaked. A garbage collector may close them late, but hardly after three hundred.
+pub(crate) const DESCRIPTORS: Limits = Limits { least: 24, most: 400, enough: 300, slack: 0, rate: 0.05, step: 0 };
+/// The same for processes and threads. Each slows down every look at the server.
+pub(crate) const TASKS: Limits = Limits { enough: 100, ..DESCRIPTORS };
+/// The same for resident memory in bytes, after each batch of repetitions. What a leak adds is there after each batch; a heap that
+/// is collected grows in leaps, and may do so over thousands of connections.
+pub(crate) const MEMORY: Limits =
+    Limits { least: 4, most: 24, enough: 64 << 20, slack: 128 << 10, rate: (96 << 10) as f64, step: 48 << 10 };
+
 /// Into how many windows the samples are cut.
 const WINDOWS: usize = 4;
 /// What part of the first step between floors the last one must be, as a divisor.

@@ -1,15 +1,14 @@
 //! What a run came to: what of it should not be.
 
+use super::detector::{Left, Observation};
 use super::identity::Identity;
-use super::sanitizer::{self, Report, Reporter};
+use super::report_line::{self, Report, Reporter};
 use super::symptom::Symptom;
 use crate::linux::KernelError;
-use crate::linux::foreign::history::Last;
 use crate::linux::foreign::resources::Counts;
-use crate::linux::foreign::start::how;
-use crate::linux::foreign::world::{Circle, Ended, Foreign, Spin};
+use crate::linux::foreign::world::{Ended, Foreign, Spin};
 use crate::scenario::Fault;
-use crate::trace::{Role, Trace};
+use crate::trace::Trace;
 use std::time::Duration;
 
 /// Something that a scenario brought about.
@@ -35,36 +34,31 @@ pub(crate) struct Outcome {
     pub(crate) doubt: Option<String>,
 }
 
-/// What a server still has when all clients have gone.
-pub(crate) struct Left {
-    before: Counts,
-    pub(crate) now: Counts,
-    close_wait: usize,
+/// What the detectors see in an observation, the worst first.
+pub(crate) fn seen<'o>(observation: &'o Observation<'o>) -> impl Iterator<Item = Seen> + 'o {
+    Symptom::ALL.into_iter().filter_map(move |symptom| {
+        let sighting = symptom.detector().see(observation)?;
+        Some(Seen { identity: sighting.place.identity(symptom), evidence: sighting.evidence })
+    })
 }
 
 impl Left {
+    /// What the server of this world still has, that had so much before.
     pub(crate) fn of(world: &mut Foreign, before: Counts) -> Result<Left, KernelError> {
         world.settle()?;
         Ok(Left { before, now: world.server.counts(), close_wait: world.close_waits()? })
     }
 
     /// What it would be called.
-    pub(crate) fn symptoms(&self) -> impl Iterator<Item = Symptom> {
-        let Left { before, now, close_wait } = self;
-        let all = [
-            (now.zombies > before.zombies, Symptom::Zombie),
-            (now.processes > before.processes, Symptom::ProcessLeak),
-            (now.threads > before.threads, Symptom::ThreadLeak),
-            (*close_wait > 0, Symptom::CloseWaitLeak),
-            (now.descriptors > before.descriptors, Symptom::FdLeak),
-        ];
-        all.into_iter().filter(|(left, _)| *left).map(|(_, symptom)| symptom)
+    pub(crate) fn symptoms(&self) -> Vec<Symptom> {
+        seen(&Observation::Left(self)).map(|seen| seen.identity.symptom).collect()
     }
 }
 
 impl Outcome {
-    pub(crate) fn add(&mut self, identity: Identity, evidence: String) {
-        self.seen.push(Seen { identity, evidence });
+    /// Adds what the detectors see in an observation.
+    pub(crate) fn observe(&mut self, observation: &Observation<'_>) {
+        self.seen.extend(seen(observation));
     }
 
     pub(crate) fn sorted(mut self) -> Outcome {
@@ -72,24 +66,10 @@ impl Outcome {
         self
     }
 
-    /// Processes that ended as none should, and when that was if the trace does not have it.
+    /// Processes that have ended, and when that was if the trace does not have it.
     pub(crate) fn ends(&mut self, ends: &[Ended], when: &str) {
-        for Ended { death, role, after } in ends {
-            let symptom = match death.signal() {
-                // A server that ends its own processes means to.
-                Some(_) if death.sent => None,
-                Some(libc::SIGPIPE) => Some(Symptom::Sigpipe),
-                Some(_) => Some(Symptom::Crash),
-                None => None,
-            };
-            let Some(symptom) = symptom.or(role.is_main().then_some(Symptom::Exit)) else { continue };
-            let who = process(*role);
-            let was = if death.signal().is_some() { "was " } else { "" };
-            let after = after.as_ref();
-            let evidence =
-                format!("{who} {was}{}{}{when}", how(&death.status), after.map(in_or_after).unwrap_or_default());
-            let (call, state) = (after.map(|last| last.name), after.and_then(|last| last.state));
-            self.add(Identity { symptom, role: *role, call, state }, evidence);
+        for ended in ends {
+            self.observe(&Observation::Ended { ended, when });
         }
     }
 
@@ -100,28 +80,13 @@ impl Outcome {
             self.doubt = Some("it comes to rest by itself".to_owned());
             return;
         }
-        let mut evidence = match spin.call {
-            Some((call, Some(fd))) => format!("{call} on descriptor {fd}, again and again"),
-            Some((call, None)) => format!("{call}, again and again"),
-            None => format!("task {} does not come to rest", spin.task),
-        };
-        if let Some(Circle { calls, processor, .. }) = spin.measured {
-            let time = processor.as_millis();
-            evidence += &format!(
-                "; while nobody asked anything of it: {calls} calls, {time} ms of processor time, and it never blocked"
-            );
-        }
-        if lifted {
-            evidence += "; the limit had been lifted";
-        }
-        let (call, state) = (spin.known_by.map(|last| last.name), spin.known_by.and_then(|last| last.state));
-        self.add(Identity { call, state, ..Identity::of(Symptom::Spin) }, evidence);
+        self.observe(&Observation::Spins { spin, lifted });
     }
 
     /// What a sanitizer or a runtime reported in this run makes an end a crash, if it is the reporter's own way to end a process. Of a
     /// sanitizer that let the process go on it is a finding of its own kind; anything else that looks so was only logged.
     pub(crate) fn reported(&mut self, output: &str, ends: &[Ended]) {
-        let Some(Report { line, reporter }) = sanitizer::report(output) else { return };
+        let Some(Report { line, reporter }) = report_line::report(output) else { return };
         let is_end = |seen: &&mut Seen| matches!(seen.identity.symptom, Symptom::Exit | Symptom::Crash);
         if let Some(seen) = self.seen.iter_mut().find(is_end) {
             let by_it = |ended: &Ended| match (reporter, ended.death.code()) {
@@ -136,65 +101,18 @@ impl Outcome {
         }
         let child = ends.iter().find(|ended| ended.death.code().is_some_and(|code| reporter.ends_with(code)));
         match (child, reporter) {
-            (Some(Ended { death, role, .. }), _) => {
-                let evidence = format!("{} {}; it wrote: {line}", process(*role), how(&death.status));
-                self.add(Identity { role: *role, ..Identity::of(Symptom::Crash) }, evidence);
-            }
-            (None, Reporter::Sanitizer { .. }) => {
-                self.add(Identity::of(Symptom::SanitizerReport), format!("no process ended; it wrote: {line}"));
-            }
+            (Some(ended), _) => self.observe(&Observation::EndedByReporter { ended, line }),
+            (None, Reporter::Sanitizer { .. }) => self.observe(&Observation::Reported(line)),
             (None, Reporter::Runtime) => {}
         }
     }
-
-    /// What was left. One thing that is left holds others: a process its descriptors, a descriptor its socket. Only the first is told.
-    pub(crate) fn left(&mut self, left: &Left) {
-        let Left { before, now, close_wait } = left;
-        let grown = |what: &str, before: usize, now: usize| format!("{what}: {before} before, {now} afterwards");
-        let sockets = if *close_wait > 0 { format!("; sockets in CLOSE_WAIT: {close_wait}") } else { String::new() };
-        let mut add = |symptom, evidence| self.add(Identity::of(symptom), evidence);
-        if now.zombies > before.zombies {
-            add(Symptom::Zombie, grown("processes that ended and are not reaped", before.zombies, now.zombies));
-        }
-        if now.processes > before.processes {
-            add(Symptom::ProcessLeak, grown("processes", before.processes, now.processes) + &sockets);
-        } else if now.threads > before.threads {
-            add(Symptom::ThreadLeak, grown("threads", before.threads, now.threads) + &sockets);
-        } else if *close_wait > 0 {
-            let evidence = format!("all clients have gone, and {close_wait} of the server's sockets are in CLOSE_WAIT");
-            add(Symptom::CloseWaitLeak, evidence);
-        } else if now.descriptors > before.descriptors {
-            add(Symptom::FdLeak, grown("descriptors", before.descriptors, now.descriptors));
-        }
-    }
-}
-
-/// A process of this role, in words.
-const fn process(role: Role) -> &'static str {
-    match role {
-        Role::Main => "the server",
-        Role::Worker => "a worker process of the server",
-        Role::Connection => "a child process that served one connection",
-    }
-}
-
-/// The last call of a process that has ended, for after what became of it.
-fn in_or_after(Last { name, client, error, .. }: &Last) -> String {
-    let whose = match client {
-        Some(client) if client.is_own() => " of a polite client".to_owned(),
-        Some(client) => format!(" {client}"),
-        None => String::new(),
-    };
-    let failed = error.map(|errno| format!(", which failed with {errno}")).unwrap_or_default();
-    format!(", in or after {name}{whose}{failed}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::linux::foreign::tasks::Death;
-    use crate::scenario::{Client, Errno};
-    use crate::trace::TcpState;
+    use crate::trace::Role;
 
     /// A process that was killed by this signal, or exited with 1.
     fn ended(role: Role, signal: Option<i32>) -> Ended {
@@ -236,16 +154,6 @@ mod tests {
         };
         assert_eq!(symptoms(&[own(Role::Worker)]), []);
         assert_eq!(symptoms(&[own(Role::Main)]), [Symptom::Exit]);
-    }
-
-    #[test]
-    fn the_evidence_names_the_call_its_client_and_what_it_failed_with() {
-        let last = |client, error| Last { name: "recv", client, state: Some(TcpState::Close), error };
-        assert_eq!(in_or_after(&last(Some(Client::nth(0)), None)), ", in or after recv a");
-        assert_eq!(
-            in_or_after(&last(Some(Client::BYSTANDER), Some(Errno::EINTR))),
-            ", in or after recv of a polite client, which failed with EINTR"
-        );
     }
 
     const ASAN: &str = "==17==ERROR: AddressSanitizer: heap-use-after-free on address 0x602\n";

@@ -1,187 +1,113 @@
-//! What can be wrong with a server, each under its own name.
+//! The kinds of finding, each under its own name.
 
+use super::detector::{About, Cost, Counted, Detector, Harm};
 use std::fmt;
 use std::str::FromStr;
 
-/// What was found, as a difference from what the same server does under polite clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Symptom {
+/// Makes the type that names a kind, and the list of detectors, of one list.
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])+ $kind:ident in $file:ident,)+) => {
+        /// What was found, as a difference from what the same server does under polite clients.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Symptom {
+            $($(#[doc = $doc])+ $kind,)+
+        }
+
+        impl Symptom {
+            /// Every kind, the worst first.
+            pub const ALL: [Symptom; [$(Symptom::$kind),+].len()] = [$(Symptom::$kind),+];
+
+            /// What finds it.
+            pub(super) const fn detector(self) -> &'static dyn Detector {
+                match self {
+                    $(Symptom::$kind => &super::$file::$kind,)+
+                }
+            }
+        }
+    };
+}
+
+// Add a kind at the place of its weight: findings of a run are told in this order.
+kinds! {
     /// A process was killed by SIGPIPE.
-    Sigpipe,
+    Sigpipe in sigpipe,
     /// A process was killed by another signal, or a sanitizer reported.
-    Crash,
+    Crash in crash,
     /// The server ended by itself.
-    Exit,
+    Exit in exit,
     /// It lives, and its listener is gone.
-    NotListening,
+    NotListening in not_listening,
     /// A polite client gets no full answer, and did before.
-    Unresponsive,
+    Unresponsive in unresponsive,
     /// A polite client that was connected throughout was cut off, or is no longer served.
-    Collateral,
+    Collateral in collateral,
     /// Sockets in CLOSE_WAIT are left when all clients have gone, more and more with repetitions.
-    CloseWaitLeak,
+    CloseWaitLeak in close_wait_leak,
     /// Descriptors are left, more and more with repetitions.
-    FdLeak,
+    FdLeak in fd_leak,
     /// Processes are left, more and more with repetitions.
-    ProcessLeak,
+    ProcessLeak in process_leak,
     /// Threads are left, more and more with repetitions.
-    ThreadLeak,
+    ThreadLeak in thread_leak,
     /// Processes that have ended are not reaped, more and more with repetitions.
-    Zombie,
+    Zombie in zombie,
     /// It works in a circle, with nobody asking anything of it.
-    Spin,
+    Spin in spin,
     /// A sanitizer reported an error, and no process ended.
-    SanitizerReport,
+    SanitizerReport in sanitizer_report,
     /// It refuses clients for a while and then serves them again, by itself. A warning only.
-    Throttling,
+    Throttling in throttling,
     /// Resident memory grows without end over batches of repetitions. A warning only.
-    MemoryGrowth,
+    MemoryGrowth in memory_growth,
 }
 
 impl Symptom {
-    /// Every symptom, the worst first.
-    pub const ALL: [Symptom; 15] = [
-        Symptom::Sigpipe,
-        Symptom::Crash,
-        Symptom::Exit,
-        Symptom::NotListening,
-        Symptom::Unresponsive,
-        Symptom::Collateral,
-        Symptom::CloseWaitLeak,
-        Symptom::FdLeak,
-        Symptom::ProcessLeak,
-        Symptom::ThreadLeak,
-        Symptom::Zombie,
-        Symptom::Spin,
-        Symptom::SanitizerReport,
-        Symptom::Throttling,
-        Symptom::MemoryGrowth,
-    ];
+    pub(super) fn about(self) -> &'static About {
+        self.detector().about()
+    }
 
     /// Its name, as cases and the JSON have it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Symptom::Sigpipe => "sigpipe",
-            Symptom::Crash => "crash",
-            Symptom::Exit => "exit",
-            Symptom::NotListening => "not-listening",
-            Symptom::Unresponsive => "unresponsive",
-            Symptom::Collateral => "collateral",
-            Symptom::CloseWaitLeak => "close-wait-leak",
-            Symptom::FdLeak => "fd-leak",
-            Symptom::ProcessLeak => "process-leak",
-            Symptom::ThreadLeak => "thread-leak",
-            Symptom::Zombie => "zombie",
-            Symptom::Spin => "spin",
-            Symptom::SanitizerReport => "sanitizer-report",
-            Symptom::Throttling => "throttling",
-            Symptom::MemoryGrowth => "memory-growth",
-        }
+    pub fn name(self) -> &'static str {
+        self.about().name
     }
 
     /// What it is, in one line.
-    pub const fn what(self) -> &'static str {
-        match self {
-            Symptom::Sigpipe => "a process of the server was killed by SIGPIPE",
-            Symptom::Crash => "a process of the server was killed by a signal, or reported an error of its own",
-            Symptom::Exit => "the server ended by itself",
-            Symptom::NotListening => "the server lives, and its listener is gone",
-            Symptom::Unresponsive => "a polite client gets no full answer any more",
-            Symptom::Collateral => {
-                "a polite client that was connected throughout lost its connection, or is served no more"
-            }
-            Symptom::CloseWaitLeak => {
-                "sockets in CLOSE_WAIT are left when all clients have gone, more and more with repetitions"
-            }
-            Symptom::FdLeak => "descriptors are left, more and more with repetitions",
-            Symptom::ProcessLeak => "processes are left, more and more with repetitions",
-            Symptom::ThreadLeak => "threads are left, more and more with repetitions",
-            Symptom::Zombie => "processes that have ended are not reaped, more and more with repetitions",
-            Symptom::Spin => "the server works in a circle, with nobody asking anything of it",
-            Symptom::SanitizerReport => "a sanitizer reported an error, and no process ended",
-            Symptom::Throttling => "the server refuses clients for a while, and then serves them again by itself",
-            Symptom::MemoryGrowth => "resident memory grows without end over batches of repetitions",
-        }
-    }
-
-    /// Whether a server that shows it serves nobody any more, so that the rest of a scenario is not played.
-    pub(crate) const fn ends_the_server(self) -> bool {
-        matches!(
-            self,
-            Symptom::Sigpipe | Symptom::Crash | Symptom::Exit | Symptom::NotListening | Symptom::Unresponsive
-        )
-    }
-
-    /// Whether it is something that a server has and should not have any more.
-    pub(crate) const fn is_left_behind(self) -> bool {
-        matches!(
-            self,
-            Symptom::CloseWaitLeak | Symptom::FdLeak | Symptom::ProcessLeak | Symptom::ThreadLeak | Symptom::Zombie
-        )
-    }
-
-    /// Whether it takes real time to be sure of: what a server lets go of late looks like what it keeps.
-    pub(crate) const fn takes_time(self) -> bool {
-        matches!(self, Symptom::Unresponsive) || self.is_left_behind()
+    pub fn what(self) -> &'static str {
+        self.about().summary
     }
 
     /// What to do about it, in a line or two.
-    pub const fn advice(self) -> &'static str {
-        match self {
-            Symptom::Sigpipe => {
-                "pass MSG_NOSIGNAL to every send, or set SIGPIPE to SIG_IGN before the first accept. write, writev and sendfile take no \
-                 flags, and a library's sends can be given none; SIG_IGN is kept by children through exec, where programs rely on dying \
-                 of a closed pipe."
-            }
-            Symptom::Crash => {
-                "look at the server's output, and run it under a debugger or a sanitizer with the same scenario: what a client does may end \
-                 its own connection and nothing else."
-            }
-            Symptom::Exit => {
-                "look at what the server does with the error of its last call: ECONNRESET, EPIPE, ECONNABORTED, EMFILE and EINTR are \
-                 everyday results, and end a connection at most."
-            }
-            Symptom::NotListening => {
-                "go back to the accept loop from every error path, and close the listener only when shutting down."
-            }
-            Symptom::Unresponsive => {
-                "find what the server waits for (above, its last calls): a connection that is gone must not be waited for, nor one client \
-                 for another."
-            }
-            Symptom::Collateral => {
-                "keep an error to the connection that had it: check which descriptor or entry is closed on that path."
-            }
-            Symptom::CloseWaitLeak => {
-                "close a connection whose peer has sent a FIN as soon as there is nothing left to answer: recv that gives 0, or EPOLLRDHUP."
-            }
-            Symptom::FdLeak => {
-                "close the accepted descriptor on every path, those of errors too: after a reset no TCP table shows it any more."
-            }
-            Symptom::ProcessLeak => {
-                "have a connection's process end with its connection, whatever it is waiting for at the time."
-            }
-            Symptom::ThreadLeak => {
-                "have a connection's thread end with its connection, whatever it is waiting for at the time."
-            }
-            Symptom::Zombie => {
-                "reap in a loop until waitpid has nothing more (one SIGCHLD may stand for several), or set SIGCHLD to SIG_IGN."
-            }
-            Symptom::Spin => {
-                "take in, or no longer ask for, the event that keeps coming: EPOLLHUP and EPOLLERR cannot be masked, a level-triggered \
-                 EPOLLRDHUP or EPOLLPRI comes again until it is dealt with, and accept that fails with EMFILE leaves the connection queued."
-            }
-            Symptom::Throttling => {
-                "if it is meant as a defence, see that it cannot be used to shut others out: it should count by client, and its end should not \
-                 depend on who asks."
-            }
-            Symptom::SanitizerReport => {
-                "look at the report in the server's output: what it names is undefined, whatever came of it this time. The sanitizer can be \
-                 told to end the process, as with -fno-sanitize-recover."
-            }
-            Symptom::MemoryGrowth => {
-                "look for what is kept of a connection after its end; a heap profiler with the same scenario shows it."
-            }
+    pub fn advice(self) -> &'static str {
+        self.about().advice
+    }
+
+    /// Whether a server that shows it serves nobody any more, so that the rest of a scenario is not played.
+    pub(crate) fn ends_the_server(self) -> bool {
+        self.about().harm == Harm::EndsTheServer
+    }
+
+    /// Whether nothing has come of it so far, so that it is a warning.
+    pub(crate) fn is_harmless_so_far(self) -> bool {
+        self.about().harm == Harm::NoneSoFar
+    }
+
+    /// What is counted after each of many runs, if it is something that a server has and should not have any more.
+    pub(crate) fn counted(self) -> Option<Counted> {
+        match self.about().cost {
+            Cost::Repetitions(counted) => Some(counted),
+            Cost::Run | Cost::Time | Cost::Batches => None,
         }
+    }
+
+    /// Whether it is something that a server has and should not have any more.
+    pub(crate) fn is_left_behind(self) -> bool {
+        self.counted().is_some()
+    }
+
+    /// Whether it takes real time to be sure of: what a server lets go of late looks like what it keeps.
+    pub(crate) fn takes_time(self) -> bool {
+        matches!(self.about().cost, Cost::Time | Cost::Repetitions(_))
     }
 }
 

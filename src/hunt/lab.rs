@@ -65,7 +65,7 @@ pub(super) struct Lab<'t> {
     /// Signals that the server's processes were seen to send each other.
     signals: BTreeSet<i32>,
     /// What polite clients alone leave behind, as far as it was asked.
-    controls: Vec<(repeat::Sampled, repeat::Control)>,
+    controls: Vec<(Symptom, repeat::Control)>,
     /// Set for a server that serves a few polite clients when it is fresh, and then no other.
     unserved: Option<start::Unserved>,
     /// How long the slowest start took.

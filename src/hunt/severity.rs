@@ -45,7 +45,10 @@ impl TargetFinding {
             0 => Severity::Unconfirmed,
             _ if self.doubt.is_some() => Severity::Unconfirmed,
             _ if !self.is_confirmed() => Severity::Flaky,
-            _ if self.is_injected() || self.harms_its_own_connection_only() || self.harms_nothing() => {
+            _ if self.is_injected()
+                || self.harms_its_own_connection_only()
+                || self.identity.symptom.is_harmless_so_far() =>
+            {
                 Severity::Warning
             }
             _ => Severity::Finding,
@@ -60,11 +63,6 @@ impl TargetFinding {
     /// Whether all that is lost is the connection that brought it about. If anything else is harmed, that is a finding of its own.
     fn harms_its_own_connection_only(&self) -> bool {
         self.identity.symptom == Symptom::Sigpipe && self.identity.role == Role::Connection
-    }
-
-    /// Whether nothing has come of it so far: a quantity that grows, a report of a process that went on, a defence that ends by itself.
-    fn harms_nothing(&self) -> bool {
-        matches!(self.identity.symptom, Symptom::MemoryGrowth | Symptom::SanitizerReport | Symptom::Throttling)
     }
 }
 

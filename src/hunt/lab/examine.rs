@@ -4,8 +4,8 @@
 //! most scenarios end there. *Examining* plays it on a fresh server and takes the time that the question needs.
 
 use super::{EXAMINING, Lab, Running, SCREENING, written};
-use crate::detect::identity::Identity;
-use crate::detect::outcome::{Left, Outcome};
+use crate::detect::detector::{Left, Observation};
+use crate::detect::outcome::Outcome;
 use crate::detect::symptom::Symptom;
 use crate::hunt::activity::Activity;
 use crate::hunt::baseline::TargetError;
@@ -124,8 +124,8 @@ impl Lab<'_> {
         patient: bool,
     ) -> Result<Outcome, TargetError> {
         self.fresh()?;
-        let mut outcome = if symptom.is_left_behind() {
-            self.leaks(scenario, symptom, patient)?
+        let mut outcome = if let Some(counted) = symptom.counted() {
+            self.leaks(scenario, symptom, counted, patient)?
         } else {
             let mut run = self.run(scenario, Pace { patient, ..self.closely() })?;
             self.distrust_perturbed(&mut run);
@@ -239,15 +239,14 @@ impl Lab<'_> {
             return Ok(outcome.sorted());
         }
         if !world.is_listening()? {
-            let evidence = format!("nobody listens on {} any more", world.address());
-            outcome.add(Identity::of(Symptom::NotListening), evidence);
+            outcome.observe(&Observation::NobodyListens(world.address()));
             return Ok(outcome.sorted());
         }
         self.look_at_what_is_left(pace, &mut outcome)?;
         let world = &mut self.running()?.world;
         world.clear(None)?;
         if pace.polite != Attended::No {
-            let waits: Vec<&str> = world.server.waits_in().iter().map(|(_, call)| *call).collect();
+            let waits: Vec<&'static str> = world.server.waits_in().iter().map(|(_, call)| *call).collect();
             let keeps = self.keeps_bystander();
             let answered = self.polite(pace.bound, pace.polite == Attended::Stays && keeps)?;
             let world = &mut self.running()?.world;
@@ -255,13 +254,7 @@ impl Lab<'_> {
             outcome.ends(&later, ", when a polite client came afterwards");
             ends.extend(later);
             if !answered.is_full() && world.main_ended().is_none() {
-                let waits = if waits.is_empty() {
-                    String::new()
-                } else {
-                    format!("; the server waits in {}", waits.join(", "))
-                };
-                let evidence = format!("a polite client afterwards: {answered}{waits}");
-                outcome.add(Identity::of(Symptom::Unresponsive), evidence);
+                outcome.observe(&Observation::ClientNotServed { answered: &answered, waits: &waits });
             }
         }
         outcome.reported(&self.output_since(written), &ends);
@@ -309,8 +302,7 @@ impl Lab<'_> {
             return Ok(());
         }
         if !answered.is_full() {
-            let evidence = format!("a polite client that was connected throughout: {answered}");
-            outcome.add(Identity::of(Symptom::Collateral), evidence);
+            outcome.observe(&Observation::BystanderNotServed(&answered));
         }
         bystander.leave(world)
     }
@@ -325,7 +317,7 @@ impl Lab<'_> {
         let left = loop {
             let left = Left::of(world, before)?;
             let bound = grace(world, &patience, pace.grace, pace.patient);
-            if left.symptoms().all(|symptom| tolerated.contains(&symptom))
+            if left.symptoms().iter().all(|symptom| tolerated.contains(symptom))
                 || world.is_at_rest()
                 || patience.is_up(&world.server, bound)
             {
@@ -334,7 +326,7 @@ impl Lab<'_> {
             doing.get_or_insert_with(|| self.activity.enter(Activity::LetsGo));
             world.idle(patience.next(bound))?;
         };
-        outcome.left(&left);
+        outcome.observe(&Observation::Left(&left));
         outcome.seen.retain(|seen| !tolerated.contains(&seen.identity.symptom));
         // What is let go of late is gone from here on, and what is tolerated is not told again.
         self.running()?.counts = left.now;

@@ -6,9 +6,8 @@
 
 use super::examine::Attended;
 use super::{Lab, SCREENING};
-use crate::detect::identity::Identity;
-use crate::detect::outcome::Seen;
-use crate::detect::symptom::Symptom;
+use crate::detect::detector::Observation;
+use crate::detect::outcome::{Seen, seen};
 use crate::hunt::activity::Activity;
 use crate::hunt::baseline::TargetError;
 use crate::hunt::health_check::Answered;
@@ -51,9 +50,7 @@ impl Recovery {
     /// What is seen, if it is that the server has refused clients for a while.
     pub(in crate::hunt) fn throttling(self) -> Option<Seen> {
         let Recovery::After { time, refused: true } = self else { return None };
-        let seconds = time.as_secs_f64().ceil();
-        let evidence = format!("new clients are refused, and served again within {seconds:.0} s, by itself");
-        Some(Seen { identity: Identity::of(Symptom::Throttling), evidence })
+        seen(&Observation::Refused(time)).next()
     }
 }
 

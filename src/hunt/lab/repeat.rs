@@ -5,26 +5,18 @@
 
 use super::Lab;
 use super::examine::{Attended, GRACE_REPEATED, PATIENCE, grace};
-use crate::detect::growth::{Limits, Trend, growth, is_exhausting, is_explained, judge};
-use crate::detect::identity::Identity;
+use crate::detect::detector::{Counted, Observation};
+use crate::detect::growth::{Limits, MEMORY, Trend, growth, is_exhausting, is_explained, judge};
 use crate::detect::outcome::Outcome;
 use crate::detect::symptom::Symptom;
 use crate::hunt::activity::Activity;
 use crate::hunt::baseline::TargetError;
 use crate::linux::KernelError;
 use crate::linux::foreign::patience::Patience;
-use crate::linux::foreign::resources::Counts;
 use crate::scenario::{Action, Event, Scenario};
 use std::time::{Duration, Instant};
 
-/// What decides whether descriptors are leaked. A garbage collector may close them late, but hardly after three hundred.
-const DESCRIPTORS: Limits = Limits { least: 24, most: 400, enough: 300, slack: 0, rate: 0.05, step: 0 };
-/// The same for processes and threads. Each slows down every look at the server.
-const TASKS: Limits = Limits { enough: 100, ..DESCRIPTORS };
-/// The same for resident memory in bytes, after each batch of [`BATCH`] repetitions. What a leak adds is there after each batch; a heap that
-/// is collected grows in leaps, and may do so over thousands of connections.
-const MEMORY: Limits =
-    Limits { least: 4, most: 24, enough: 64 << 20, slack: 128 << 10, rate: (96 << 10) as f64, step: 48 << 10 };
+/// How many repetitions there are between two samples of memory.
 const BATCH: usize = 50;
 /// How long a batch may take.
 const BATCH_BOUND: Duration = Duration::from_secs(5);
@@ -46,9 +38,9 @@ pub(super) struct Control {
 }
 
 /// What is sampled after each repetition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Sampled {
-    Counts(Symptom),
+    Counts(Symptom, Counted),
     Memory,
 }
 
@@ -56,22 +48,33 @@ impl Sampled {
     const fn limits(self) -> Limits {
         match self {
             Sampled::Memory => MEMORY,
-            Sampled::Counts(Symptom::ProcessLeak | Symptom::ThreadLeak | Symptom::Zombie) => TASKS,
-            Sampled::Counts(_) => DESCRIPTORS,
+            Sampled::Counts(_, counted) => counted.limits,
         }
+    }
+
+    /// The kind of finding that it is sampled for.
+    const fn symptom(self) -> Symptom {
+        match self {
+            Sampled::Counts(symptom, _) => symptom,
+            Sampled::Memory => Symptom::MemoryGrowth,
+        }
+    }
+
+    const fn is_memory(self) -> bool {
+        matches!(self, Sampled::Memory)
     }
 
     /// How many repetitions there are between two samples.
     const fn batch(self) -> usize {
         match self {
-            Sampled::Counts(_) => 1,
+            Sampled::Counts(..) => 1,
             Sampled::Memory => BATCH,
         }
     }
 
     fn told(self, sample: u64) -> String {
         match self {
-            Sampled::Counts(_) => sample.to_string(),
+            Sampled::Counts(..) => sample.to_string(),
             Sampled::Memory => format!("{} KiB", sample / 1024),
         }
     }
@@ -89,9 +92,10 @@ impl Lab<'_> {
         &mut self,
         scenario: &Scenario,
         symptom: Symptom,
+        counted: Counted,
         patient: bool,
     ) -> Result<Outcome, TargetError> {
-        self.grows(scenario, Sampled::Counts(symptom), patient, false)
+        self.grows(scenario, Sampled::Counts(symptom, counted), patient, false)
     }
 
     /// Plays batches of a scenario on a fresh server, and sees whether it has more memory after each; if so, and it is to be `sure`, on
@@ -154,7 +158,7 @@ impl Lab<'_> {
     ) -> Result<Option<Grown>, TargetError> {
         let mut outcome = Outcome::default();
         // What is filled by the first batch is no growth.
-        if sampled == Sampled::Memory && self.is_broken_by_batch(scenario, sampled, 0, &mut outcome)? {
+        if sampled.is_memory() && self.is_broken_by_batch(scenario, sampled, 0, &mut outcome)? {
             return Ok(None);
         }
         let mut samples = vec![self.sample(sampled)?];
@@ -170,14 +174,14 @@ impl Lab<'_> {
             }
             match self.is_broken_by_batch(scenario, sampled, samples.len() - 1, &mut outcome)? {
                 // What it had is used up: that, too, is told by other names.
-                true if sampled != Sampled::Memory && is_exhausting(&samples) => break,
+                true if !sampled.is_memory() && is_exhausting(&samples) => break,
                 true => return Ok(None),
                 false => samples.push(self.sample(sampled)?),
             }
         }
         outcome.output = self.output();
-        if sampled == Sampled::Memory {
-            outcome.add(Identity::of(Symptom::MemoryGrowth), "resident memory ".to_owned());
+        if sampled.is_memory() {
+            outcome.observe(&Observation::MemoryGrows);
             return Ok(Some(Grown { outcome, samples }));
         }
         for seen in &mut outcome.seen {
@@ -223,12 +227,12 @@ impl Lab<'_> {
                 outcome.injected = run.injected;
             }
             for seen in run.seen {
-                broken |= sampled == Sampled::Memory || !seen.identity.symptom.is_left_behind();
-                if sampled == Sampled::Counts(seen.identity.symptom) {
+                broken |= sampled.is_memory() || !seen.identity.symptom.is_left_behind();
+                if sampled.symptom() == seen.identity.symptom {
                     outcome.seen = vec![seen];
                 }
             }
-            if broken || (sampled == Sampled::Memory && start.elapsed() > BATCH_BOUND) {
+            if broken || (sampled.is_memory() && start.elapsed() > BATCH_BOUND) {
                 return Ok(true);
             }
         }
@@ -255,7 +259,7 @@ impl Lab<'_> {
 
     fn sample(&mut self, sampled: Sampled) -> Result<u64, KernelError> {
         Ok(match sampled {
-            Sampled::Counts(symptom) => counted(symptom, self.running()?.world.server.counts()),
+            Sampled::Counts(_, counted) => (counted.of)(&self.running()?.world.server.counts()) as u64,
             Sampled::Memory => self.resident()?,
         })
     }
@@ -264,18 +268,19 @@ impl Lab<'_> {
     /// what is known already is not asked again.
     fn control(&mut self, sampled: Sampled, clients: usize) -> Result<Control, TargetError> {
         let clients = clients.min(MOST_POLITE);
-        let known = self.controls.iter().find(|(of, control)| *of == sampled && control.clients * 2 >= clients);
+        let known =
+            self.controls.iter().find(|(of, control)| *of == sampled.symptom() && control.clients * 2 >= clients);
         if let Some((_, control)) = known {
             return Ok(*control);
         }
         self.fresh()?;
-        if sampled == Sampled::Memory {
+        if sampled.is_memory() {
             self.polite_clients(BATCH)?;
         }
         let before = self.sample(sampled)?;
         let clients = self.polite_clients(clients)?;
         let control = Control { clients, grown: self.sample(sampled)?.saturating_sub(before) };
-        self.controls.push((sampled, control));
+        self.controls.push((sampled.symptom(), control));
         Ok(control)
     }
 
@@ -296,17 +301,6 @@ impl Lab<'_> {
         let residue = self.running()?.world.server.residue()?;
         Ok(residue.processes.values().map(|held| held.resident).sum())
     }
-}
-
-/// What is counted of what a server has, for this symptom. A socket in CLOSE_WAIT is a descriptor.
-fn counted(symptom: Symptom, counts: Counts) -> u64 {
-    let count = match symptom {
-        Symptom::ProcessLeak => counts.processes,
-        Symptom::ThreadLeak => counts.threads,
-        Symptom::Zombie => counts.zombies,
-        _ => counts.descriptors,
-    };
-    count as u64
 }
 
 /// How many connections a scenario makes at most.

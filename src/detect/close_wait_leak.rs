@@ -1,0 +1,31 @@
+//! Sockets in CLOSE_WAIT that are left when all clients have gone.
+
+use super::detector::{About, Cost, Counted, Detector, Harm, Observation, Sighting};
+use super::growth;
+
+/// The detector.
+pub(super) struct CloseWaitLeak;
+
+impl Detector for CloseWaitLeak {
+    fn about(&self) -> &'static About {
+        &About {
+            name: "close-wait-leak",
+            summary: "sockets in CLOSE_WAIT are left when all clients have gone, more and more with repetitions",
+            advice: "close a connection whose peer has sent a FIN as soon as there is nothing left to answer: recv that gives 0, or EPOLLRDHUP.",
+            cost: Cost::Repetitions(Counted { of: |counts| counts.descriptors, limits: growth::DESCRIPTORS }),
+            harm: Harm::GoesOn,
+        }
+    }
+
+    fn see(&self, observation: &Observation<'_>) -> Option<Sighting> {
+        let Observation::Left(left) = observation else { return None };
+        // A process or a thread that is left holds its sockets.
+        if left.close_wait == 0 || left.now.processes > left.before.processes || left.now.threads > left.before.threads
+        {
+            return None;
+        }
+        let evidence =
+            format!("all clients have gone, and {} of the server's sockets are in CLOSE_WAIT", left.close_wait);
+        Some(Sighting::of_server(evidence))
+    }
+}

@@ -1,0 +1,27 @@
+//! Descriptors that are left when all clients have gone.
+
+use super::detector::{About, Cost, Counted, Detector, Harm, Observation, Sighting};
+use super::growth;
+
+/// The detector.
+pub(super) struct FdLeak;
+
+impl Detector for FdLeak {
+    fn about(&self) -> &'static About {
+        &About {
+            name: "fd-leak",
+            summary: "descriptors are left, more and more with repetitions",
+            advice: "close the accepted descriptor on every path, those of errors too: after a reset no TCP table shows it any more.",
+            cost: Cost::Repetitions(Counted { of: |counts| counts.descriptors, limits: growth::DESCRIPTORS }),
+            harm: Harm::GoesOn,
+        }
+    }
+
+    fn see(&self, observation: &Observation<'_>) -> Option<Sighting> {
+        let Observation::Left(left) = observation else { return None };
+        // A process or a thread that is left holds descriptors, and a socket in CLOSE_WAIT is one.
+        let held =
+            left.close_wait > 0 || left.now.processes > left.before.processes || left.now.threads > left.before.threads;
+        left.more("descriptors", |counts| counts.descriptors).filter(|_| !held).map(Sighting::of_server)
+    }
+}

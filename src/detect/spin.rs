@@ -1,0 +1,40 @@
+//! A busy loop, with nobody asking anything of the server.
+
+use super::detector::{About, Cost, Detector, Harm, Observation, Place, Sighting};
+use crate::linux::foreign::world::Circle;
+
+/// The detector.
+pub(super) struct Spin;
+
+impl Detector for Spin {
+    fn about(&self) -> &'static About {
+        &About {
+            name: "spin",
+            summary: "the server works in a circle, with nobody asking anything of it",
+            advice: "take in, or no longer ask for, the event that keeps coming: EPOLLHUP and EPOLLERR cannot be masked, a level-triggered \
+                 EPOLLRDHUP or EPOLLPRI comes again until it is dealt with, and accept that fails with EMFILE leaves the connection queued.",
+            cost: Cost::Run,
+            harm: Harm::GoesOn,
+        }
+    }
+
+    fn see(&self, observation: &Observation<'_>) -> Option<Sighting> {
+        let Observation::Spins { spin, lifted } = observation else { return None };
+        let mut evidence = match spin.call {
+            Some((call, Some(fd))) => format!("{call} on descriptor {fd}, again and again"),
+            Some((call, None)) => format!("{call}, again and again"),
+            None => format!("task {} does not come to rest", spin.task),
+        };
+        if let Some(Circle { calls, processor, .. }) = spin.measured {
+            let time = processor.as_millis();
+            evidence += &format!(
+                "; while nobody asked anything of it: {calls} calls, {time} ms of processor time, and it never blocked"
+            );
+        }
+        if *lifted {
+            evidence += "; the limit had been lifted";
+        }
+        let (call, state) = (spin.known_by.map(|last| last.name), spin.known_by.and_then(|last| last.state));
+        Some(Sighting { place: Place { call, state, ..Place::SERVER }, evidence })
+    }
+}
