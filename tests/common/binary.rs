@@ -1,16 +1,14 @@
 //! The binary that is tested, and processes that are held and waited for.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getsid, setsid};
+use nix::unistd::{Pid, setsid};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Within this time happens whatever must happen, on however busy a machine. Nothing waits for it to pass.
@@ -22,43 +20,27 @@ pub(crate) const NOTHING_LEFT: Duration = Duration::from_secs(1);
 /// How often it is looked whether something is so of which nothing tells.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// The cores on which the binary is started, each as often as it is to be, where this program is kept to one.
-static CORES: OnceLock<Vec<usize>> = OnceLock::new();
+/// The core that this program is kept to, if it is, with all that it starts.
+static CORE: OnceLock<usize> = OnceLock::new();
 
-/// Keeps this program to one core, and what it starts, but for the binary, which is given a session and a core of its own: servers and clients
-/// that wake each other on two cores of one session take the processor from everybody else. All test programs of a session have the same.
-#[allow(dead_code, reason = "not every suite that includes this file starts servers in its own session")]
-pub(crate) fn keep_to_one_core() {
-    let this = Pid::from_raw(0);
-    let all = sched_getaffinity(this).expect("the cores");
-    let mut cores: Vec<usize> = (0..CpuSet::count()).filter(|core| all.is_set(*core).expect("a core")).collect();
-    let session = getsid(None).expect("the session").as_raw() as usize;
-    let own = cores.remove(session % cores.len());
-    sched_setaffinity(this, &set_of(own)).expect("one core");
-    // The core that has this program's servers has fewer of the others.
-    CORES.get_or_init(|| [&[own], &cores[..], &cores[..]].concat());
-}
-
-fn set_of(core: usize) -> CpuSet {
-    let mut only = CpuSet::new();
-    only.set(core).expect("a core");
-    only
+/// Is told that this program has been started on this core alone, in a session of its own. The binary is then given a session too: it must
+/// not share one with servers and clients of this program.
+#[allow(dead_code, reason = "not every suite that includes this file runs its trials in hosts")]
+pub(crate) fn keep_to_this_core(core: usize) {
+    CORE.get_or_init(|| core);
 }
 
 /// The binary. Started, it ends with the thread that started it: with a killed test run, however it was killed.
 pub(crate) fn brokenpipe() -> Command {
-    static STARTED: AtomicUsize = AtomicUsize::new(0);
     let mut command = Command::new(env!("CARGO_BIN_EXE_brokenpipe"));
-    let only = CORES.get().map(|cores| set_of(cores[STARTED.fetch_add(1, Relaxed) % cores.len()]));
+    let own_session = CORE.get().is_some();
     let prepare = move || {
-        if let Some(only) = &only {
-            // In this order: what a session has once run on another core counts there for a while.
-            sched_setaffinity(Pid::from_raw(0), only)?;
+        if own_session {
             setsid()?;
         }
         Ok(set_pdeathsig(Signal::SIGKILL)?)
     };
-    // SAFETY: between fork and exec it makes three system calls, of which one is given a pointer, to memory of its own.
+    // SAFETY: between fork and exec it makes two system calls, of which neither is given a pointer.
     unsafe { command.pre_exec(prepare) };
     // What a developer may have set for error messages must not show in the tests.
     command.env_remove("NO_GRAPHICS").env_remove("FORCE_COLOR").stdin(Stdio::null());

@@ -14,6 +14,8 @@ mod binary;
 mod build;
 #[path = "../common/compile.rs"]
 mod compile;
+#[path = "../common/hosts.rs"]
+mod hosts;
 mod hunted;
 #[path = "../common/order.rs"]
 mod order;
@@ -28,7 +30,8 @@ mod tasks;
 mod tokio_server;
 
 use build::{Built, SERVE_TOKIO, honest};
-use libtest_mimic::{Arguments, Failed, Trial};
+use hosts::Test;
+use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use scene::Scene;
 use server::{Seen, Server};
@@ -37,7 +40,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use table::{FAULTY, Faulty};
 
-/// How many trials run at a time on each core.
+/// How many trials run at a time on each core: a part of its time a hunt waits for a server to let time pass.
 const AT_A_TIME: usize = 4;
 
 fn main() -> ExitCode {
@@ -48,31 +51,26 @@ fn main() -> ExitCode {
         eprintln!("tokio: {served:?}");
         return ExitCode::FAILURE;
     }
-    let mut args = Arguments::from_args();
-    // A part of its time a hunt waits for a server to let time pass.
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    args.test_threads.get_or_insert(AT_A_TIME * cores);
-    binary::keep_to_one_core();
-    let mut trials = Vec::new();
+    let mut tests = Vec::new();
     for faulty in FAULTY {
-        trials.push(Trial::test(format!("fault-{}", faulty.name), move || is_there(&faulty)));
-        trials.push(Trial::test(format!("hunt-{}", faulty.name), move || hunted::is_found(&faulty)));
+        tests.push(Test::new(format!("fault-{}", faulty.name), faulty.name, move || is_there(&faulty)));
+        tests.push(Test::new(format!("hunt-{}", faulty.name), faulty.name, move || hunted::is_found(&faulty)));
     }
     for (name, build) in honest() {
-        trials.push(Trial::test(format!("honest-{name}"), move || is_honest(build)));
-        trials.push(Trial::test(format!("nothing-{name}"), move || hunted::nothing_is_found(build)));
+        tests.push(Test::new(format!("honest-{name}"), name.clone(), move || is_honest(build)));
+        tests.push(Test::new(format!("nothing-{name}"), name, move || hunted::nothing_is_found(build)));
     }
-    trials.push(Trial::test("both-masked-exit", hunted::both_are_found));
+    tests.push(Test::new("both-masked-exit".to_owned(), "both", hunted::both_are_found));
     for name in hunted::misbehaving_names() {
-        trials.push(Trial::test(format!("copes-{name}"), move || hunted::copes_with(name)));
+        tests.push(Test::new(format!("copes-{name}"), name, move || hunted::copes_with(name)));
     }
     for (name, processes, descriptors) in hunted::RUNNING {
         for (how, signal) in [("ctrl-c", Signal::SIGINT), ("kill-9", Signal::SIGKILL)] {
             let ends = move || hunted::ends_by(signal, name, processes, descriptors);
-            trials.push(Trial::test(format!("ends-{how}-{name}"), ends));
+            tests.push(Test::new(format!("ends-{how}-{name}"), name, ends));
         }
     }
-    libtest_mimic::run(&args, trials).exit_code()
+    hosts::run(tests, AT_A_TIME, String::new)
 }
 
 /// A faulty server's order shows its fault, and what is as true.

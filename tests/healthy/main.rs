@@ -15,6 +15,8 @@ mod binary;
 mod build;
 #[path = "../common/compile.rs"]
 mod compile;
+#[path = "../common/hosts.rs"]
+mod hosts;
 #[path = "../common/order.rs"]
 mod order;
 mod plain;
@@ -30,7 +32,8 @@ mod tokio_server;
 mod tools;
 
 use build::Built;
-use libtest_mimic::{Arguments, Failed, Trial};
+use hosts::Test;
+use libtest_mimic::Failed;
 use scene::Scene;
 use servers::{Expected, SERVERS, Server};
 use std::process::ExitCode;
@@ -40,7 +43,7 @@ use tally::Tally;
 /// How many scenarios are played with each server, unless HEALTHY_CASES says otherwise. All that is known to hurt is among the first hundred;
 /// a thousand, as a hunt plays by default, take some twenty minutes.
 const SCENARIOS: u32 = 100;
-/// How many trials run at a time on each core.
+/// How many trials run at a time on each core: most of its time a hunt waits for a server to let time pass.
 const AT_A_TIME: usize = 4;
 
 fn main() -> ExitCode {
@@ -52,23 +55,16 @@ fn main() -> ExitCode {
         eprintln!("{word}: {served:?}");
         return ExitCode::FAILURE;
     }
-    let mut args = Arguments::from_args();
-    // Most of its time a hunt waits for a server to let time pass.
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    args.test_threads.get_or_insert(AT_A_TIME * cores);
-    binary::keep_to_one_core();
     // The slow ones are last in the list, and to be begun first.
-    let trials = SERVERS.iter().rev().flat_map(|server| {
+    let tests = SERVERS.iter().rev().flat_map(|server| {
         let hunt = move || with(server, |built, scene| is_healthy(server, built, scene));
         let plain = move || with(server, |built, scene| plain::lives(server, built, scene));
-        [Trial::test(format!("hunt-{}", server.name), hunt), Trial::test(format!("plain-{}", server.name), plain)]
+        [
+            Test::new(format!("hunt-{}", server.name), server.name, hunt),
+            Test::new(format!("plain-{}", server.name), server.name, plain),
+        ]
     });
-    let trials = trials.collect();
-    let conclusion = libtest_mimic::run(&args, trials);
-    if !args.list {
-        println!("{}", Tally::get());
-    }
-    conclusion.exit_code()
+    hosts::run(tests.collect(), AT_A_TIME, || Tally::get().to_string())
 }
 
 /// Does this with a server that has been built, if the machine has what that takes.

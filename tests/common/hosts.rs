@@ -1,0 +1,202 @@
+//! A host for each core: a process of this program that runs trials, with a session of its own, which has never run on another core.
+//!
+//! With `sched_autogroup` a session is a scheduling group, and what a group has run on a core counts there for up to half a second. A session
+//! whose tasks wake each other on two cores keeps the processor from everybody else meanwhile. So a trial starts nothing that has to go
+//! to another core first: it runs in the host of the core where all that it starts will be. This process itself only asks.
+
+use crate::binary;
+use libtest_mimic::{Arguments, Failed, Trial};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, setsid};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// Names the core of a host.
+const HOST: &str = "BROKENPIPE_TEST_HOST";
+/// What a host says of a trial: this, its name, a tab, and how it failed, if it did; and in the end this, and what came of all of them.
+const DONE: &str = "@done ";
+const SUMMARY: &str = "@summary ";
+/// A new line within one of these.
+const NEW_LINE: &str = "\u{1}";
+
+/// A trial that runs in a host.
+pub(crate) struct Test {
+    pub(crate) name: String,
+    /// Those of one group run in one host: they share what is made for them.
+    pub(crate) group: String,
+    pub(crate) run: Box<dyn Fn() -> Result<(), Failed> + Send + Sync>,
+}
+
+impl Test {
+    pub(crate) fn new(
+        name: String,
+        group: impl Into<String>,
+        run: impl Fn() -> Result<(), Failed> + Send + Sync + 'static,
+    ) -> Test {
+        Test { name, group: group.into(), run: Box::new(run) }
+    }
+}
+
+/// Runs these trials, so many at a time on each core, or is a host of them. In the end `summary` is asked in each host.
+pub(crate) fn run(tests: Vec<Test>, at_a_time: usize, summary: impl Fn() -> String) -> ExitCode {
+    if let Ok(core) = std::env::var(HOST) {
+        binary::keep_to_this_core(core.parse().expect("a core"));
+        serve(tests, summary);
+        return ExitCode::SUCCESS;
+    }
+    let mut args = Arguments::from_args();
+    let cores = cores();
+    let threads = *args.test_threads.get_or_insert(at_a_time * cores.len());
+    let hosts: Vec<Arc<Host>> = match args.list {
+        true => Vec::new(),
+        false => cores.iter().map(|core| Arc::new(Host::start(*core, threads.div_ceil(cores.len())))).collect(),
+    };
+    let mut groups: BTreeMap<String, usize> = BTreeMap::new();
+    let trials = tests.into_iter().map(|test| {
+        let next = groups.len();
+        let group = *groups.entry(test.group).or_insert(next);
+        let host = hosts.get(group % cores.len()).cloned();
+        let name = test.name.clone();
+        // Only a list of them is made without hosts, and nothing is run then.
+        Trial::test(test.name, move || host.as_ref().map_or(Ok(()), |host| host.run(&name)))
+    });
+    let conclusion = libtest_mimic::run(&args, trials.collect());
+    for host in hosts {
+        host.end();
+    }
+    conclusion.exit_code()
+}
+
+fn cores() -> Vec<usize> {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).expect("the cores");
+    (0..CpuSet::count()).filter(|core| allowed.is_set(*core).expect("a core")).collect()
+}
+
+/// The host's side: runs each trial that is asked for on a thread of its own, until there are no more.
+fn serve(tests: Vec<Test>, summary: impl Fn() -> String) {
+    let tests: BTreeMap<String, Test> = tests.into_iter().map(|test| (test.name.clone(), test)).collect();
+    std::thread::scope(|scope| {
+        for name in std::io::stdin().lines() {
+            let name = name.expect("the name of a trial");
+            let test = &tests[&name];
+            scope.spawn(move || {
+                let result = catch_unwind(AssertUnwindSafe(|| (test.run)()));
+                let failed = match result {
+                    Ok(Ok(())) => String::new(),
+                    Ok(Err(failed)) => failed.message().unwrap_or("it failed").to_owned(),
+                    Err(panic) => message(panic.as_ref()),
+                };
+                println!("{DONE}{name}\t{}", failed.replace('\n', NEW_LINE));
+            });
+        }
+    });
+    println!("{SUMMARY}{}", summary().replace('\n', NEW_LINE));
+}
+
+/// What a panic says.
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_else(|| "a panic".to_owned())
+}
+
+/// Those who wait for a trial to be done, by its name.
+type Waiting = Arc<Mutex<BTreeMap<String, Sender<String>>>>;
+
+/// A host, as this process sees it.
+struct Host {
+    asks: Mutex<Option<ChildStdin>>,
+    waiting: Waiting,
+    /// How many more trials it may run.
+    free: Mutex<usize>,
+    freed: Condvar,
+    child: Mutex<Option<(Child, JoinHandle<()>)>>,
+}
+
+impl Host {
+    fn start(core: usize, at_a_time: usize) -> Host {
+        let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
+        command.env(HOST, core.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut only = CpuSet::new();
+        only.set(core).expect("a core");
+        let settle_down = move || {
+            sched_setaffinity(Pid::from_raw(0), &only)?;
+            setsid()?;
+            Ok(set_pdeathsig(Signal::SIGKILL)?)
+        };
+        // SAFETY: between fork and exec it makes three system calls, of which one is given a pointer, to memory of its own.
+        unsafe { command.pre_exec(settle_down) };
+        let mut child = command.spawn().expect("a host");
+        let (asks, says) = (child.stdin.take(), child.stdout.take().expect("its output"));
+        let waiting = Waiting::default();
+        let told = Arc::clone(&waiting);
+        let reader = std::thread::spawn(move || listen(BufReader::new(says), &told));
+        Host {
+            asks: Mutex::new(asks),
+            waiting,
+            free: Mutex::new(at_a_time),
+            freed: Condvar::new(),
+            child: Mutex::new(Some((child, reader))),
+        }
+    }
+
+    /// Has it run the trial of this name.
+    fn run(&self, name: &str) -> Result<(), Failed> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner) -= 1;
+        let result = self.ask(name).recv();
+        *self.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.freed.notify_one();
+        match result {
+            Ok(failed) if failed.is_empty() => Ok(()),
+            Ok(failed) => Err(failed.into()),
+            Err(_) => Err("the process that ran it has ended".into()),
+        }
+    }
+
+    fn ask(&self, name: &str) -> Receiver<String> {
+        let (sender, receiver) = channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), sender);
+        let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        if asks.as_mut().is_none_or(|asks| writeln!(asks, "{name}").is_err()) {
+            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        }
+        receiver
+    }
+
+    /// Ends it, and shows what came of all of its trials.
+    fn end(&self) {
+        drop(self.asks.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((mut child, reader)) = child {
+            let _ = reader.join();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Passes on what a host says, until it has ended; who still waits then is told by the end of the channel.
+fn listen(says: impl BufRead, waiting: &Waiting) {
+    for line in says.lines().map_while(Result::ok) {
+        if let Some((name, failed)) = line.strip_prefix(DONE).and_then(|rest| rest.split_once('\t')) {
+            let waits = waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+            if let Some(sender) = waits {
+                let _ = sender.send(failed.replace(NEW_LINE, "\n"));
+            }
+        } else if let Some(summary) = line.strip_prefix(SUMMARY) {
+            if !summary.is_empty() {
+                println!("{}", summary.replace(NEW_LINE, "\n"));
+            }
+        } else {
+            println!("{line}");
+        }
+    }
+    waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+}
