@@ -111,7 +111,7 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linux::foreign::tasks::Death;
+    use crate::linux::process::tasks::Death;
     use crate::trace::Role;
 
     /// A process that was killed by this signal, or exited with 1.

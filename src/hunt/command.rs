@@ -1,6 +1,6 @@
 //! What is hunted: a command, how to start it, and what it talks.
 
-use crate::linux::foreign::launch::{Plan, Sigpipe};
+use crate::linux::process::guardian::{Plan, Sigpipe};
 use crate::protocol::Protocol;
 use crate::scenario::{MAX_SEND, Payload};
 use std::borrow::Cow;

@@ -6,8 +6,8 @@
 
 use super::TargetError;
 use super::command::Target;
-use crate::linux::foreign::launch::Sigpipe;
 use crate::linux::foreign::serve;
+use crate::linux::process::guardian::Sigpipe;
 use std::net::TcpListener;
 use std::panic::Location;
 

@@ -13,9 +13,9 @@ use super::command::{OUTPUT, Polite, Target};
 use super::health_check::{Answered, PoliteClient};
 use super::scratch::Scratch;
 use crate::detect::symptom::Symptom;
-use crate::linux::foreign::network;
 use crate::linux::foreign::resources::Counts;
 use crate::linux::foreign::world::Foreign;
+use crate::linux::process::namespaces;
 use crate::linux::{KernelError, Pinned};
 use crate::protocol::Protocol;
 use crate::scenario::Client;
@@ -85,7 +85,7 @@ impl<'t> Lab<'t> {
         stop: Arc<AtomicBool>,
         activity: ActivityLog,
     ) -> Result<Lab<'t>, TargetError> {
-        let namespace = target.namespace && network::enter()?;
+        let namespace = target.namespace && namespaces::enter()?;
         if !namespace && !target.names_port() && !target.listen_fd {
             let why = "without a network of its own the server's port cannot be told from others: put {port} into the command";
             return Err(TargetError::Command(why.to_owned()));
@@ -94,7 +94,7 @@ impl<'t> Lab<'t> {
             target,
             port: 0,
             namespace,
-            pid_namespace: network::may_have_pid_namespace(),
+            pid_namespace: namespaces::may_have_pid_namespace(),
             no_gate: (!target.gate).then(|| "it was not asked for".to_owned()),
             parallel: false,
             floods: false,

@@ -16,7 +16,7 @@ mod severity;
 mod shell;
 mod sigpipe;
 
-pub use crate::linux::foreign::launch::Sigpipe;
+pub use crate::linux::process::guardian::Sigpipe;
 pub use activity::{Activity, ActivityLog};
 pub use baseline::{Baseline, TargetError};
 pub use command::{Polite, Target};

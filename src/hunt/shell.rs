@@ -4,8 +4,10 @@
 //! for somebody to read, and a program that the command leaves in the background would be killed by SIGPIPE once the pipe is closed.
 
 use super::health_check::Answered;
-use crate::linux::foreign::world::{Foreign, LOOK_UP};
-use crate::linux::{KernelError, limit, pidfd, readable};
+use crate::linux::foreign::server::LOOK_UP;
+use crate::linux::foreign::world::Foreign;
+use crate::linux::sys::limit;
+use crate::linux::{KernelError, pidfd, readable};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};

@@ -53,17 +53,17 @@ pub enum KernelError {
 
 impl KernelError {
     /// Turns the errno of a failed call into an error that says what it was for.
-    pub(super) fn call(doing: &'static str, call: &'static str) -> impl FnOnce(Errno) -> KernelError {
+    pub(crate) fn call(doing: &'static str, call: &'static str) -> impl FnOnce(Errno) -> KernelError {
         move |errno| KernelError::Call { doing, call, errno }
     }
 
     /// The same for a call of the standard library or socket2.
-    pub(super) fn io(doing: &'static str, call: &'static str) -> impl FnOnce(std::io::Error) -> KernelError {
+    pub(crate) fn io(doing: &'static str, call: &'static str) -> impl FnOnce(std::io::Error) -> KernelError {
         move |error| KernelError::Call { doing, call, errno: errno(&error) }
     }
 }
 
 /// The errno in an `io::Error`; EIO for the few that have none.
-pub(super) fn errno(error: &std::io::Error) -> Errno {
+pub(crate) fn errno(error: &std::io::Error) -> Errno {
     error.raw_os_error().map(Errno::from_raw).ok_or(UnknownErrno).unwrap_or(Errno::EIO)
 }

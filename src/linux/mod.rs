@@ -8,48 +8,40 @@
 //! how its calls are steered, [`connection`] what the clients do.
 #![allow(unsafe_code)]
 
-mod affinity;
-mod arena;
-mod child;
-mod client;
-mod connection;
-mod drain;
+pub(crate) mod clock;
 mod error;
-mod fd_table;
 pub(crate) mod foreign;
 mod gate;
-pub(crate) mod limit;
-mod netstat;
+mod net;
+pub(crate) mod process;
 mod requirements;
-mod session;
-mod spawn;
-mod sys;
-mod timewait;
-mod wrong_end;
+pub(crate) mod sys;
 
 pub use error::KernelError;
-pub use foreign::enter_user_namespace;
+pub use process::session::{Worker, enter_session};
+pub use process::user_namespace::enter_user_namespace;
 pub use requirements::Requirement;
 pub(crate) use requirements::requirements;
-pub use session::{Worker, enter_session};
 
 use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};
 use crate::subject::{Policy, Setup};
 use crate::trace::{Called, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
 use crate::world::{Ending, Stepped, World, probe, raises};
-pub(crate) use affinity::Pinned;
-use arena::Arena;
-use connection::Connection;
-use gate::{Next, Parked};
-use netstat::Netstat;
-use spawn::Server;
+use gate::handshake::arena::{Arena, Parked};
+use gate::handshake::park::{self, Next};
+use gate::handshake::spawn::Server;
+use net::connection::Connection;
+use net::sock_diag::Netstat;
+use net::time_wait;
+use process::affinity;
+pub(crate) use process::affinity::Pinned;
 use std::marker::PhantomData;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 use sys::Exit;
-use timewait::Leftovers;
+use time_wait::Leftovers;
 
 /// The kernel world: plays scenarios with real sockets against a forked server.
 ///
@@ -421,12 +413,12 @@ impl World for Kernel {
 
 /// What is in force for SIGPIPE in a process, in words: `default`, `ignored`, `caught`, `blocked`, or several of them.
 pub(crate) fn sigpipe_of(pid: i32) -> Result<String, KernelError> {
-    spawn::status(pid).map(|status| status.words().replace("at its default", "default"))
+    gate::handshake::spawn::status(pid).map(|status| status.words().replace("at its default", "default"))
 }
 
 /// A descriptor that stands for a process of ours, and that is readable once it has ended.
 pub(crate) fn pidfd(pid: i32) -> Result<std::os::fd::OwnedFd, KernelError> {
-    foreign::pidfd_open(pid).map_err(KernelError::call("look at a process", "pidfd_open"))
+    sys::process::pidfd_open(pid).map_err(KernelError::call("look at a process", "pidfd_open"))
 }
 
 /// Whether there is something to read from a descriptor within the bound.

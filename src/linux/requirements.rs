@@ -1,9 +1,9 @@
 //! Whether this machine can play, found out by doing what playing does.
 
 use super::error::errno;
-use super::fd_table;
 use super::sys::{self, check};
-use super::{Kernel, KernelError, foreign, netstat::Netstat};
+use super::{Kernel, KernelError, foreign, net::sock_diag::Netstat};
+use crate::linux::sys::fd_table;
 use crate::scenario::Errno;
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};

@@ -1,5 +1,11 @@
 //! The system calls that neither nix nor socket2 has, as thin functions.
 
+pub(crate) mod fd_table;
+pub(crate) mod limit;
+pub(crate) mod proc;
+pub(crate) mod process;
+pub(crate) mod signals;
+
 use crate::scenario::Errno;
 use std::net::SocketAddrV4;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -7,17 +13,17 @@ use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 /// The error of the call that just failed.
-pub(super) fn last_error() -> Errno {
+pub(crate) fn last_error() -> Errno {
     Errno::from_raw(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
 }
 
 /// The value of a call that is negative on failure.
-pub(super) fn check(value: libc::c_long) -> Result<libc::c_long, Errno> {
+pub(crate) fn check(value: libc::c_long) -> Result<libc::c_long, Errno> {
     if value < 0 { Err(last_error()) } else { Ok(value) }
 }
 
 /// `pidfd_getfd(2)`: a duplicate of descriptor `fd` of another process.
-pub(super) fn pidfd_getfd(pidfd: BorrowedFd<'_>, fd: i32) -> Result<OwnedFd, Errno> {
+pub(crate) fn pidfd_getfd(pidfd: BorrowedFd<'_>, fd: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: it takes no pointer, and makes a new descriptor that nobody else owns.
     unsafe {
         let new = check(libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0))?;
@@ -26,7 +32,7 @@ pub(super) fn pidfd_getfd(pidfd: BorrowedFd<'_>, fd: i32) -> Result<OwnedFd, Err
 }
 
 /// `pidfd_send_signal(2)`.
-pub(super) fn pidfd_kill(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
+pub(crate) fn pidfd_kill(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
     let none = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: a null siginfo is what the call takes for a plain kill.
     let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) };
@@ -35,13 +41,13 @@ pub(super) fn pidfd_kill(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Exit {
+pub(crate) enum Exit {
     Code(i32),
     Signal(i32),
 }
 
 /// Reaps the child of this pidfd, which has ended or is about to; children without an exit signal too.
-pub(super) fn reap(pidfd: BorrowedFd<'_>) -> Result<Exit, Errno> {
+pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Result<Exit, Errno> {
     loop {
         // SAFETY: all zeros is a valid siginfo_t, and the call fills in the one it is given.
         let (result, info) = unsafe {
@@ -62,7 +68,7 @@ pub(super) fn reap(pidfd: BorrowedFd<'_>) -> Result<Exit, Errno> {
 }
 
 /// What each of `fds` has to say of POLLIN and the conditions that need not be asked for; all 0 when `bound` has passed.
-pub(super) fn poll<const N: usize>(fds: [BorrowedFd<'_>; N], bound: Duration) -> Result<[i16; N], Errno> {
+pub(crate) fn poll<const N: usize>(fds: [BorrowedFd<'_>; N], bound: Duration) -> Result<[i16; N], Errno> {
     let mut polled = fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
     let deadline = (!bound.is_zero()).then(|| Instant::now() + bound);
     loop {
@@ -80,7 +86,7 @@ pub(super) fn poll<const N: usize>(fds: [BorrowedFd<'_>; N], bound: Duration) ->
 }
 
 /// `recv(2)` with `MSG_DONTWAIT`.
-pub(super) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
+pub(crate) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
     let len = buffer.len();
     // SAFETY: the kernel writes no more than `len` bytes.
     let read = unsafe { libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), len, libc::MSG_DONTWAIT) };
@@ -88,7 +94,7 @@ pub(super) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno
 }
 
 /// How often a socket has sent a segment again that was not acknowledged (`tcpi_retransmits` of tcp(7)'s TCP_INFO).
-pub(super) fn retransmits(fd: BorrowedFd<'_>) -> Result<u8, Errno> {
+pub(crate) fn retransmits(fd: BorrowedFd<'_>) -> Result<u8, Errno> {
     // The struct grows from one kernel to the next, and of a short buffer the kernel fills as much as there is.
     let mut info = [0u8; 8];
     let mut len = size_of_val(&info) as libc::socklen_t;
@@ -101,7 +107,7 @@ pub(super) fn retransmits(fd: BorrowedFd<'_>) -> Result<u8, Errno> {
 }
 
 /// Sets an integer option of a socket.
-pub(super) fn set_option(fd: BorrowedFd<'_>, level: i32, option: i32, value: i32) -> Result<(), Errno> {
+pub(crate) fn set_option(fd: BorrowedFd<'_>, level: i32, option: i32, value: i32) -> Result<(), Errno> {
     set_value(fd, level, option, &value)
 }
 
@@ -114,7 +120,7 @@ fn set_value<T>(fd: BorrowedFd<'_>, level: i32, option: i32, value: &T) -> Resul
 }
 
 /// Whether data can still be sent on this TCP socket: its state is ESTABLISHED or CLOSE_WAIT.
-pub(super) fn may_send(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+pub(crate) fn may_send(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
     const ESTABLISHED: u8 = 1;
     const CLOSE_WAIT: u8 = 8;
     tcp_state(fd).map(|state| matches!(state, ESTABLISHED | CLOSE_WAIT))
@@ -132,7 +138,7 @@ fn tcp_state(fd: BorrowedFd<'_>) -> Result<u8, Errno> {
 }
 
 /// Bytes that this socket has sent and its peer has not acknowledged.
-pub(super) fn unacknowledged(fd: BorrowedFd<'_>) -> Result<i32, Errno> {
+pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> Result<i32, Errno> {
     let mut bytes = 0i32;
     // SAFETY: the request, SIOCOUTQ by another name, writes one int.
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
@@ -141,7 +147,7 @@ pub(super) fn unacknowledged(fd: BorrowedFd<'_>) -> Result<i32, Errno> {
 
 /// Waits until the word is no longer `value`, somebody wakes, a signal comes, or the bound has passed: whichever it was, the
 /// word says what there is to know. It may be called in a server's process.
-pub(super) fn futex_wait(word: &AtomicU32, value: u32, bound: Duration) {
+pub(crate) fn futex_wait(word: &AtomicU32, value: u32, bound: Duration) {
     let timeout = libc::timespec { tv_sec: bound.as_secs() as libc::time_t, tv_nsec: bound.subsec_nanos().into() };
     let timeout = if bound == Duration::MAX { std::ptr::null() } else { &raw const timeout };
     // SAFETY: the address is of a live u32, the timeout null or of a live timespec.
@@ -149,7 +155,7 @@ pub(super) fn futex_wait(word: &AtomicU32, value: u32, bound: Duration) {
 }
 
 /// Wakes whoever waits for the word. It may be called in a server's process.
-pub(super) fn futex_wake(word: &AtomicU32) {
+pub(crate) fn futex_wake(word: &AtomicU32) {
     // SAFETY: the address is of a live u32.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
 }
@@ -170,7 +176,7 @@ struct Md5Signature {
 /// From then on it signs its segments and drops, unseen and unanswered, any that is not signed; the peer, which knows of no
 /// key, does the same with those that are. Nothing gets through in either direction, whatever the kernel sends on the socket's
 /// behalf. Where the kernel does not have it, a filter that drops all that arrives does the half that matters.
-pub(super) fn cut_off(fd: BorrowedFd<'_>, peer: SocketAddrV4, cut: bool) -> Result<(), Errno> {
+pub(crate) fn cut_off(fd: BorrowedFd<'_>, peer: SocketAddrV4, cut: bool) -> Result<(), Errno> {
     match md5_sign(fd, peer, cut) {
         Err(Errno::ENOPROTOOPT) if cut => drop_all(fd),
         Err(Errno::ENOPROTOOPT) => Ok(()),
@@ -179,7 +185,7 @@ pub(super) fn cut_off(fd: BorrowedFd<'_>, peer: SocketAddrV4, cut: bool) -> Resu
 }
 
 /// Signs what goes to `peer` and demands signatures from it (TCP_MD5SIG, RFC 2385), or no longer does.
-pub(super) fn md5_sign(fd: BorrowedFd<'_>, peer: SocketAddrV4, sign: bool) -> Result<(), Errno> {
+pub(crate) fn md5_sign(fd: BorrowedFd<'_>, peer: SocketAddrV4, sign: bool) -> Result<(), Errno> {
     // SAFETY: all zeros is a valid value of each field.
     let mut signature: Md5Signature = unsafe { std::mem::zeroed() };
     let address = (&raw mut signature.peer).cast::<libc::sockaddr_in>();

@@ -10,10 +10,10 @@ use crate::hunt::command::{Polite, Target};
 use crate::hunt::health_check::{Answered, as_scenario};
 use crate::hunt::scratch::Scratch;
 use crate::linux::Pinned;
-use crate::linux::foreign::network;
 use crate::linux::foreign::resources::Counts;
 use crate::linux::foreign::start::NotListening;
 use crate::linux::foreign::world::Foreign;
+use crate::linux::process::namespaces;
 use crate::protocol::Protocol;
 use crate::scenario::Scenario;
 use crate::world::Ending;
@@ -160,9 +160,9 @@ impl Lab<'_> {
     fn make_way(&mut self) -> Result<(), TargetError> {
         // The command says nothing about the port, and it may be the same again: the network is another one then.
         if self.namespace && self.started > 0 && !self.target.names_port() && !self.target.listen_fd {
-            network::enter()?;
+            namespaces::enter()?;
         }
-        self.port = network::free_port()?;
+        self.port = namespaces::free_port()?;
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! What any server needs of a machine, tried by doing it.
 
-use super::launch::{Plan, Sigpipe, launch};
-use super::sys::{clone_process, exit_status};
-use super::user::{Maps, in_a_child, unshare};
 use crate::linux::error::KernelError;
+use crate::linux::process::guardian::{Plan, Sigpipe, launch};
+use crate::linux::process::user_namespace::{Maps, in_a_child, unshare};
+use crate::linux::sys::process::{clone_process, exit_status};
 use crate::linux::sys::reap;
 use crate::scenario::Errno;
 use std::os::fd::AsFd;

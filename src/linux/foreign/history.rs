@@ -1,7 +1,7 @@
 //! What each process of a server did: its last call, and from that and from when it came to be, what it is to the server.
 
-use super::gate::{Passed, Server};
 use crate::linux::error::KernelError;
+use crate::linux::foreign::server::{Passed, Server};
 use crate::scenario::{Client, Errno};
 use crate::trace::{Role, TcpState};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

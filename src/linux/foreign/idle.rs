@@ -6,17 +6,14 @@
 //! timer, which the harness keeps. A call that has been received is then let in if a signal is to be delivered to its thread: with nothing
 //! to take, it only returns, as it would have done without the gate.
 
-use super::gate::{Passed, Server};
-use super::notify::Answer;
-use super::pending_call::{Owner, Parked};
-use super::quiescence::{Outside, Quiescence, TaskState, Wakes, quiescence};
+use crate::linux::clock::quiescence::{Outside, Quiescence, TaskState, Wakes, quiescence};
 use crate::linux::error::KernelError;
+use crate::linux::foreign::server::{Passed, Server};
+use crate::linux::gate::seccomp::notify::Answer;
+use crate::linux::gate::seccomp::pending_call::{Owner, Parked};
 use crate::linux::sys::pidfd_kill;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
-
-/// For how long a server may be awake before a call that raises signals is let in all the same: the tasks that are awake may wait for it.
-pub(super) const DEFERRED_AT_MOST: Duration = Duration::from_millis(50);
+use std::time::Instant;
 
 impl Server {
     /// Whether anything of it can still change while no client acts. To be asked when it is quiet.

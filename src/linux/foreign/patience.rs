@@ -4,35 +4,9 @@
 //! itself, could run and did not (`run_delay`, the second number of `/proc/PID/task/TID/schedstat`) does not count against the bound. A
 //! server that computes for as long as the bound has had its time, however much longer it would have to wait for more.
 
-use super::gate::Server;
-use super::world::LOOK_UP;
+use super::server::{LOOK_UP, Server};
+use crate::linux::sys::proc::Scheduled;
 use std::time::{Duration, Instant};
-
-/// What a server has been given of the processors, and what it waited for them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Scheduled {
-    /// For how long its tasks ran.
-    pub(super) ran: Duration,
-    /// For how long they could have run, and did not.
-    pub(super) waited: Duration,
-}
-
-impl Scheduled {
-    /// From the contents of a `schedstat`.
-    pub(super) fn parse(text: &str) -> Option<Scheduled> {
-        let mut numbers = text.split_whitespace().map(|word| word.parse().map(Duration::from_nanos));
-        Some(Scheduled { ran: numbers.next()?.ok()?, waited: numbers.next()?.ok()? })
-    }
-
-    pub(super) fn plus(self, other: Scheduled) -> Scheduled {
-        Scheduled { ran: self.ran + other.ran, waited: self.waited + other.waited }
-    }
-
-    /// What was added since; tasks that have ended meanwhile took theirs with them.
-    fn since(self, before: Scheduled) -> Scheduled {
-        Scheduled { ran: self.ran.saturating_sub(before.ran), waited: self.waited.saturating_sub(before.waited) }
-    }
-}
 
 /// A wait that is bounded. Only a wait that is not over at once costs anything.
 #[derive(Clone, Copy, Debug)]

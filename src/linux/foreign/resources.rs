@@ -1,9 +1,9 @@
 //! What a server has: processes, threads, descriptors, memory, processor time. Counted now and later, it is what was left behind.
 
-use super::gate::Server;
-use super::patience::Scheduled;
-use super::tasks;
 use crate::linux::error::KernelError;
+use crate::linux::foreign::server::Server;
+use crate::linux::sys::proc;
+use crate::linux::sys::proc::Scheduled;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ impl Server {
 
     /// Processor time of all its processes so far, to a clock tick.
     pub(crate) fn processor_time(&self) -> Duration {
-        let ticks: u64 = self.tree.threads_by_process().filter_map(|(pid, _)| tasks::stat(pid)?.ticks()).sum();
+        let ticks: u64 = self.tree.threads_by_process().filter_map(|(pid, _)| proc::stat(pid)?.ticks()).sum();
         Duration::from_secs(1) / ticks_per_second() * ticks as u32
     }
 
@@ -107,7 +107,7 @@ fn count(pid: i32) -> usize {
 
 fn held(pid: i32, threads: usize) -> Held {
     let mut descriptors = BTreeMap::new();
-    for link in tasks::descriptors(pid) {
+    for link in proc::descriptors(pid) {
         // Sockets and pipes have a number each, which says nothing.
         let kind = match link.split_once(":[") {
             Some((kind @ ("socket" | "pipe"), _)) => kind.to_owned(),
@@ -115,15 +115,15 @@ fn held(pid: i32, threads: usize) -> Held {
         };
         *descriptors.entry(kind).or_insert(0) += 1;
     }
-    let stat = tasks::stat(pid);
+    let stat = proc::stat(pid);
     let per_tick = Duration::from_secs(1) / ticks_per_second();
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096) as u64;
     Held {
-        name: tasks::name(pid),
+        name: proc::name(pid),
         threads,
         descriptors,
-        resident: stat.as_ref().and_then(tasks::Stat::resident).unwrap_or(0) * page,
-        processor: per_tick * stat.as_ref().and_then(tasks::Stat::ticks).unwrap_or(0) as u32,
+        resident: stat.as_ref().and_then(proc::Stat::resident).unwrap_or(0) * page,
+        processor: per_tick * stat.as_ref().and_then(proc::Stat::ticks).unwrap_or(0) as u32,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a server does that is this program, started again: it takes what it was given.
 
-use super::launch::Sigpipe;
+use crate::linux::process::guardian::Sigpipe;
 use std::net::TcpListener;
 use std::os::fd::{FromRawFd, OwnedFd};
 

@@ -1,13 +1,14 @@
 //! From a program's start to its listener.
 
-use super::environment::Injection;
-use super::gate::{Quiet, Server};
+use super::injection::Injection;
+use super::not_listening::{are_all_stopped, instead_of_listening};
 use super::patience::Patience;
-use super::quiescence::Quiescence;
-use super::tables;
-use super::tasks::Death;
-use super::world::{LOOK_UP, are_all_stopped, instead_of_listening};
+use super::server::LOOK_UP;
+use crate::linux::clock::quiescence::Quiescence;
 use crate::linux::error::KernelError;
+use crate::linux::foreign::server::{Quiet, Server};
+use crate::linux::net::tables;
+use crate::linux::process::tasks::Death;
 use crate::scenario::Errno;
 use crate::trace::Signal;
 use std::net::IpAddr;

@@ -1,28 +1,30 @@
-//! The world of a server that nobody here wrote: clients as everywhere, and a server behind the [`gate`](super::gate).
+//! The world of a server that nobody here wrote: clients as everywhere, and a server behind the [`gate`](crate::linux::foreign::server).
 //!
 //! A server is started once and serves run after run, as long as nothing speaks against it: whoever plays looks at what it left behind
 //! after each.
 
 mod listeners;
+mod notes;
 mod play;
+mod spin;
 
-pub(super) use listeners::{are_all_stopped, instead_of_listening};
+pub(crate) use spin::{Circle, Spin};
 
-use super::environment::Injection;
-use super::gate::{Passed, Quiet, Server, Whose};
 use super::history::{History, Last};
-use super::launch::Plan;
-use super::quiescence::Quiescence;
+use super::injection::Injection;
 use super::start::{NotListening, wait_for_listener};
-use super::tables;
-use super::tasks::Death;
-use crate::linux::affinity;
-use crate::linux::client::ClientSocket;
+use crate::linux::clock::quiescence::Quiescence;
 use crate::linux::error::KernelError;
-use crate::linux::netstat::Netstat;
-use crate::linux::timewait::Leftovers;
-use crate::scenario::{Call, Client, Errno, Fault};
-use crate::trace::{Called, End, Reason, Reply, Role, Signal, TcpState};
+use crate::linux::foreign::server::{LOOK_UP, Quiet, Server, Whose};
+use crate::linux::net::client::ClientSocket;
+use crate::linux::net::sock_diag::Netstat;
+use crate::linux::net::tables;
+use crate::linux::net::time_wait::Leftovers;
+use crate::linux::process::affinity;
+use crate::linux::process::guardian::Plan;
+use crate::linux::process::tasks::Death;
+use crate::scenario::{Client, Errno, Fault};
+use crate::trace::{Called, End, Reason, Reply, Role, TcpState};
 use crate::world::{Ending, Stepped, World};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -37,13 +39,6 @@ use std::time::{Duration, Instant};
 const MOST_CALLS: u32 = 3_000;
 /// The same for a server that has been seen to be.
 const MOST_CALLS_OF_A_SPINNER: u32 = 200;
-/// How often somebody who waits looks whether that is still wanted.
-pub(crate) const LOOK_UP: Duration = Duration::from_millis(100);
-/// How much processor time a server that seems to be busy for ever may use until it is said to be, how many calls it may make that get it
-/// nowhere, and how long all of that may take on the clock at most.
-const MEASURED: Duration = Duration::from_secs(1);
-const MEASURED_CALLS: u32 = 10_000;
-const MEASURED_AT_MOST: Duration = Duration::from_secs(60);
 /// The receive buffer of a client that is going to stall, in bytes: the kernel's smallest, twice over.
 const SMALL_BUFFER: usize = 4096;
 
@@ -56,28 +51,6 @@ struct Connection {
     state: TcpState,
     /// Of those of one name, only the last is known by it.
     known: bool,
-}
-
-/// What a server did while it was watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Circle {
-    pub(crate) calls: u32,
-    pub(crate) processor: Duration,
-    /// Whether there was a moment at which it waited for something that was not there.
-    pub(crate) rested: bool,
-}
-
-/// A server at work in a circle, or on something that takes no end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Spin {
-    /// What it did in a second in which nobody asked anything of it, if that was measured.
-    pub(crate) measured: Option<Circle>,
-    /// The process or thread.
-    pub(crate) task: i32,
-    /// The call that it makes again and again, and on which descriptor; `None` if it makes none that can be seen.
-    pub(crate) call: Option<(&'static str, Option<i32>)>,
-    /// By which call it is told from others, if it makes any.
-    pub(crate) known_by: Option<Last>,
 }
 
 /// A process of the server's that has ended.
@@ -368,104 +341,6 @@ impl Foreign {
             self.connections[i].state = state;
         }
         Ok(())
-    }
-
-    /// Takes note of a server at work in a circle, and measures, if asked to, what it does in a second.
-    fn spins(&mut self, task: i32, call: Option<(&'static str, Option<i32>)>) -> Result<(), KernelError> {
-        if self.server.is_limited() {
-            // What goes on when the limit is lifted is seen then; what ends with it is no busy loop.
-            return Ok(());
-        }
-        let known = self.spin;
-        let known_by = call.and_then(|_| self.history.of_a_loop());
-        let mut spin = known.unwrap_or(Spin { measured: None, task, call, known_by });
-        if self.measures && spin.measured.is_none() {
-            spin.measured = Some(self.measure()?);
-        }
-        self.spin = Some(spin);
-        Ok(())
-    }
-
-    /// Lets the server run until it is blocked or has done so much that it never will be. However slow the machine, a busy loop never blocks.
-    /// One that neither makes calls nor uses processor time is not busy.
-    fn measure(&mut self) -> Result<Circle, KernelError> {
-        let before = self.server.processor_time();
-        let start = Instant::now();
-        let (mut calls, mut rested) = (0, false);
-        let busy = |server: &Server| server.processor_time().saturating_sub(before) >= MEASURED;
-        while !rested
-            && !self.is_stopped()
-            && (start.elapsed() < self.measured_for || (calls < MEASURED_CALLS && !busy(&self.server)))
-        {
-            rested = start.elapsed() >= MEASURED_AT_MOST;
-            match self.server.step(&mut self.injection)? {
-                Some((passed, _)) if passed.gets_on() => calls = 0,
-                Some(_) => calls += 1,
-                None => rested = self.server.quiet()? == Quiet::Yes,
-            }
-        }
-        Ok(Circle { calls, processor: self.server.processor_time().saturating_sub(before), rested })
-    }
-
-    /// The trace's word for a call that was let in.
-    fn told(&mut self, passed: &Passed, broken: bool) -> Result<Called, KernelError> {
-        let client = if passed.accepts {
-            let taken = matches!(passed.result, Some(Ok(_)) | None);
-            let taken = if taken { self.accepted()? } else { None };
-            taken.map(|i| self.connections[i].client.name)
-        } else {
-            let of = |cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)).map(|c| c.client.name);
-            passed.cookie.and_then(of)
-        };
-        let result = passed.result.unwrap_or(if passed.moves { Err(Errno::UNSEEN) } else { Ok(0) });
-        Ok(Called {
-            call: Call::Other(passed.name),
-            client,
-            result: if broken { Err(Errno::EPIPE) } else { result },
-            sigpipe: broken,
-        })
-    }
-
-    /// Which of the connections that waited has just been accepted: the first, unless the kernel says that it still waits. With
-    /// several listeners each has a queue of its own, and with TCP_DEFER_ACCEPT one that sends comes before one that does not.
-    fn accepted(&mut self) -> Result<Option<usize>, KernelError> {
-        let mut place = 0;
-        if self.queue.len() > 1 {
-            for (n, i) in self.queue.iter().enumerate() {
-                if self.netstat.is_accepted((self.address, self.connections[*i].client.address))? {
-                    place = n;
-                    break;
-                }
-            }
-        }
-        Ok(self.queue.remove(place))
-    }
-
-    /// Takes note of a call that a process has made, and gives the client of the connection that it was made on.
-    fn note(&mut self, passed: &Passed) -> Option<Client> {
-        let client = passed.cookie.and_then(|cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)));
-        let client = client.map(|c| c.client.name);
-        self.history.called(passed, client);
-        client
-    }
-
-    /// Takes note of processes that have ended.
-    fn note_ends(&mut self) {
-        for interrupted in std::mem::take(&mut self.server.interrupted) {
-            self.note(&interrupted);
-        }
-        for death in self.server.deaths() {
-            let (role, after) = self.history.ended(death.pid, self.main);
-            let ended = Ended { death, role, after };
-            if role == Role::Main {
-                self.main_ended = Some(match (death.signal(), death.code()) {
-                    (Some(signal), _) => Ending::Killed(Signal::from_raw(signal)),
-                    (_, Some(code)) => Ending::Exited(code),
-                    _ => Ending::Ended,
-                });
-            }
-            self.ended.push(ended);
-        }
     }
 
     /// One step, and what it came to.

@@ -1,8 +1,9 @@
 //! How a scenario is played against it.
 
-use super::{Foreign, LOOK_UP, Quiet};
-use crate::linux::client::ClientSocket;
+use super::{Foreign, Quiet};
 use crate::linux::error::KernelError;
+use crate::linux::foreign::server::LOOK_UP;
+use crate::linux::net::client::ClientSocket;
 use crate::scenario::{Action, Client, Event, Fault, HarmlessSignal, Limit};
 use crate::trace::{Reason, Reply, Survivor, TcpState};
 use crate::world::{Stepped, World};

@@ -1,0 +1,260 @@
+//! The call that a task is blocked in, and what ends it: a client, another task of the server, a time, or something outside.
+//!
+//! A call at the gate comes with its number and arguments. Of a task that sleeps elsewhere both are in `/proc/PID/task/TID/syscall`
+//! (`proc_pid_syscall(5)`). They are decoded once, into a [`Wait`]; what a wait means is stated per call, after its manual page.
+
+use crate::linux::clock::quiescence::{Outside, Wakes};
+use crate::linux::gate::seccomp::filter;
+use crate::linux::sys::fd_table;
+use crate::linux::sys::pidfd_getfd;
+use crate::linux::sys::process::{self as sys, socket_timeout};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+/// The time limit that a call has been given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    None,
+    /// From the moment of the call on.
+    Within(Duration),
+    /// Until a clock shows this time.
+    At(libc::clockid_t, Duration),
+}
+
+/// What ends a call that a task is blocked in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) wakes: Wakes,
+    pub(crate) limit: Limit,
+}
+
+impl Wait {
+    const fn controlled(limit: Limit) -> Wait {
+        Wait { wakes: Wakes::Controlled, limit }
+    }
+
+    const fn outside(what: Outside, limit: Limit) -> Wait {
+        Wait { wakes: Wakes::Uncontrolled(what), limit }
+    }
+
+    /// When the time of a call is up that was made at `since`, or before; `None` if never, or later than any clock goes.
+    pub(crate) fn deadline(&self, since: Instant) -> Option<Instant> {
+        match self.limit {
+            Limit::None => None,
+            Limit::Within(time) => since.checked_add(time),
+            Limit::At(clock, time) => Instant::now().checked_add(time.saturating_sub(reading(clock)?)),
+        }
+    }
+}
+
+/// What a clock shows; `None` of one that this process cannot read.
+fn reading(clock: libc::clockid_t) -> Option<Duration> {
+    let clock = nix::time::ClockId::from_raw(clock);
+    nix::time::clock_gettime(clock).ok().map(Duration::from)
+}
+
+/// What has to be asked of the process whose call it is.
+pub(crate) trait Process {
+    /// Two words of its memory: a timespec or a timeval.
+    fn pair(&self, address: u64) -> Option<[i64; 2]>;
+    /// What one of its descriptors is, as the link in `/proc/PID/fd` says.
+    fn descriptor(&self, fd: i32) -> Option<String>;
+}
+
+/// A real process, by its number.
+pub(crate) struct Pid(pub(crate) i32);
+
+impl Process for Pid {
+    fn pair(&self, address: u64) -> Option<[i64; 2]> {
+        let mut pair = [0; 2];
+        sys::read_memory(self.0, address, &mut pair).ok().map(|()| pair)
+    }
+
+    fn descriptor(&self, fd: i32) -> Option<String> {
+        let link = std::fs::read_link(format!("/proc/{}/fd/{fd}", self.0)).ok()?;
+        Some(link.to_string_lossy().into_owned())
+    }
+}
+
+/// A call with its arguments.
+pub(crate) type Call = (libc::c_long, [u64; 6]);
+
+/// The call that a task sleeps in; `None` of one that runs, or is gone.
+pub(crate) fn call_of(pid: i32, tid: i32) -> Option<Call> {
+    parse(&std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?)
+}
+
+/// The call in the words of `/proc/PID/task/TID/syscall`.
+pub(crate) fn parse(text: &str) -> Option<Call> {
+    // Of a task that runs the file says just that.
+    let mut words = text.split_whitespace();
+    let call = words.next()?.parse().ok()?;
+    let mut arguments = [0; 6];
+    for argument in &mut arguments {
+        *argument = u64::from_str_radix(words.next()?.trim_start_matches("0x"), 16).ok()?;
+    }
+    Some((call, arguments))
+}
+
+/// Whether a call fails with EINTR when its process is stopped by a signal and goes on, without any handler (`signal(7)`, "Interruption of
+/// system calls and library functions by stop signals").
+pub(crate) fn is_cut_by_stop((call, arguments): Call, process: BorrowedFd<'_>) -> bool {
+    match i32::try_from(call).ok().and_then(filter::call) {
+        Some((_, filter::Class::Epoll)) => true,
+        // Where a time limit is set for the socket (`sock_intr_errno`). One that cannot be asked may have one.
+        Some((_, class @ (filter::Class::Accept | filter::Class::In(_) | filter::Class::Out(_)))) => {
+            let option = if matches!(class, filter::Class::Out(_)) { libc::SO_SNDTIMEO } else { libc::SO_RCVTIMEO };
+            let socket = pidfd_getfd(process, arguments[0] as i32).and_then(fd_table::beyond);
+            socket.map_or(true, |socket| socket_timeout(socket.as_fd(), option).is_some())
+        }
+        _ => [libc::SYS_semop, libc::SYS_semtimedop, libc::SYS_rt_sigtimedwait].contains(&call),
+    }
+}
+
+/// Whether a task waits in `vfork(2)` for its child to become another program or to end. Its state is then that of a disk wait.
+pub(crate) fn waits_for_vfork(pid: i32, tid: i32) -> bool {
+    call_of(pid, tid).is_some_and(|call| is_vfork(call, &Pid(pid)))
+}
+
+/// Whether a call waits for the child that it makes. Other calls that make tasks are in the state of a disk wait for a moment too, as where
+/// they make a namespace.
+fn is_vfork((call, arguments): Call, process: &impl Process) -> bool {
+    const VFORK: u64 = libc::CLONE_VFORK as u64;
+    match call {
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_vfork => true,
+        libc::SYS_clone => arguments[0] & VFORK != 0,
+        // The flags are the first word of `struct clone_args`.
+        libc::SYS_clone3 => process.pair(arguments[0]).is_some_and(|[flags, _]| flags as u64 & VFORK != 0),
+        _ => false,
+    }
+}
+
+/// `FUTEX_CMD_MASK`.
+const FUTEX_COMMAND: i32 = !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
+
+/// What ends a call that a task sleeps in.
+pub(crate) fn decode((call, arguments): Call, process: &impl Process) -> Wait {
+    let [first, second, third, fourth, ..] = arguments;
+    let relative = |address: u64| match time(process, address, NANOSECOND) {
+        _ if address == 0 => Limit::None,
+        Some(time) => Limit::Within(time),
+        // Memory that cannot be read has no limit that could be waited for.
+        None => Limit::None,
+    };
+    let absolute = |clock, address: u64| match time(process, address, NANOSECOND) {
+        _ if address == 0 => Limit::None,
+        Some(time) => Limit::At(clock, time),
+        None => Limit::None,
+    };
+    match call {
+        libc::SYS_futex => {
+            let operation = second as i32;
+            let clock =
+                if operation & libc::FUTEX_CLOCK_REALTIME != 0 { libc::CLOCK_REALTIME } else { libc::CLOCK_MONOTONIC };
+            match operation & FUTEX_COMMAND {
+                libc::FUTEX_WAIT => Wait::controlled(relative(fourth)),
+                libc::FUTEX_WAIT_BITSET | libc::FUTEX_WAIT_REQUEUE_PI | libc::FUTEX_LOCK_PI2 => {
+                    Wait::controlled(absolute(clock, fourth))
+                }
+                libc::FUTEX_LOCK_PI => Wait::controlled(absolute(libc::CLOCK_REALTIME, fourth)),
+                _ => Wait::outside(Outside::Call(call), Limit::None),
+            }
+        }
+        libc::SYS_nanosleep => Wait::controlled(relative(first)),
+        libc::SYS_clock_nanosleep => match second as i32 & libc::TIMER_ABSTIME {
+            0 => Wait::controlled(relative(third)),
+            _ => Wait::controlled(absolute(first as libc::clockid_t, third)),
+        },
+        // Signals come of other tasks, of children, of timers, which are known, or of the harness.
+        libc::SYS_rt_sigtimedwait => Wait::controlled(relative(third)),
+        libc::SYS_rt_sigsuspend => Wait::controlled(Limit::None),
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_pause => Wait::controlled(Limit::None),
+        libc::SYS_wait4 | libc::SYS_waitid | libc::SYS_clone | libc::SYS_clone3 => Wait::controlled(Limit::None),
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_vfork => Wait::controlled(Limit::None),
+        libc::SYS_read | libc::SYS_readv | libc::SYS_write | libc::SYS_writev => {
+            Wait { wakes: on_descriptor(process, first as i32, call), limit: Limit::None }
+        }
+        libc::SYS_flock => Wait::outside(Outside::SharedLock, Limit::None),
+        libc::SYS_fcntl if [libc::F_SETLKW, libc::F_OFD_SETLKW].contains(&(second as i32)) => {
+            Wait::outside(Outside::SharedLock, Limit::None)
+        }
+        libc::SYS_semop | libc::SYS_msgrcv | libc::SYS_msgsnd => Wait::outside(Outside::SharedLock, Limit::None),
+        libc::SYS_semtimedop => Wait::outside(Outside::SharedLock, relative(fourth)),
+        _ => match i32::try_from(call).ok().and_then(filter::call) {
+            // A wait for descriptors of which none is a socket, or one that the gate has let in.
+            Some((name, filter::Class::Poll | filter::Class::Select | filter::Class::Epoll)) => {
+                let limit = time_limit(name, &arguments, process).map_or(Limit::None, Limit::Within);
+                match polled(name, &arguments, process) {
+                    Some(fds) if fds.iter().all(|fd| on_descriptor(process, *fd, call) == Wakes::Controlled) => {
+                        Wait::controlled(limit)
+                    }
+                    _ => Wait::outside(Outside::Call(call), limit),
+                }
+            }
+            _ => Wait::outside(Outside::Call(call), Limit::None),
+        },
+    }
+}
+
+/// What makes a descriptor readable or writable.
+fn on_descriptor(process: &impl Process, fd: i32, call: libc::c_long) -> Wakes {
+    let link = process.descriptor(fd).unwrap_or_default();
+    // A pipe without a name was made within the server; timers are counted with all timers.
+    let within = link.starts_with("pipe:")
+        || ["[eventfd]", "[signalfd]", "[timerfd]", "[pidfd]"].iter().any(|kind| link.ends_with(kind));
+    if within {
+        Wakes::Controlled
+    } else if link.ends_with("inotify") || link.ends_with("[fanotify]") {
+        Wakes::Uncontrolled(Outside::FileWatch)
+    } else {
+        Wakes::Uncontrolled(Outside::Call(call))
+    }
+}
+
+/// The descriptors that a short `poll` asks about; `None` of another call, of a long list and of one that cannot be read.
+fn polled(name: &str, arguments: &[u64; 6], process: &impl Process) -> Option<Vec<i32>> {
+    const MOST: u64 = 16;
+    if !matches!(name, "poll" | "ppoll") || arguments[1] > MOST {
+        return None;
+    }
+    // A pollfd is one word of eight bytes, the descriptor in its lower half.
+    (0..arguments[1]).map(|i| process.pair(arguments[0] + 8 * i).map(|[word, _]| word as i32)).collect()
+}
+
+const NANOSECOND: u64 = 1;
+const MICROSECOND: u64 = 1_000;
+
+/// A time of two words in the memory of a process, of which the second counts this many nanoseconds each.
+fn time(process: &impl Process, address: u64, unit: u64) -> Option<Duration> {
+    if address == 0 {
+        return None;
+    }
+    let [seconds, rest] = process.pair(address)?;
+    let (seconds, rest) = (u64::try_from(seconds).ok()?, u64::try_from(rest).ok()?);
+    Duration::from_secs(seconds).checked_add(Duration::from_nanos(rest.saturating_mul(unit)))
+}
+
+/// The time limit of a call that waits for events, if it has one: zero of one that does not wait.
+pub(crate) fn time_limit(name: &str, arguments: &[u64; 6], process: &impl Process) -> Option<Duration> {
+    let milliseconds = |value: u64| u64::try_from(value as i32).ok().map(Duration::from_millis);
+    match name {
+        "poll" => milliseconds(arguments[2]),
+        "epoll_wait" | "epoll_pwait" => milliseconds(arguments[3]),
+        "ppoll" => time(process, arguments[2], NANOSECOND),
+        "epoll_pwait2" => time(process, arguments[3], NANOSECOND),
+        "select" => time(process, arguments[4], MICROSECOND),
+        "pselect6" => time(process, arguments[4], NANOSECOND),
+        _ => None,
+    }
+}
+
+/// When this much time is up; `None` if that is later than any clock goes, and so never.
+pub(crate) fn from_now(time: Duration) -> Option<Instant> {
+    Instant::now().checked_add(time)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,71 @@
+//! What is kept of a server's calls and of the ends of its processes.
+
+use super::{Ended, Foreign};
+use crate::linux::error::KernelError;
+use crate::linux::foreign::server::Passed;
+use crate::scenario::{Call, Client, Errno};
+use crate::trace::{Called, Role, Signal};
+use crate::world::Ending;
+
+impl Foreign {
+    /// The trace's word for a call that was let in.
+    pub(super) fn told(&mut self, passed: &Passed, broken: bool) -> Result<Called, KernelError> {
+        let client = if passed.accepts {
+            let taken = matches!(passed.result, Some(Ok(_)) | None);
+            let taken = if taken { self.accepted()? } else { None };
+            taken.map(|i| self.connections[i].client.name)
+        } else {
+            let of = |cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)).map(|c| c.client.name);
+            passed.cookie.and_then(of)
+        };
+        let result = passed.result.unwrap_or(if passed.moves { Err(Errno::UNSEEN) } else { Ok(0) });
+        Ok(Called {
+            call: Call::Other(passed.name),
+            client,
+            result: if broken { Err(Errno::EPIPE) } else { result },
+            sigpipe: broken,
+        })
+    }
+
+    /// Which of the connections that waited has just been accepted: the first, unless the kernel says that it still waits. With
+    /// several listeners each has a queue of its own, and with TCP_DEFER_ACCEPT one that sends comes before one that does not.
+    pub(super) fn accepted(&mut self) -> Result<Option<usize>, KernelError> {
+        let mut place = 0;
+        if self.queue.len() > 1 {
+            for (n, i) in self.queue.iter().enumerate() {
+                if self.netstat.is_accepted((self.address, self.connections[*i].client.address))? {
+                    place = n;
+                    break;
+                }
+            }
+        }
+        Ok(self.queue.remove(place))
+    }
+
+    /// Takes note of a call that a process has made, and gives the client of the connection that it was made on.
+    pub(super) fn note(&mut self, passed: &Passed) -> Option<Client> {
+        let client = passed.cookie.and_then(|cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)));
+        let client = client.map(|c| c.client.name);
+        self.history.called(passed, client);
+        client
+    }
+
+    /// Takes note of processes that have ended.
+    pub(super) fn note_ends(&mut self) {
+        for interrupted in std::mem::take(&mut self.server.interrupted) {
+            self.note(&interrupted);
+        }
+        for death in self.server.deaths() {
+            let (role, after) = self.history.ended(death.pid, self.main);
+            let ended = Ended { death, role, after };
+            if role == Role::Main {
+                self.main_ended = Some(match (death.signal(), death.code()) {
+                    (Some(signal), _) => Ending::Killed(Signal::from_raw(signal)),
+                    (_, Some(code)) => Ending::Exited(code),
+                    _ => Ending::Ended,
+                });
+            }
+            self.ended.push(ended);
+        }
+    }
+}

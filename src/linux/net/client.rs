@@ -1,0 +1,255 @@
+//! The clients' side: one socket each, and the calls of the event table.
+
+use crate::linux::error::{KernelError, errno};
+use crate::linux::sys;
+use crate::linux::sys::fd_table;
+use crate::scenario::{Client, Errno, MAX_SEND, Payload};
+use crate::trace::{End, Reply};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use socket2::{Domain, Socket, Type};
+use std::cell::Cell;
+use std::io::ErrorKind;
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// What the clients send where the bytes do not matter.
+static FILLING: [u8; MAX_SEND] = [b'x'; MAX_SEND];
+
+const DOING: &str = "connect a client";
+/// Within this time a connection is made, refused, or known to wait for room in an accept queue, on however busy a machine.
+const CONNECT_BOUND: Duration = Duration::from_secs(60);
+/// How often it is looked whether a SYN had to be sent again, in milliseconds.
+const LOOK_AGAIN: u8 = 100;
+
+/// A connected client.
+#[derive(Debug)]
+pub(crate) struct ClientSocket {
+    pub(crate) name: Client,
+    /// `None` once it has closed.
+    pub(crate) socket: Option<Socket>,
+    pub(crate) address: SocketAddrV4,
+    pub(crate) vanished: bool,
+    /// Whether it reads no more.
+    pub(crate) stalled: bool,
+}
+
+/// The next source address: all of 127.0.0.0/8 but the corner where others listen, so that connections in TIME_WAIT, which
+/// last a minute, never run an address out of ports.
+fn source() -> Ipv4Addr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 0x7f01_0000;
+    const COUNT: u32 = 0x00fe_0000;
+    // Processes that run at once start far apart.
+    let start = std::process::id().wrapping_mul(0x9e37_79b9);
+    Ipv4Addr::from(FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT)
+}
+
+impl ClientSocket {
+    /// Connects to the server, with a receive buffer of so many bytes if that is given: what it does not read closes the
+    /// window then. Its own address is one of the many in 127.0.0.0/8 if it is to be `spread`, else 127.0.0.1, to which some servers grant
+    /// what they do not to others. `None` if the server's kernel has dropped its SYN because an accept queue is full: it would be sent
+    /// again for minutes.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Call`] with `connect` and its error if it is refused; [`KernelError::Late`] if neither happens within
+    /// [`CONNECT_BOUND`].
+    pub(crate) fn connect(
+        name: Client,
+        server: SocketAddrV4,
+        buffer: Option<usize>,
+        spread: bool,
+    ) -> Result<Option<ClientSocket>, KernelError> {
+        let socket =
+            Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None).map_err(KernelError::io(DOING, "socket"))?;
+        let socket =
+            Socket::from(fd_table::beyond(socket.into()).map_err(KernelError::call(DOING, "fcntl F_DUPFD_CLOEXEC"))?);
+        socket.set_tcp_nodelay(true).map_err(KernelError::io(DOING, "setsockopt TCP_NODELAY"))?;
+        if let Some(bytes) = buffer {
+            // Set before the connect, for the window is scaled by it.
+            socket.set_recv_buffer_size(bytes).map_err(KernelError::io(DOING, "setsockopt SO_RCVBUF"))?;
+        }
+        // The port is chosen when the other end is known, and so is free if any is.
+        sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
+            .map_err(KernelError::call(DOING, "setsockopt IP_BIND_ADDRESS_NO_PORT"))?;
+        let source = if spread { source() } else { Ipv4Addr::LOCALHOST };
+        socket.bind(&SocketAddrV4::new(source, 0).into()).map_err(KernelError::io(DOING, "bind"))?;
+        // On the loopback the three segments have gone when the call returns, unless the machine is busy.
+        match socket.connect(&server.into()) {
+            Ok(()) => {}
+            Err(error) if errno(&error) == Errno::from_raw(libc::EINPROGRESS) => {
+                if !is_let_in(&socket)? {
+                    return Ok(None);
+                }
+            }
+            Err(error) => return Err(KernelError::io(DOING, "connect")(error)),
+        }
+        let local = socket.local_addr().map_err(KernelError::io(DOING, "getsockname"))?;
+        let address = local.as_socket_ipv4().ok_or(KernelError::Garbled { what: "a client's own address" })?;
+        Ok(Some(ClientSocket { name, socket: Some(socket), address, vanished: false, stalled: false }))
+    }
+
+    /// `send(2)`, whole.
+    pub(crate) fn send(socket: &Socket, payload: &Payload) -> Reply {
+        let bytes = payload.given().unwrap_or(&FILLING[..payload.len()]);
+        send_flagged(socket, bytes, 0)
+    }
+
+    /// `send(2)` of one byte with `MSG_OOB`.
+    pub(crate) fn urgent(socket: &Socket) -> Reply {
+        send_flagged(socket, &FILLING[..1], libc::MSG_OOB)
+    }
+
+    /// `recv(2)` until it would block, or to the end.
+    pub(crate) fn recv(socket: &Socket) -> Reply {
+        let mut buffer = [MaybeUninit::uninit(); MAX_SEND];
+        let mut bytes = 0;
+        loop {
+            let end = match socket.recv_with_flags(&mut buffer, libc::MSG_DONTWAIT) {
+                Ok(0) => End::Eof,
+                Ok(n) => {
+                    bytes += n as u32;
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => End::Open,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => End::Error(errno(&error)),
+            };
+            return Reply::Received { bytes, end };
+        }
+    }
+
+    /// `recv(2)` until it would block, or to the end, and what was received.
+    pub(crate) fn take(socket: &Socket, out: &mut Vec<u8>) -> End {
+        let mut buffer = [0; MAX_SEND];
+        loop {
+            match sys::recv(socket.as_fd(), &mut buffer) {
+                Ok(0) => return End::Eof,
+                Ok(n) => out.extend_from_slice(&buffer[..n]),
+                Err(Errno::EAGAIN) => return End::Open,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return End::Error(errno),
+            }
+        }
+    }
+
+    /// `shutdown(2)` with `SHUT_WR`.
+    pub(crate) fn fin(socket: &Socket) -> Reply {
+        socket.shutdown(std::net::Shutdown::Write).map_or_else(|e| Reply::Error(errno(&e)), |()| Reply::Ok(0))
+    }
+
+    /// `close(2)`, abortive with `SO_LINGER` {1, 0}.
+    pub(crate) fn close(&mut self, abort: bool) -> Result<Reply, KernelError> {
+        if let Some(socket) = self.socket.take()
+            && abort
+        {
+            let linger = socket.set_linger(Some(Duration::ZERO));
+            linger.map_err(KernelError::io("abort a client's connection", "setsockopt SO_LINGER"))?;
+        }
+        Ok(Reply::Ok(0))
+    }
+
+    /// From here on nothing gets through between it and the server, in either direction.
+    pub(crate) fn vanish(&mut self, server: SocketAddrV4) -> Result<Reply, KernelError> {
+        self.vanished = true;
+        self.cut_off(server, true)?;
+        Ok(Reply::Ok(0))
+    }
+
+    /// Undoes that, for one that had vanished.
+    pub(crate) fn reappear(&mut self, server: SocketAddrV4) -> Result<(), KernelError> {
+        if self.vanished { self.cut_off(server, false) } else { Ok(()) }
+    }
+
+    fn cut_off(&self, server: SocketAddrV4, cut: bool) -> Result<(), KernelError> {
+        match &self.socket {
+            Some(socket) => sys::cut_off(socket.as_fd(), server, cut)
+                .map_err(KernelError::call("make a client vanish", "setsockopt TCP_MD5SIG")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Waits until a connection is made (true), or is known not to be: the SYN was dropped for want of room in an accept queue. With
+/// SO_REUSEPORT there are several queues on one port, and it is not known beforehand which of them a client gets into.
+fn is_let_in(socket: &Socket) -> Result<bool, KernelError> {
+    let deadline = Instant::now() + CONNECT_BOUND;
+    while Instant::now() < deadline {
+        // First without waiting: a SYN that is dropped has been by now, and is counted.
+        let wait = PollTimeout::from(if overflowed() { 0 } else { LOOK_AGAIN });
+        let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+        match nix::poll::poll(&mut polled, wait) {
+            Ok(0) if wait == PollTimeout::ZERO => return Ok(false),
+            // The kernel sends a SYN again that has drawn no answer within a second.
+            Ok(0) if sys::retransmits(socket.as_fd()).map_err(KernelError::call(DOING, "getsockopt TCP_INFO"))? > 0 => {
+                return Ok(false);
+            }
+            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => {
+                let failed = socket.take_error().map_err(KernelError::io(DOING, "getsockopt SO_ERROR"))?;
+                return failed.map_or(Ok(true), |error| Err(KernelError::io(DOING, "connect")(error)));
+            }
+            Err(errno) => return Err(KernelError::call(DOING, "poll")(Errno::from_raw(errno as i32))),
+        }
+    }
+    Err(KernelError::Late { doing: DOING, bound: CONNECT_BOUND })
+}
+
+/// Whether an accept queue has overflowed in the network of this thread since this was last asked (`ListenOverflows` of
+/// `/proc/PID/net/netstat`). False when it is asked for the first time, for then it is not known since when.
+fn overflowed() -> bool {
+    thread_local! {
+        static BEFORE: Cell<Option<u64>> = const { Cell::new(None) };
+    }
+    let text = std::fs::read_to_string("/proc/thread-self/net/netstat").unwrap_or_default();
+    let now = overflows(&text);
+    let before = BEFORE.replace(now);
+    now.zip(before).is_some_and(|(now, before)| now > before)
+}
+
+/// The counter in the text of that file, where a line of names is followed by one of numbers.
+fn overflows(text: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
+    let (names, numbers) = (lines.next()?, lines.next()?);
+    let at = names.split_whitespace().position(|name| name == "ListenOverflows")?;
+    numbers.split_whitespace().nth(at)?.parse().ok()
+}
+
+fn send_flagged(socket: &Socket, bytes: &[u8], flags: i32) -> Reply {
+    match socket.send_with_flags(bytes, flags | libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) {
+        Err(error) => Reply::Error(errno(&error)),
+        Ok(n) => Reply::Ok(n as u32),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+
+    #[test]
+    fn the_counter_of_overflows_is_found_by_its_name() {
+        let text = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 0 17 18\nIpExt: InNoRoutes\nIpExt: 0\n";
+        assert_eq!(overflows(text), Some(17));
+        assert_eq!(overflows("TcpExt: SyncookiesSent\nTcpExt: 0\n"), None);
+    }
+
+    #[test]
+    fn a_client_for_whom_there_is_no_room_gives_up() {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        listener.listen(1).unwrap();
+        let address = SockRef::from(&listener).local_addr().unwrap().as_socket_ipv4().unwrap();
+        let connect = || ClientSocket::connect(Client::nth(0), address, None, true).unwrap();
+        // The queue holds one more than its backlog.
+        let held = [connect(), connect()];
+        assert!(held.iter().all(Option::is_some));
+        let start = Instant::now();
+        assert!(connect().is_none());
+        assert!(start.elapsed() < CONNECT_BOUND);
+        assert!(connect().is_none());
+    }
+}

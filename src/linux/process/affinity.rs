@@ -1,0 +1,107 @@
+//! One core for a worker and its servers: a gated call costs a wake-up of the other side, and that of a halted core costs more
+//! than the call.
+//!
+//! All worlds of a session share that core, for a session whose tasks wake each other on two cores takes the processor from everybody
+//! else ([`session`](crate::linux::process::session)). Worlds that are to run at once are in sessions of their own. So
+//! - a process that leads a session is alone there with its servers, and its first world stays where the scheduler has put it, which
+//!   knows what other processes do. Its other worlds, on other threads, come to the same core;
+//! - any other process, as that of a test, may be one of several in its session that know nothing of each other: the core is chosen by the
+//!   session's number.
+
+use crate::linux::process::session;
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use nix::unistd::{Pid, getsid};
+use std::sync::Mutex;
+
+/// The core of this process's worlds, and how many are there.
+#[derive(Debug)]
+struct Shared {
+    core: usize,
+    worlds: usize,
+}
+
+static SHARED: Mutex<Shared> = Mutex::new(Shared { core: 0, worlds: 0 });
+
+/// The calling thread's stay on one core; dropped, the thread may go where it could before.
+#[derive(Debug)]
+pub(crate) struct Pinned {
+    before: CpuSet,
+    /// Whether it is the core of all worlds: a thread that its owner keeps off that one stays on one of its own.
+    shared: bool,
+}
+
+impl Pinned {
+    /// Pins the calling thread to the core of this process's worlds. `None` where that is not allowed, which costs speed and nothing
+    /// else.
+    pub(crate) fn here() -> Option<Pinned> {
+        let this = Pid::from_raw(0);
+        let before = sched_getaffinity(this).ok()?;
+        let allowed: Vec<usize> = (0..CpuSet::count()).filter(|core| before.is_set(*core).unwrap_or(false)).collect();
+        let mut all = SHARED.lock().ok()?;
+        let shared = all.worlds == 0 || allowed.contains(&all.core);
+        let core = if all.worlds > 0 && shared { all.core } else { choose(&allowed)? };
+        let mut only = CpuSet::new();
+        only.set(core).ok()?;
+        sched_setaffinity(this, &only).ok()?;
+        if shared {
+            *all = Shared { core, worlds: all.worlds + 1 };
+        }
+        Some(Pinned { before, shared })
+    }
+}
+
+/// One of these cores for the first world of this process.
+fn choose(allowed: &[usize]) -> Option<usize> {
+    let here = || sched_getcpu().ok().filter(|core| allowed.contains(core));
+    let of_session = || {
+        let session = getsid(None).map_or(0, Pid::as_raw);
+        allowed.get(session as usize % allowed.len().max(1)).copied()
+    };
+    if session::is_led() { here().or_else(of_session) } else { of_session() }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let _ = sched_setaffinity(Pid::from_raw(0), &self.before);
+        if self.shared
+            && let Ok(mut all) = SHARED.lock()
+        {
+            all.worlds -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cores_of_this_thread() -> Vec<usize> {
+        let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
+        (0..CpuSet::count()).filter(|core| set.is_set(*core).unwrap()).collect()
+    }
+
+    #[test]
+    fn worlds_on_two_threads_are_on_one_core_and_afterwards_where_they_were() {
+        let before = cores_of_this_thread();
+        let pinned = Pinned::here().unwrap();
+        let one = cores_of_this_thread();
+        let other = std::thread::spawn(|| {
+            let _pinned = Pinned::here().unwrap();
+            cores_of_this_thread()
+        });
+        assert_eq!(one.len(), 1);
+        assert_eq!(other.join().unwrap(), one);
+        drop(pinned);
+        assert_eq!(cores_of_this_thread(), before);
+    }
+
+    #[test]
+    fn every_process_of_a_session_that_it_does_not_lead_has_the_same_core() {
+        if session::is_led() {
+            return;
+        }
+        let cores: Vec<usize> = (4..9).collect();
+        let session = getsid(None).unwrap().as_raw() as usize;
+        assert_eq!(choose(&cores), Some(4 + session % 5));
+    }
+}

@@ -1,0 +1,394 @@
+//! The server's processes and threads, as `/proc` shows them (`proc(5)`), and whether all of them sleep.
+//!
+//! A task that was seen asleep may be woken a moment later by one that was not looked at yet. So all are at rest only if, in one look at
+//! all of them, each sleeps and none has been switched to since the look before, by its own count (`schedstat`): nobody ran, and so
+//! nobody can have woken anybody. Mostly the look before is that of the last time when all was at rest, and one is enough.
+
+mod task;
+
+use crate::linux::clock::blocked_call;
+use crate::linux::clock::quiescence::TaskState;
+use crate::linux::error::KernelError;
+use crate::linux::sys::proc::{Scheduled, children, has_signalfd, inner_pid, stat, tids};
+use crate::linux::sys::process as sys;
+use crate::linux::sys::{pidfd_kill, poll};
+use crate::scenario::Errno;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+use task::Task;
+
+const DOING: &str = "look at the server's tasks";
+/// What a look at a process or thread says that has ended.
+const GONE: Errno = Errno::from_raw(libc::ESRCH);
+
+/// One process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) pidfd: OwnedFd,
+    /// Its number in its own namespace.
+    inner: i32,
+    tasks: BTreeMap<i32, Task>,
+    /// Whether it has ended and is not reaped: a zombie.
+    zombie: bool,
+    /// Whether it had a signalfd when it was last asked.
+    pub(crate) signalfd: bool,
+    /// Whether it has come to the gate since it was last asked what it is, or is new.
+    pub(crate) calls: bool,
+}
+
+impl Process {
+    /// Whether it has one thread, as far as is known.
+    pub(crate) fn has_one_thread(&self) -> bool {
+        self.tasks.len() == 1
+    }
+}
+
+/// How a process of the tree has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Death {
+    pub(crate) pid: i32,
+    /// Its number in its own namespace.
+    pub(crate) inner: i32,
+    /// As `waitpid(2)` has it; `None` where the kernel does not tell.
+    pub(crate) status: Option<i32>,
+    /// Whether it was killed by a signal that the server sent on purpose, as far as is known.
+    pub(crate) sent: bool,
+}
+
+impl Death {
+    /// The signal that killed it, if one did.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        self.status.filter(|status| libc::WIFSIGNALED(*status)).map(|status| libc::WTERMSIG(status))
+    }
+
+    /// The code that it ended with, if it ended by itself.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.status.filter(|status| libc::WIFEXITED(*status)).map(|status| libc::WEXITSTATUS(status))
+    }
+}
+
+/// Of which tasks it is asked whether they are at rest.
+///
+/// Some processes never make a call that matters here, such as one that only starts others and waits for their end. They have nothing
+/// to say on whose call goes next, so that between two calls they are not looked at: it is the dearest part of a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Those that come to the gate, or may.
+    Callers,
+    All,
+}
+
+/// What one look at all tasks came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Every task sleeps, and none has been switched to since the look before.
+    Still,
+    /// Every task sleeps.
+    Asleep,
+    /// At least this one does not.
+    Awake(i32),
+}
+
+/// All processes below the guardian.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    guardian: i32,
+    pub(crate) processes: BTreeMap<i32, Process>,
+    /// Which process each thread is of.
+    threads: BTreeMap<i32, i32>,
+    /// Whether there may be tasks that are not known yet, or known ones that are gone.
+    pub(crate) stale: bool,
+    /// Whether it has ever been seen with more than one task.
+    pub(crate) parallel: bool,
+    /// Whether something has just ended, which may have woken somebody.
+    stirred: bool,
+    deaths: Vec<Death>,
+}
+
+impl Tree {
+    pub(crate) fn new(guardian: i32) -> Tree {
+        Tree {
+            guardian,
+            processes: BTreeMap::new(),
+            threads: BTreeMap::new(),
+            stale: true,
+            parallel: false,
+            stirred: false,
+            deaths: Vec::new(),
+        }
+    }
+
+    /// The process of a thread, if it is known or can be found.
+    pub(crate) fn process_of(&mut self, tid: i32) -> Result<Option<i32>, KernelError> {
+        if let Some(pid) = self.threads.get(&tid) {
+            return Ok(Some(*pid));
+        }
+        self.refresh()?;
+        Ok(self.threads.get(&tid).copied())
+    }
+
+    /// Brings the tree up to date.
+    pub(crate) fn refresh(&mut self) -> Result<(), KernelError> {
+        self.stale = false;
+        let mut found = BTreeSet::new();
+        let mut next = children(self.guardian, self.guardian);
+        while let Some(pid) = next.pop() {
+            // A zombie has no threads and no children.
+            if !found.insert(pid) || self.processes.get(&pid).is_some_and(|process| process.zombie) {
+                continue;
+            }
+            let tids = tids(pid);
+            if let std::collections::btree_map::Entry::Vacant(vacant) = self.processes.entry(pid) {
+                let pidfd = match sys::pidfd_open(pid) {
+                    Ok(pidfd) => pidfd,
+                    // One that is gone meanwhile was never here.
+                    Err(GONE | Errno::EINVAL) => continue,
+                    Err(errno) => return Err(KernelError::call(DOING, "pidfd_open")(errno)),
+                };
+                vacant.insert(Process {
+                    pidfd,
+                    inner: inner_pid(pid),
+                    tasks: BTreeMap::new(),
+                    zombie: false,
+                    signalfd: has_signalfd(pid),
+                    calls: true,
+                });
+            }
+            let Some(process) = self.processes.get_mut(&pid) else { continue };
+            process.tasks.retain(|tid, _| tids.contains(tid));
+            for tid in tids {
+                if !process.tasks.contains_key(&tid)
+                    && let Some(task) = Task::open(pid, tid)?
+                {
+                    process.tasks.insert(tid, task);
+                }
+                self.threads.insert(tid, pid);
+                next.extend(children(pid, tid));
+            }
+        }
+        // The walk can miss a process that is just given another parent: only its pidfd says that it has ended.
+        let missed = self.processes.iter().filter(|(pid, _)| !found.contains(pid));
+        let gone: Vec<i32> =
+            missed.filter(|(_, process)| has_ended(process.pidfd.as_fd())).map(|(pid, _)| *pid).collect();
+        for pid in gone {
+            self.forget(pid);
+        }
+        self.threads.retain(|tid, pid| self.processes.get(pid).is_some_and(|p| p.tasks.contains_key(tid)));
+        self.parallel |= self.threads.len() > 1;
+        Ok(())
+    }
+
+    /// A process that has been reaped.
+    fn forget(&mut self, pid: i32) {
+        if let Some(process) = self.processes.remove(&pid)
+            && !process.zombie
+        {
+            let status = sys::exit_status(process.pidfd.as_fd());
+            self.deaths.push(Death { pid, inner: process.inner, status, sent: false });
+        }
+    }
+
+    /// Whether there are ends that nobody has asked about.
+    pub(crate) fn has_ends(&self) -> bool {
+        !self.deaths.is_empty()
+    }
+
+    /// The ends that have been seen since this was last asked.
+    pub(crate) fn deaths(&mut self) -> Vec<Death> {
+        std::mem::take(&mut self.deaths)
+    }
+
+    /// Looks once at every task but those of which `parked` says that they wait at the gate. When a process has ended, at all: its
+    /// parent may have been woken by SIGCHLD, and not have run yet.
+    pub(crate) fn look(&mut self, whose: Whose, parked: impl Fn(i32) -> bool) -> Result<Look, KernelError> {
+        if self.stale {
+            self.refresh()?;
+        }
+        let mut still = true;
+        let mut ended = Vec::new();
+        for (pid, process) in &mut self.processes {
+            if whose == Whose::Callers && !process.calls && !self.stirred {
+                continue;
+            }
+            for (tid, task) in &mut process.tasks {
+                let parked = parked(*tid);
+                if process.zombie || (parked && !self.stirred) {
+                    continue;
+                }
+                if !parked && task.still_sleeps() {
+                    continue;
+                }
+                match task.state() {
+                    Some(b'S' | b'I' | b'T' | b't') => {}
+                    // At the gate a call that has been received is waited for in this state (`TASK_KILLABLE`), and so is a child's execve.
+                    Some(b'D') if parked || blocked_call::waits_for_vfork(*pid, *tid) => {}
+                    Some(b'Z') if tid == pid => {
+                        ended.push(*pid);
+                        continue;
+                    }
+                    // Gone, or going: the tree has changed.
+                    None | Some(b'Z' | b'X' | b'x') => {
+                        self.stale = true;
+                        still = false;
+                        continue;
+                    }
+                    _ => return Ok(Look::Awake(*tid)),
+                }
+                if parked {
+                    continue;
+                }
+                let switches = task.switches();
+                // A task that is on the run queue can still be in the state of one that sleeps; its call then is that of one that runs.
+                task.slept = task.call().is_some();
+                still &= switches == task.switches && task.slept;
+                task.switches = switches;
+            }
+        }
+        self.stirred = !ended.is_empty() || self.stale;
+        still &= !self.stirred;
+        for pid in ended {
+            self.zombie(pid);
+        }
+        if self.stale {
+            self.refresh()?;
+            still = false;
+        }
+        Ok(if still { Look::Still } else { Look::Asleep })
+    }
+
+    /// Whether every task that comes to the gate is known, and waits there.
+    pub(crate) fn waits(&self, parked: impl Fn(i32) -> bool) -> bool {
+        let mut callers = self.processes.values().filter(|process| process.calls && !process.zombie);
+        !self.stale && !self.stirred && callers.all(|process| process.tasks.keys().all(|tid| parked(*tid)))
+    }
+
+    /// How many threads each process has that has not ended.
+    pub(crate) fn threads_by_process(&self) -> impl Iterator<Item = (i32, usize)> {
+        let alive = self.processes.iter().filter(|(_, process)| !process.zombie);
+        alive.map(|(pid, process)| (*pid, process.tasks.len()))
+    }
+
+    /// What all tasks have been given of the processors.
+    pub(crate) fn scheduled(&self) -> Scheduled {
+        let tasks = self.processes.values().flat_map(|process| process.tasks.values());
+        tasks.filter_map(Task::scheduled).fold(Scheduled::default(), Scheduled::plus)
+    }
+
+    /// Whether this thread is known, of a process that has not ended.
+    pub(crate) fn has_thread(&self, tid: i32) -> bool {
+        self.threads.get(&tid).is_some_and(|pid| self.runs(*pid))
+    }
+
+    /// The states of the tasks of processes that have not ended which are not parked, each of which is blocked. To be asked when the server
+    /// is quiet.
+    pub(crate) fn states(&mut self, parked: impl Fn(i32) -> bool) -> Vec<TaskState> {
+        let mut states = Vec::new();
+        for (pid, process) in self.processes.iter_mut().filter(|(_, process)| !process.zombie) {
+            let tasks = process.tasks.iter_mut().filter(|(tid, _)| !parked(**tid));
+            states.extend(tasks.map(|(tid, task)| task.blocked_state(*pid, *tid)));
+        }
+        states
+    }
+
+    /// Whether a task sleeps in a call that fails with EINTR when its process is stopped and goes on.
+    pub(crate) fn is_cut_by_stop(&self) -> bool {
+        let mut tasks = self.threads.iter().filter(|(_, pid)| self.runs(**pid));
+        tasks.any(|(tid, pid)| {
+            let Some(process) = self.processes.get(pid) else { return false };
+            blocked_call::call_of(*pid, *tid)
+                .is_some_and(|call| blocked_call::is_cut_by_stop(call, process.pidfd.as_fd()))
+        })
+    }
+
+    /// The number outside of a process of the server's by that in its own namespace.
+    pub(crate) fn outer(&self, inner: i32) -> Option<i32> {
+        self.processes.iter().find(|(_, process)| process.inner == inner).map(|(pid, _)| *pid)
+    }
+
+    /// Takes note of a process that has ended and is not reaped. A process whose first thread alone has ended goes on.
+    fn zombie(&mut self, pid: i32) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        if tids(pid).len() > 1 {
+            process.tasks.remove(&pid);
+            return;
+        }
+        process.zombie = true;
+        // It may have been reaped meanwhile.
+        let status = stat(pid).and_then(|stat| stat.exit_code()).or_else(|| sys::exit_status(process.pidfd.as_fd()));
+        self.deaths.push(Death { pid, inner: process.inner, status, sent: false });
+        // What it had for children has another parent now.
+        self.stale = true;
+    }
+
+    /// Whether a process is known that has not ended.
+    pub(crate) fn runs(&self, pid: i32) -> bool {
+        self.processes.get(&pid).is_some_and(|process| !process.zombie)
+    }
+
+    /// Numbers of the processes that have ended and are not reaped.
+    pub(crate) fn zombies(&self) -> impl Iterator<Item = i32> {
+        self.processes.iter().filter(|(_, process)| process.zombie).map(|(pid, _)| *pid)
+    }
+
+    /// Asks once more what the processes are: most servers make descriptors that tell of signals before they listen, and never again, and
+    /// those that do not come to the gate from then on do not come there at all.
+    pub(crate) fn survey(&mut self) {
+        for (pid, process) in &mut self.processes {
+            process.signalfd = has_signalfd(*pid);
+            process.calls = false;
+        }
+    }
+
+    /// Sends every process a signal.
+    pub(crate) fn signal(&self, signal: i32) {
+        for process in self.processes.values() {
+            // One that is gone does not mind.
+            let _ = pidfd_kill(process.pidfd.as_fd(), signal);
+        }
+    }
+}
+
+/// Whether the process of this pidfd has ended.
+fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    poll([pidfd], Duration::ZERO).is_ok_and(|[ready]| ready != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Child, Command, Stdio};
+
+    /// Within this time a process ends that has been told to.
+    const BOUND: Duration = Duration::from_secs(60);
+
+    /// A process that ends when its standard input does, and its number.
+    fn child() -> (Child, i32) {
+        let child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat");
+        let pid = child.id() as i32;
+        (child, pid)
+    }
+
+    #[test]
+    fn a_process_that_a_walk_misses_is_there_until_it_has_ended() {
+        let (mut guardian, above) = child();
+        let (mut missed, pid) = child();
+        let mut tree = Tree::new(above);
+        let pidfd = sys::pidfd_open(pid).unwrap();
+        let (tasks, inner) = (BTreeMap::new(), inner_pid(pid));
+        tree.processes.insert(pid, Process { pidfd, inner, tasks, zombie: false, signalfd: false, calls: false });
+        // No child of the one that the walk begins at, as one is that is just given another parent.
+        tree.refresh().unwrap();
+        assert!(tree.runs(pid) && tree.deaths().is_empty());
+        drop(missed.stdin.take());
+        let [ended] = poll([tree.processes[&pid].pidfd.as_fd()], BOUND).unwrap();
+        assert_ne!(ended, 0, "it has not ended after {BOUND:?}");
+        tree.refresh().unwrap();
+        assert!(!tree.runs(pid));
+        assert_eq!(tree.deaths().iter().map(|death| death.pid).collect::<Vec<_>>(), [pid]);
+        for child in [&mut guardian, &mut missed] {
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
+    }
+}

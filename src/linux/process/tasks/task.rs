@@ -1,0 +1,142 @@
+//! One thread, as `/proc/PID/task/TID` shows it.
+
+use crate::linux::clock::blocked_call::{self, Call, Pid, Wait};
+use crate::linux::clock::quiescence::TaskState;
+use crate::linux::error::{KernelError, errno};
+use crate::linux::sys::proc::Scheduled;
+use crate::scenario::Errno;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::time::Instant;
+
+use super::{DOING, GONE};
+
+/// One thread.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) stat: File,
+    pub(super) schedstat: Option<File>,
+    /// Not of a process that this one may not trace.
+    pub(super) syscall: Option<File>,
+    /// The count of the last look.
+    pub(super) switches: u64,
+    /// Whether it was blocked at the last look. As long as it is not given a core, it is in the same call.
+    pub(super) slept: bool,
+    /// What it was last seen blocked in, outside the gate.
+    pub(super) blocked: Option<Blocked>,
+}
+
+/// What a task is blocked in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Blocked {
+    pub(super) call: Call,
+    pub(super) wait: Wait,
+    /// How often it had been given a core by then.
+    pub(super) switches: u64,
+    /// When it was first seen in this call: a time limit of the call runs from then at the latest.
+    pub(super) since: Instant,
+}
+
+/// The numbers of two fields of `/proc/PID/stat`, as proc_pid_stat(5) counts them.
+const STATE: usize = 3;
+const FLAGS: usize = 9;
+/// The flag of a task that is about to end (`linux/sched.h`).
+const PF_EXITING: u32 = 4;
+
+impl Task {
+    /// `None` if it is gone.
+    ///
+    /// # Errors
+    ///
+    /// If its files cannot be opened for another reason, such as the limit of open files.
+    pub(super) fn open(pid: i32, tid: i32) -> Result<Option<Task>, KernelError> {
+        let open = |name| match File::open(format!("/proc/{pid}/task/{tid}/{name}")) {
+            Ok(file) => Ok(Some(file)),
+            // A kernel without CONFIG_SCHED_INFO has no schedstat.
+            Err(error) if matches!(errno(&error), Errno::ENOENT | Errno::EACCES | GONE) => Ok(None),
+            Err(error) => Err(KernelError::io(DOING, "open")(error)),
+        };
+        let Some(stat) = open("stat")? else { return Ok(None) };
+        let (schedstat, syscall) = (open("schedstat")?, open("syscall")?);
+        Ok(Some(Task { stat, schedstat, syscall, switches: 0, slept: false, blocked: None }))
+    }
+
+    /// The call that it is blocked in; `None` if it runs or is gone.
+    pub(super) fn call(&self) -> Option<Call> {
+        // A number of at most three digits, and eight of sixteen with their prefix.
+        let mut buffer = [0; 192];
+        let read = self.syscall.as_ref()?.read_at(&mut buffer, 0).ok()?;
+        blocked_call::parse(std::str::from_utf8(&buffer[..read]).ok()?)
+    }
+
+    /// Whether it was blocked at the last look and has been since, as far as its own count tells.
+    pub(super) fn still_sleeps(&self) -> bool {
+        // One that has been woken and waits for a core is in no call.
+        self.slept && self.schedstat.is_some() && self.switches() == self.switches && self.call().is_some()
+    }
+
+    /// What it is blocked in outside the gate.
+    pub(super) fn blocked_state(&mut self, pid: i32, tid: i32) -> TaskState {
+        let Some(call) = self.call() else { return TaskState::Running(tid) };
+        let switches = self.switches();
+        let known = self.blocked.filter(|known| known.call == call && known.switches == switches);
+        let blocked = known.unwrap_or_else(|| {
+            let wait = blocked_call::decode(call, &Pid(pid));
+            Blocked { call, wait, switches, since: Instant::now() }
+        });
+        self.blocked = Some(blocked);
+        TaskState::Blocked { wakes: blocked.wait.wakes, deadline: blocked.wait.deadline(blocked.since) }
+    }
+
+    /// The letter of its state, that of one that runs for a task that is about to end; `None` if it is gone.
+    pub(super) fn state(&self) -> Option<u8> {
+        // A name has at most 64 bytes with its escapes, and a parenthesis can stand in it.
+        let mut buffer = [0; 192];
+        let read = self.stat.read_at(&mut buffer, 0).ok()?;
+        Task::state_in(&buffer[..read])
+    }
+
+    /// The same, of the beginning of its `stat`.
+    pub(super) fn state_in(text: &[u8]) -> Option<u8> {
+        let end = text.iter().rposition(|b| *b == b')')?;
+        let mut fields = std::str::from_utf8(&text[end + 1..]).ok()?.split_ascii_whitespace();
+        let state = *fields.next()?.as_bytes().first()?;
+        let flags: u32 = fields.nth(FLAGS - STATE - 1)?.parse().ok()?;
+        // It may sleep on its way out, as the first process of a namespace does until all others have ended.
+        let ends = flags & PF_EXITING != 0 && matches!(state, b'S' | b'D' | b'I');
+        Some(if ends { b'R' } else { state })
+    }
+
+    /// What it has been given of the processors.
+    pub(super) fn scheduled(&self) -> Option<Scheduled> {
+        let mut buffer = [0; 96];
+        let read = self.schedstat.as_ref()?.read_at(&mut buffer, 0).ok()?;
+        Scheduled::parse(std::str::from_utf8(&buffer[..read]).ok()?)
+    }
+
+    /// How often it has been given a core.
+    pub(super) fn switches(&self) -> u64 {
+        let mut buffer = [0; 96];
+        let read = self.schedstat.as_ref().and_then(|file| file.read_at(&mut buffer, 0).ok()).unwrap_or(0);
+        let text = std::str::from_utf8(&buffer[..read]).unwrap_or_default();
+        text.split_whitespace().nth(2).and_then(|n| n.parse().ok()).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_is_about_to_end_is_awake_though_it_sleeps() {
+        let state = |state, flags: u32| {
+            let text = format!("7 (a) S (b) {state} 1 7 7 0 -1 {flags} 104 0 0 0 0 0 0 0 20 0 1 0 9 2\n");
+            Task::state_in(text.as_bytes()).map(char::from)
+        };
+        const PF_FORKNOEXEC: u32 = 0x40;
+        assert_eq!(['S', 'D', 'R', 'T', 'Z'].map(|s| state(s, PF_FORKNOEXEC)), ['S', 'D', 'R', 'T', 'Z'].map(Some));
+        let ends = ['S', 'D', 'I', 'R', 'Z', 'X'].map(|s| state(s, PF_FORKNOEXEC | PF_EXITING));
+        assert_eq!(ends, ['R', 'R', 'R', 'R', 'Z', 'X'].map(Some));
+        assert_eq!(Task::state_in(b""), None);
+    }
+}

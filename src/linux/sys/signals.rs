@@ -1,0 +1,123 @@
+//! Signals of other tasks, as `/proc` shows them: which wait to be handled, which are handled, and which descriptors tell of.
+
+use super::process as sys;
+
+/// What `/proc/PID/task/TID/status` says of a task's signals, one bit each, signal 1 the lowest (`proc_pid_status(5)`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Masks {
+    /// Directed at the thread.
+    own: u64,
+    /// Directed at the process.
+    shared: u64,
+    blocked: u64,
+}
+
+impl Masks {
+    pub(crate) fn of(pid: i32, tid: i32) -> Masks {
+        let path = format!("/proc/{pid}/task/{tid}/status");
+        Masks::parse(&std::fs::read_to_string(path).unwrap_or_default())
+    }
+
+    fn parse(text: &str) -> Masks {
+        let mut masks = Masks::default();
+        for line in text.lines() {
+            let Some((field, value)) = line.split_once(':') else { continue };
+            let to = match field {
+                "SigPnd" => &mut masks.own,
+                "ShdPnd" => &mut masks.shared,
+                "SigBlk" => &mut masks.blocked,
+                _ => continue,
+            };
+            *to = u64::from_str_radix(value.trim(), 16).unwrap_or(0);
+        }
+        masks
+    }
+
+    /// Whether any signal waits.
+    pub(crate) const fn any(self) -> bool {
+        self.own | self.shared != 0
+    }
+
+    /// The signals that wait and are delivered as soon as the thread is in a call with this mask, or with its own.
+    pub(crate) const fn deliverable(self, during: Option<u64>) -> u64 {
+        let blocked = match during {
+            Some(mask) => mask,
+            None => self.blocked,
+        };
+        (self.own | self.shared) & !blocked
+    }
+
+    /// The signals that wait and are in this set.
+    pub(crate) const fn waiting(self, set: u64) -> u64 {
+        (self.own | self.shared) & set
+    }
+}
+
+/// Whether a process has a handler for a signal.
+pub(crate) fn handles(pid: i32, signal: i32) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    caught(&text) >> (signal - 1) & 1 == 1
+}
+
+/// The signals that a process has handlers for, of its status.
+fn caught(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// The signals that descriptors of a process tell of (`signalfd(2)`), as `/proc/PID/fdinfo` has them.
+pub(crate) fn told_by_descriptors(pid: i32) -> u64 {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let signalfds = entries
+        .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|link| link.as_os_str() == "anon_inode:[signalfd]"));
+    let masks = signalfds.filter_map(|entry| {
+        let path = format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_str()?);
+        let text = std::fs::read_to_string(path).ok()?;
+        u64::from_str_radix(text.lines().find_map(|line| line.strip_prefix("sigmask:"))?.trim(), 16).ok()
+    });
+    masks.fold(0, |all, mask| all | mask)
+}
+
+/// The signals that a call waits with in place of its thread's mask, if it does (`ppoll(2)`).
+pub(crate) fn mask_during(pid: i32, name: &str, arguments: &[u64; 6]) -> Option<u64> {
+    let address = match name {
+        "ppoll" => arguments[3],
+        "epoll_pwait" | "epoll_pwait2" => arguments[4],
+        "pselect6" if arguments[5] != 0 => {
+            // The argument is the address of a pair: the mask's address, and its size.
+            let mut pair = [0u64; 2];
+            sys::read_memory(pid, arguments[5], &mut pair).ok()?;
+            pair[0]
+        }
+        _ => 0,
+    };
+    let mut mask = [0u64];
+    (address != 0 && sys::read_memory(pid, address, &mut mask).is_ok()).then_some(mask[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn bit(signal: i32) -> u64 {
+        1 << (signal - 1)
+    }
+
+    #[test]
+    fn a_signal_is_delivered_unless_it_is_blocked_in_the_call() {
+        let text = "Name:\tserver\nSigQ:\t1/95000\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000010000\n\
+                    SigBlk:\t0000000000010000\nSigIgn:\t0000000000001000\n";
+        let masks = Masks::parse(text);
+        assert!(masks.any());
+        assert_eq!(masks.deliverable(None), 0);
+        assert_eq!(masks.deliverable(Some(0)), bit(libc::SIGCHLD));
+        assert_eq!(masks.waiting(bit(libc::SIGCHLD) | bit(libc::SIGTERM)), bit(libc::SIGCHLD));
+        assert_eq!(Masks::parse("State:\tS (sleeping)\n"), Masks::default());
+    }
+
+    #[test]
+    fn what_a_process_has_handlers_for_is_in_its_status() {
+        assert_eq!(caught("SigIgn:\t0000000000001000\nSigCgt:\t0000000000010000\n"), bit(libc::SIGCHLD));
+        assert_eq!(caught("State:\tS (sleeping)\n"), 0);
+    }
+}
