@@ -61,7 +61,7 @@ pub(crate) fn is_found(faulty: &Faulty) -> Result<(), Failed> {
         return Err(wrong("no evidence", &said));
     }
     let scenario = finding["scenario"].as_str().unwrap_or_default();
-    if statements(scenario) > statements(faulty.order) {
+    if events(scenario, faulty.gate) > events(faulty.order, faulty.gate) {
         return Err(wrong(format!("`{scenario}` is longer than `{}`, which shows it too", faulty.order), &said));
     }
     let case = finding["case"].as_str().ok_or_else(|| wrong("no case", &said))?;
@@ -92,9 +92,12 @@ pub(crate) fn both_are_found() -> Result<(), Failed> {
     if as_expected { Ok(()) } else { Err(wrong(format!("{told:?}"), &said)) }
 }
 
-/// How many events an order is written in.
-fn statements(order: &str) -> usize {
-    order.split("; ").count()
+/// How many events an order has. Without the gate a fault is a race, and on a busy machine one that is won each time only with the server
+/// stopped meanwhile: whether `hold` and `go` are needed is then the machine's affair.
+fn events(order: &str, gate: bool) -> usize {
+    let words =
+        order.split([';', '{', '}']).map(str::trim).filter(|word| !word.is_empty() && !word.starts_with("repeat"));
+    words.filter(|word| gate || !matches!(*word, "hold" | "go")).count()
 }
 
 /// The hunt finds nothing in an honest server.
