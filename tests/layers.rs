@@ -77,3 +77,117 @@ fn what_is_used_from_below_is_found() {
     assert_eq!(below(&rooms, "model", &used), ["report"]);
     assert!(below(&rooms, "report", &used).is_empty());
 }
+
+/// The module of a file: `linux::process::tasks` of `src/linux/process/tasks.rs`.
+fn module_of(file: &Path) -> Vec<String> {
+    let within = file.strip_prefix(Path::new(ROOT).join("src")).expect("a file of src").with_extension("");
+    let mut parts: Vec<String> =
+        within.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+    if parts.last().is_some_and(|last| last == "mod") {
+        parts.pop();
+    }
+    parts
+}
+
+/// The paths in this text that begin with `crate` or `super`, those of a `use` with braces one by one.
+fn paths(text: &str) -> Vec<Vec<String>> {
+    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let code: String =
+        text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    let starts = ["crate::", "super::"].iter().flat_map(|word| code.match_indices(word).map(|(at, _)| at));
+    // The second `super` of `super::super` begins no path of its own.
+    let starts = starts.filter(|at| !code[..*at].ends_with("::"));
+    starts.flat_map(|at| expanded(&code[at..])).collect()
+}
+
+/// The paths that begin where this text does.
+fn expanded(text: &str) -> Vec<Vec<String>> {
+    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
+    let stem: Vec<String> = text[..end].split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let Some(inner) = text[end..].strip_prefix('{').filter(|_| text[..end].ends_with("::")) else { return vec![stem] };
+    let mut depth = 0;
+    let mut found = Vec::new();
+    let mut start = 0;
+    for (at, c) in inner.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                let more = expanded(inner[start..at].trim_start());
+                found.extend(more.into_iter().map(|more| [stem.clone(), more].concat()));
+                start = at + 1;
+            }
+            _ => {}
+        }
+        if c == '}' && depth == 0 && start == at + 1 {
+            break;
+        }
+    }
+    found
+}
+
+/// Which of these modules each uses, by their places in the list.
+fn graph(modules: &[(Vec<String>, String)]) -> Vec<BTreeSet<usize>> {
+    let used = |own: &[String], path: &[String]| {
+        let ups = path.iter().take_while(|part| *part == "super").count();
+        let base = if ups > 0 { &own[..own.len().checked_sub(ups)?] } else { &[] };
+        let whole = [base, &path[ups.max(1)..]].concat();
+        // The longest beginning that is a file: what follows are items of it.
+        (1..=whole.len()).rev().find_map(|len| modules.iter().position(|(module, _)| *module == whole[..len]))
+    };
+    let of = |(own, text): &(Vec<String>, String)| paths(text).iter().filter_map(|path| used(own, path)).collect();
+    modules.iter().map(of).collect()
+}
+
+/// A circle of this graph, if there is one: each uses the next, and the last the first.
+fn circle(graph: &[BTreeSet<usize>]) -> Option<Vec<usize>> {
+    fn walk(at: usize, graph: &[BTreeSet<usize>], way: &mut Vec<usize>, done: &mut BTreeSet<usize>) -> bool {
+        if let Some(start) = way.iter().position(|on_it| *on_it == at) {
+            way.drain(..start);
+            return true;
+        }
+        if !done.contains(&at) {
+            way.push(at);
+            // A file and those of its own folder may use each other.
+            if graph[at].iter().any(|next| *next != at && walk(*next, graph, way, done)) {
+                return true;
+            }
+            way.pop();
+            done.insert(at);
+        }
+        false
+    }
+    let mut done = BTreeSet::new();
+    (0..graph.len()).find_map(|start| {
+        let mut way = Vec::new();
+        walk(start, graph, &mut way, &mut done).then_some(way)
+    })
+}
+
+#[test]
+fn no_files_of_linux_use_each_other_in_a_circle() {
+    let mut all = Vec::new();
+    files(&Path::new(ROOT).join("src/linux"), &mut all);
+    let sources = all.iter().filter(|file| !file.ends_with("tests.rs"));
+    let modules: Vec<_> = sources.map(|file| (module_of(file), fs::read_to_string(file).expect("a source"))).collect();
+    // What a file and the files of its own folder have in common, they share in both directions: it is one module in several files.
+    let is_of =
+        |part: &[String], whole: &[String]| part.len() > whole.len() && part.starts_with(whole) && whole.len() > 1;
+    let mut graph = graph(&modules);
+    for (i, used) in graph.iter_mut().enumerate() {
+        used.retain(|k| !is_of(&modules[i].0, &modules[*k].0) && modules[*k].0.len() > 1);
+    }
+    let found = circle(&graph).map(|way| way.iter().map(|i| modules[*i].0.join("::")).collect::<Vec<_>>());
+    assert_eq!(found, None, "each of these uses the next, and the last the first");
+}
+
+#[test]
+fn a_circle_is_found() {
+    let module = |name: &str, text: &str| (vec!["linux".to_owned(), name.to_owned()], text.to_owned());
+    let circle_of = |modules: &[(Vec<String>, String)]| circle(&graph(modules));
+    let one = module("one", "use crate::linux::{two::{A, B}, four};");
+    let two = module("two", "// super::one\nuse super::three::C;");
+    assert_eq!(circle_of(&[one.clone(), two.clone(), module("three", "fn f() { crate::scenario::f() }")]), None);
+    let three = module("three", "fn f() { super::one::g() }");
+    assert_eq!(circle_of(&[module("four", ""), one, two, three]), Some(vec![1, 2, 3]));
+}

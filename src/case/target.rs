@@ -6,7 +6,7 @@ use super::{CaseError, load, save};
 use crate::detect::Symptom;
 use crate::hunt::{Polite, Sigpipe, Target, TargetFinding};
 use crate::scenario::text::write_quoted;
-use crate::scenario::{ParseError, Scenario};
+use crate::scenario::{OneOf, ParseError, Scenario};
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -159,9 +159,9 @@ impl FromStr for TargetCase {
         Ok(TargetCase {
             target,
             expect: expect.text.parse().map_err(|_| {
-                let error =
-                    expect.error(format!("`{}` is nothing that can be wrong with a server", expect.text), SYMPTOM);
-                error.near(expect.text, Symptom::ALL.map(Symptom::name))
+                let names = Symptom::ALL.map(Symptom::name);
+                let problem = format!("`{}` is no kind of finding", expect.text);
+                expect.error(problem, &OneOf(&names).to_string()).near(expect.text, names)
             })?,
             cause: form.get("cause").map_or("", |cause| cause.text).to_owned(),
             scenario: form.scenario()?,
@@ -170,8 +170,6 @@ impl FromStr for TargetCase {
 }
 
 const PAYLOAD: &str = "what clients send, quoted, with C escapes";
-const SYMPTOM: &str = "sigpipe, crash, exit, not-listening, unresponsive, collateral, close-wait-leak, fd-leak, process-leak, \
-                       thread-leak, zombie, spin, sanitizer-report or memory-growth";
 const TEXT: &str = "text on one line, or the whole of it quoted, with C escapes";
 
 fn command(value: Value<'_>) -> Result<Vec<String>, ParseError> {

@@ -1,6 +1,6 @@
 //! What a full answer is.
 
-use super::http;
+use super::http_response;
 
 /// What a full answer is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,10 +44,10 @@ impl Answer {
                 Progress::Full(_) => Progress::Full(bytes.len()),
                 other => other,
             },
-            Answer::Http => match http::response(received, eof) {
+            Answer::Http => match http_response::response(received, eof) {
                 Ok(Some(response)) => Progress::Full(response.len),
                 Ok(None) => Progress::More,
-                Err(http::Malformed) => Progress::Wrong,
+                Err(http_response::Malformed) => Progress::Wrong,
             },
         };
         match progress {
@@ -59,7 +59,7 @@ impl Answer {
     /// Whether the server means to keep the connection after this full answer, as far as it said so.
     pub fn keeps_open(&self, answer: &[u8]) -> bool {
         match self {
-            Answer::Http => matches!(http::response(answer, false), Ok(Some(response)) if response.keeps_open),
+            Answer::Http => matches!(http_response::response(answer, false), Ok(Some(response)) if response.keeps_open),
             _ => true,
         }
     }

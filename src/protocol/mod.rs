@@ -1,45 +1,71 @@
 //! What a server talks: the payloads that clients send it, and how a good client asks. Pure: nothing here connects.
 
 mod answer;
-mod http;
+mod http_response;
 mod talk;
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Answer, Progress};
 
-use crate::scenario::{ParseError, Payload, text};
+use crate::scenario::{OneOf, ParseError, Payload, text};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 use talk::Talk;
 
-/// What a server talks.
-///
-/// ```
-/// use brokenpipe::{Progress, Protocol};
-///
-/// let redis: Protocol = "redis".parse()?;
-/// let ping = &redis.polite()[0];
-/// assert_eq!(ping.answer.check(b"+PO", false), Progress::More);
-/// assert_eq!(ping.answer.check(b"+PONG\r\n", false), Progress::Full(7));
-/// # Ok::<(), brokenpipe::ParseError>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Protocol {
+/// Makes the type of protocols, and the tables that go by it, of one list: each protocol is a file with a `NAME` and a `talk`.
+macro_rules! protocols {
+    ($($(#[$attribute:meta])+ $protocol:ident in $file:ident,)+) => {
+        $(mod $file;)+
+
+        /// What a server talks.
+        ///
+        /// ```
+        /// use brokenpipe::{Progress, Protocol};
+        ///
+        /// let redis: Protocol = "redis".parse()?;
+        /// let ping = &redis.polite()[0];
+        /// assert_eq!(ping.answer.check(b"+PO", false), Progress::More);
+        /// assert_eq!(ping.answer.check(b"+PONG\r\n", false), Progress::Full(7));
+        /// # Ok::<(), brokenpipe::ParseError>(())
+        /// ```
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Protocol {
+            $($(#[$attribute])+ $protocol,)+
+        }
+
+        impl Protocol {
+            /// Every protocol, in order.
+            pub const ALL: [Protocol; [$(Protocol::$protocol),+].len()] = [$(Protocol::$protocol),+];
+
+            /// Its name on the command line and in case files.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Protocol::$protocol => $file::NAME,)+
+                }
+            }
+        }
+
+        static TALKS: LazyLock<[Talk; Protocol::ALL.len()]> = LazyLock::new(|| [$($file::talk()),+]);
+    };
+}
+
+protocols! {
     /// HTTP/1.0 and 1.1.
-    Http,
+    Http in http,
     /// The protocol of Redis, RESP.
-    Redis,
+    Redis in redis,
     /// The text protocol of memcached.
-    Memcached,
+    Memcached in memcached,
     /// SMTP. The server speaks first.
-    Smtp,
+    Smtp in smtp,
     /// Whatever is sent comes back.
-    Echo,
+    Echo in echo,
     /// Nothing is known: a few bytes are sent, and a good client looks whether it is let in, and leaves.
     #[default]
-    None,
+    None in none,
 }
 
 /// One thing that a client sends, and what it then waits for.
@@ -51,25 +77,7 @@ pub struct Exchange {
     pub answer: Answer,
 }
 
-static TALKS: LazyLock<[Talk; Protocol::ALL.len()]> = LazyLock::new(|| Protocol::ALL.map(talk::of));
-
 impl Protocol {
-    /// Every protocol, in order.
-    pub const ALL: [Protocol; 6] =
-        [Protocol::Http, Protocol::Redis, Protocol::Memcached, Protocol::Smtp, Protocol::Echo, Protocol::None];
-
-    /// Its name on the command line and in case files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Protocol::Http => "http",
-            Protocol::Redis => "redis",
-            Protocol::Memcached => "memcached",
-            Protocol::Smtp => "smtp",
-            Protocol::Echo => "echo",
-            Protocol::None => "none",
-        }
-    }
-
     /// What clients send, each a payload for one `send`, and whole: to cut them short and to send many in a row is up to whoever
     /// plays them.
     pub fn say(self) -> Vec<Payload> {
@@ -117,8 +125,8 @@ impl FromStr for Protocol {
         Protocol::ALL.into_iter().find(|p| p.name() == word).ok_or_else(|| {
             let offset = text.len() - text.trim_start().len();
             let problem = format!("`{word}` is no protocol");
-            ParseError::at(text, offset, word.len(), problem, "http, redis, memcached, smtp, echo or none")
-                .near(word, Protocol::ALL.map(Protocol::name))
+            let names = Protocol::ALL.map(Protocol::name);
+            ParseError::at(text, offset, word.len(), problem, &OneOf(&names).to_string()).near(word, names)
         })
     }
 }

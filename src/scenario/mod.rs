@@ -23,6 +23,7 @@ pub use errno::{Errno, UnknownErrno};
 pub use event::{Action, Event};
 pub use payload::{MAX_SEND, Payload};
 pub use repeat::{ROUNDS, Repeat};
+pub(crate) use table::OneOf;
 #[doc(hidden)]
 pub use table::{event_help, event_table};
 pub use text::ParseError;

@@ -1,0 +1,19 @@
+//! What is said in HTTP/1.0 and 1.1 (RFC 9112).
+
+use super::talk::{Talk, ANNOUNCED, filling, SENT};
+use super::{Answer, Exchange};
+
+pub(super) const NAME: &str = "http";
+
+pub(super) fn talk() -> Talk {
+    let get = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let post = format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {ANNOUNCED}\r\n\r\n");
+    let say = vec![
+        get.to_vec(),
+        b"GET / HTTP/1.0\r\n\r\n".to_vec(),
+        b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
+        [post.as_bytes(), &filling(SENT)].concat(),
+        get.repeat(2),
+    ];
+    Talk::new(&say, vec![], vec![Exchange::new(get, Answer::Http)], vec![])
+}
