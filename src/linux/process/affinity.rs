@@ -12,15 +12,22 @@ use crate::linux::process::session;
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::unistd::{Pid, getsid};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// For so long, and a little less, the time that a session has run on a core counts for the session there: worlds that begin within this time
+/// after the last one ended go to the same core.
+const COUNTS: Duration = Duration::from_secs(1);
 
 /// The core of this process's worlds, and how many are there.
 #[derive(Debug)]
 struct Shared {
     core: usize,
     worlds: usize,
+    /// When the last world left the core.
+    left: Option<Instant>,
 }
 
-static SHARED: Mutex<Shared> = Mutex::new(Shared { core: 0, worlds: 0 });
+static SHARED: Mutex<Shared> = Mutex::new(Shared { core: 0, worlds: 0, left: None });
 
 /// The calling thread's stay on one core; dropped, the thread may go where it could before.
 #[derive(Debug)]
@@ -39,12 +46,13 @@ impl Pinned {
         let allowed: Vec<usize> = (0..CpuSet::count()).filter(|core| before.is_set(*core).unwrap_or(false)).collect();
         let mut all = SHARED.lock().ok()?;
         let shared = all.worlds == 0 || allowed.contains(&all.core);
-        let core = if all.worlds > 0 && shared { all.core } else { choose(&allowed)? };
+        let is_kept = all.worlds > 0 || all.left.is_some_and(|left| left.elapsed() < COUNTS);
+        let core = if is_kept && allowed.contains(&all.core) { all.core } else { choose(&allowed)? };
         let mut only = CpuSet::new();
         only.set(core).ok()?;
         sched_setaffinity(this, &only).ok()?;
         if shared {
-            *all = Shared { core, worlds: all.worlds + 1 };
+            *all = Shared { core, worlds: all.worlds + 1, left: None };
         }
         Some(Pinned { before, shared })
     }
@@ -67,6 +75,7 @@ impl Drop for Pinned {
             && let Ok(mut all) = SHARED.lock()
         {
             all.worlds -= 1;
+            all.left = Some(Instant::now());
         }
     }
 }
