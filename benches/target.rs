@@ -21,7 +21,7 @@ fn main() {
     };
     let protocol = protocol.parse().expect("a protocol");
     let target = Target::command(arguments).protocol(protocol).setup(setup);
-    let how = TargetHunt { cases: CASES, max_events: EVENTS, ..TargetHunt::default() };
+    let how = TargetHunt::default().cases(CASES).max_events(EVENTS);
     let (mut last, mut times) = (Instant::now(), Vec::new());
     let report = target.hunt(&how, |event| {
         // What waits takes its time, and a block is many events.

@@ -58,6 +58,8 @@ pub mod report;
 mod scenario;
 mod search;
 mod subject;
+#[cfg(feature = "serde")]
+mod text_serde;
 mod trace;
 mod triage;
 mod world;

@@ -24,7 +24,7 @@ fn greet(listener: TcpListener, send: impl Fn(&TcpStream)) {
 
 /// Everything that a hunt finds in a server in which this is in force for SIGPIPE.
 fn found(target: &Target, sigpipe: &str) -> Vec<Symptom> {
-    let how = TargetHunt { cases: 200, first: true, ..TargetHunt::default() };
+    let how = TargetHunt::default().cases(200).first(true);
     let report = target.hunt(&how, |_| ControlFlow::Continue(())).unwrap();
     assert!(report.played > 0);
     assert_eq!(report.baseline.sigpipe, sigpipe);
@@ -44,7 +44,7 @@ fn a_test_whose_hunt_finds_something_fails_with_the_diagram() {
                 drop(client.write_vectored(&[IoSlice::new(GREETING), IoSlice::new(GREETING)]))
             });
         });
-        let how = TargetHunt { cases: 200, first: true, ..TargetHunt::default() };
+        let how = TargetHunt::default().cases(200).first(true);
         let report = target.hunt(&how, |_| ControlFlow::Continue(())).unwrap();
         let failed = catch_unwind(AssertUnwindSafe(|| report.assert_clean(&target))).expect_err("there is a finding");
         let text = *failed.downcast::<String>().expect("a text");

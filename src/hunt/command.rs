@@ -21,6 +21,7 @@ use std::time::Duration;
 /// assert_eq!(target.words(), ["./my-server", "--port", "{port}"]);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a target is only played with `hunt`, `confirm` or `run`"]
 pub struct Target {
     pub(crate) words: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,

@@ -7,6 +7,7 @@ mod memory;
 use super::activity::ActivityLog;
 use super::baseline::{Baseline, TargetError};
 use super::command::Target;
+use super::how::TargetHunt;
 use super::lab::Lab;
 use super::mixer::{Limits, Mixer};
 use super::seeds::seeds;
@@ -21,7 +22,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How often a finding must come true on a fresh server before it is told as one.
 pub const CONFIRMATIONS: u32 = 3;
@@ -32,55 +33,6 @@ const FLOODS: &str =
 const MOST_OF_A_KIND: u32 = 3;
 /// The same where it may take more than a minute.
 const MOST_THAT_TAKE_TIME: u32 = 2;
-
-/// How a target is hunted.
-#[derive(Clone, Debug)]
-pub struct TargetHunt {
-    /// Scenarios to play.
-    pub cases: u64,
-    /// Time to play for; then the number of scenarios does not count.
-    pub time: Option<Duration>,
-    /// Which random scenarios.
-    pub seed: u64,
-    /// Most clients of a scenario.
-    pub clients: usize,
-    /// Most events of a scenario that is mixed of others.
-    pub max_events: usize,
-    /// Whether to stop at the first finding.
-    pub first: bool,
-    /// Whether warnings count as findings do.
-    pub strict: bool,
-    /// Whether errors may be injected: `fault` events.
-    pub faults: bool,
-    /// Set by whoever wants it to stop, while a server is still starting too.
-    pub stop: Arc<AtomicBool>,
-    /// Where the hunt notes what it is doing.
-    pub activity: ActivityLog,
-}
-
-impl TargetHunt {
-    /// Whether a finding of this severity counts as a failure.
-    pub fn counts(&self, severity: Severity) -> bool {
-        severity == Severity::Finding || (self.strict && severity == Severity::Warning)
-    }
-}
-
-impl Default for TargetHunt {
-    fn default() -> TargetHunt {
-        TargetHunt {
-            cases: 1000,
-            time: None,
-            seed: 0,
-            clients: 3,
-            max_events: 12,
-            first: false,
-            strict: false,
-            faults: true,
-            stop: Arc::default(),
-            activity: ActivityLog::default(),
-        }
-    }
-}
 
 /// Something that is wrong with a target.
 #[derive(Clone, Debug)]
@@ -130,6 +82,7 @@ impl TargetFinding {
 
 /// What came of a hunt.
 #[derive(Clone, Debug)]
+#[must_use = "what was found is in the report: `assert_clean` fails a test with it"]
 pub struct TargetReport {
     /// What the server is like under polite clients.
     pub baseline: Baseline,

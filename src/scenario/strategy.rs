@@ -40,3 +40,22 @@ pub fn repeats(clients: usize) -> impl Strategy<Value = Event> {
 pub fn scenarios(len: RangeInclusive<usize>, clients: usize) -> impl Strategy<Value = Scenario> {
     proptest::collection::vec(events(clients), len).prop_map(Scenario::from_valid)
 }
+
+/// [`scenarios`] of up to 24 events over up to 6 clients.
+///
+/// ```
+/// use brokenpipe::Scenario;
+/// use proptest::prelude::*;
+///
+/// proptest!(|(scenario in any::<Scenario>())| {
+///     prop_assert_eq!(Scenario::decode(&scenario.encode()), scenario);
+/// });
+/// ```
+impl Arbitrary for Scenario {
+    type Parameters = ();
+    type Strategy = BoxedStrategy<Scenario>;
+
+    fn arbitrary_with((): ()) -> BoxedStrategy<Scenario> {
+        scenarios(0..=24, 6).boxed()
+    }
+}

@@ -10,8 +10,8 @@ use crate::cli::options::{Name, value};
 use crate::cli::{store, user};
 use brokenpipe::report::{self, TargetJson};
 use brokenpipe::{
-    ActivityLog, Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Severity, Sigpipe, Target, TargetCase, TargetError,
-    TargetFinding, TargetHunt, TargetReport, parse_payload,
+    Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Severity, Sigpipe, Target, TargetCase, TargetError, TargetFinding,
+    TargetHunt, TargetReport, parse_payload,
 };
 use clap::{Args, ValueEnum};
 use std::fs;
@@ -118,19 +118,10 @@ impl TargetOptions {
             user::enter_namespace();
         }
         let interrupt = Interrupt::listen()?;
-        let default = TargetHunt::default();
-        let how = TargetHunt {
-            cases,
-            time: search.seconds,
-            seed: search.seed,
-            clients: search.clients.into(),
-            max_events: search.max_events.map_or(default.max_events, usize::from),
-            first: self.first,
-            strict: self.strict,
-            faults: !self.no_faults,
-            stop: interrupt.flag(),
-            activity: ActivityLog::default(),
-        };
+        let mut how = TargetHunt::default().cases(cases).seed(search.seed).clients(search.clients.into());
+        how = how.first(self.first).strict(self.strict).faults(!self.no_faults).stop(interrupt.flag());
+        how.time = search.seconds;
+        how.max_events = search.max_events.map_or(how.max_events, usize::from);
         let bar = bar(search.seconds.is_none().then_some(cases));
         let start = Instant::now();
         let (tell, told) = mpsc::channel();
