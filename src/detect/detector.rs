@@ -4,7 +4,7 @@ use super::Symptom;
 use super::growth::Limits;
 use super::identity::Identity;
 use crate::linux::foreign::resources::Counts;
-use crate::linux::foreign::world::{Ended, Spin};
+use crate::linux::foreign::world::{Ended, Spin, Withheld};
 use crate::trace::Role;
 use std::fmt;
 use std::net::SocketAddrV4;
@@ -94,6 +94,8 @@ pub(crate) enum Observation<'o> {
         /// What the server waits in.
         waits: &'o [&'static str],
     },
+    /// A client has got no FIN although it was served, and the connection is still held open when all clients have gone.
+    FinWithheld(&'o Withheld),
     /// All clients have gone, and it was given time.
     Left(&'o Left),
     /// It has refused new clients for so long, and then served them again.

@@ -23,6 +23,7 @@ mod spin;
 mod thread_leak;
 mod throttling;
 mod unresponsive;
+mod withheld_fin;
 mod zombie;
 
 pub(crate) mod detector;

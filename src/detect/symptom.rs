@@ -42,6 +42,8 @@ kinds! {
     Unresponsive in unresponsive,
     /// A polite client that was connected throughout was cut off, or is no longer served.
     Collateral in collateral,
+    /// A client that was served gets no FIN, for another program has inherited the connection.
+    WithheldFin in withheld_fin,
     /// Sockets in CLOSE_WAIT are left when all clients have gone, more and more with repetitions.
     CloseWaitLeak in close_wait_leak,
     /// Descriptors are left, more and more with repetitions.

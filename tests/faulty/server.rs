@@ -114,11 +114,27 @@ impl Server {
             // The next order may be looked at in the same way.
             self.bystander = self.connect().ok();
         }
+        if self.has_heirs() {
+            seen.kinds.insert("withheld-fin");
+        }
         if !seen.kinds.contains("unresponsive") {
             self.settle();
             self.residue().more_than(&self.baseline, &mut seen.kinds);
         }
         seen
+    }
+
+    /// Whether another program that it has started has a socket that it did not make.
+    fn has_heirs(&self) -> bool {
+        let program = |pid| fs::read_link(format!("/proc/{pid}/exe")).ok();
+        let own = program(self.child.id());
+        let has_socket = |pid: u32| {
+            let all = numbers(&format!("/proc/{pid}/fd"));
+            let links = all.into_iter().filter_map(|fd| fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok());
+            links.into_iter().any(|link| link.to_string_lossy().starts_with("socket:"))
+        };
+        let pids: BTreeSet<u32> = self.tasks().keys().map(|(pid, _)| *pid).collect();
+        pids.into_iter().any(|pid| program(pid).is_some() && program(pid) != own && has_socket(pid))
     }
 
     fn is_polite_to_strangers(&self) -> std::io::Result<()> {

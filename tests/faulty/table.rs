@@ -95,7 +95,7 @@ const fn accept_error(name: &'static str, fault: &'static str, order: &'static s
 
 use Clients::{Many, One};
 
-pub(crate) const FAULTY: [Faulty; 28] = [
+pub(crate) const FAULTY: [Faulty; 29] = [
     Faulty {
         protocol: Protocol::None,
         process: Some("main"),
@@ -135,6 +135,7 @@ pub(crate) const FAULTY: [Faulty; 28] = [
         counts: Counts::Finding,
         ..accept_error("exit-on-signal", "EINTR", "signal SIGURG; a connect; a close")
     },
+    faulty("withheld-fin", One, "withheld-fin", "a connect; a fin"),
     faulty("not-listening", Many, "not-listening", RESET),
     faulty("unresponsive", Many, "unresponsive", RESET),
     faulty("unresponsive-slots", Many, "unresponsive", RESETS),

@@ -152,6 +152,8 @@ pub(crate) const SERVERS: &[Server] = &[
     c("lives-session", "session", &[]),
     c("lives-recycles", "recycles", &[]),
     c("lives-pool", "pool", &[]),
+    c("lives-streams-by-fork", "streams", &["-DCHILD=by_fork"]),
+    c("lives-streams-by-exec", "streams", &["-DCHILD=by_exec"]),
     c("lives-closes-all", "closes-all", &[]),
     c("lives-namespaces", "namespaces", &[]),
     server("lives-late-gc", Source::Python("late-gc")),

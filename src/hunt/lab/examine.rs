@@ -244,6 +244,9 @@ impl Lab<'_> {
         }
         self.look_at_what_is_left(pace, &mut outcome)?;
         let world = &mut self.running()?.world;
+        for withheld in world.still_withheld() {
+            outcome.observe(&Observation::FinWithheld(&withheld));
+        }
         world.clear(None)?;
         if pace.polite != Attended::No {
             let waits: Vec<&'static str> = world.server.waits_in().iter().map(|(_, call)| *call).collect();

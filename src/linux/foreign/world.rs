@@ -7,8 +7,11 @@ mod listeners;
 mod notes;
 mod play;
 mod spin;
+mod withheld;
 
 pub(crate) use spin::{Circle, Spin};
+use withheld::Handled;
+pub(crate) use withheld::Withheld;
 
 use super::history::{History, Last};
 use super::injection::Injection;
@@ -26,7 +29,7 @@ use crate::linux::process::tasks::Death;
 use crate::scenario::{Client, Errno, Fault};
 use crate::trace::{Called, End, Reason, Reply, Role, TcpState};
 use crate::world::{Ending, Stepped, World};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::fd::BorrowedFd;
@@ -81,6 +84,12 @@ pub(crate) struct Foreign {
     was_limited: bool,
     history: History,
     stalling: Vec<Client>,
+    /// What processes have done with the connections of the scenario's clients, by the kernel's number.
+    handled: BTreeMap<u64, Handled>,
+    /// The FINs that were withheld when the first client was closed.
+    withheld: Vec<Withheld>,
+    /// Whether that has been seen to in this run.
+    is_withheld_noted: bool,
     held: bool,
     /// Connections that wait to be accepted, by their place in the list.
     queue: VecDeque<usize>,
@@ -136,6 +145,9 @@ impl Foreign {
             was_limited: false,
             history: History::default(),
             stalling: Vec::new(),
+            handled: BTreeMap::new(),
+            withheld: Vec::new(),
+            is_withheld_noted: false,
             held: false,
             queue: VecDeque::new(),
             late: VecDeque::new(),

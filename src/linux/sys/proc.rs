@@ -1,8 +1,9 @@
-//! What `/proc` says of processes and threads (`proc(5)`).
+//! Reads `/proc` about processes and threads (`proc(5)`).
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// The children of a thread.
+/// The child processes of a thread.
 pub(crate) fn children(pid: i32, tid: i32) -> Vec<i32> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).unwrap_or_default();
     text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
@@ -14,14 +15,14 @@ pub(crate) fn tids(pid: i32) -> Vec<i32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// The number of a process in its own namespace (`NSpid` of `/proc/PID/status`).
+/// The pid of a process in its own pid namespace (`NSpid` of `/proc/PID/status`).
 pub(crate) fn inner_pid(pid: i32) -> i32 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:"));
     numbers.and_then(|numbers| numbers.split_whitespace().last()?.parse().ok()).unwrap_or(pid)
 }
 
-/// `/proc/PID/stat` of a whole process.
+/// The fields of `/proc/PID/stat`, from the third on.
 pub(crate) struct Stat(Vec<String>);
 
 pub(crate) fn stat(pid: i32) -> Option<Stat> {
@@ -32,7 +33,7 @@ pub(crate) fn stat(pid: i32) -> Option<Stat> {
 }
 
 impl Stat {
-    /// Field `n` of proc(5), which counts from 1; the first after the name is 3.
+    /// Field `n`, at least 3, as proc_pid_stat(5) numbers them.
     pub(crate) fn field<T: std::str::FromStr>(&self, n: usize) -> Option<T> {
         self.0.get(n - 3)?.parse().ok()
     }
@@ -45,17 +46,17 @@ impl Stat {
         self.field(4)
     }
 
-    /// The letter of its state.
+    /// The letter of the process's state.
     pub(crate) fn state(&self) -> Option<char> {
         self.field(3)
     }
 
-    /// How it ended, for a zombie whose parent we may look at.
+    /// The wait status of a zombie; 0 if this process has no permission to read it.
     pub(crate) fn exit_code(&self) -> Option<i32> {
         self.field(52)
     }
 
-    /// Processor time of all its threads, those that have ended too, in clock ticks.
+    /// Processor time of all threads, ended ones included, in clock ticks.
     pub(crate) fn ticks(&self) -> Option<u64> {
         Some(self.field::<u64>(14)? + self.field::<u64>(15)?)
     }
@@ -66,7 +67,7 @@ impl Stat {
     }
 }
 
-/// What each descriptor of a process is, as the link to it says: `socket:[4711]`, `anon_inode:[eventpoll]`, a path.
+/// The target of each link in `/proc/PID/fd`: `socket:[4711]`, `anon_inode:[eventpoll]`, a path.
 pub(crate) fn descriptors(pid: i32) -> impl Iterator<Item = String> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
     entries.filter_map(|entry| Some(std::fs::read_link(entry.ok()?.path()).ok()?.to_string_lossy().into_owned()))
@@ -76,23 +77,23 @@ pub(crate) fn has_signalfd(pid: i32) -> bool {
     descriptors(pid).any(|link| link == "anon_inode:[signalfd]")
 }
 
-/// The first line of its command, as `ps` shows it in brackets.
+/// The command name of a process (`/proc/PID/comm`).
 pub(crate) fn name(pid: i32) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     name.trim_end().to_owned()
 }
 
-/// What a server has been given of the processors, and what it waited for them.
+/// Processor time that tasks have received, and time that they have waited for a processor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scheduled {
-    /// For how long its tasks ran.
+    /// Time during which the tasks ran.
     pub(crate) ran: Duration,
-    /// For how long they could have run, and did not.
+    /// Time during which the tasks were runnable and did not run.
     pub(crate) waited: Duration,
 }
 
 impl Scheduled {
-    /// From the contents of a `schedstat`.
+    /// Parses the contents of `/proc/PID/task/TID/schedstat`.
     pub(crate) fn parse(text: &str) -> Option<Scheduled> {
         let mut numbers = text.split_whitespace().map(|word| word.parse().map(Duration::from_nanos));
         Some(Scheduled { ran: numbers.next()?.ok()?, waited: numbers.next()?.ok()? })
@@ -102,8 +103,19 @@ impl Scheduled {
         Scheduled { ran: self.ran + other.ran, waited: self.waited + other.waited }
     }
 
-    /// What was added since; tasks that have ended meanwhile took theirs with them.
+    /// The increase since `before`, at least 0. Tasks that have ended meanwhile are no longer counted.
     pub(crate) fn since(self, before: Scheduled) -> Scheduled {
         Scheduled { ran: self.ran.saturating_sub(before.ran), waited: self.waited.saturating_sub(before.waited) }
     }
+}
+
+/// The program that a process runs; `None` if it has ended or may not be looked at.
+pub(crate) fn program(pid: i32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
+/// The words of a process's `cmdline` or `environ`.
+pub(crate) fn words(pid: i32, file: &str) -> Vec<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    bytes.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }

@@ -47,6 +47,11 @@ impl Foreign {
         let client = passed.cookie.and_then(|cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)));
         let client = client.map(|c| c.client.name);
         self.history.called(passed, client);
+        if let (Some(cookie), Some(client)) = (passed.cookie, client)
+            && !client.is_own()
+        {
+            self.handled.entry(cookie).or_default().note(passed);
+        }
         client
     }
 

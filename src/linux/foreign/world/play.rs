@@ -18,6 +18,9 @@ impl World for Foreign {
         self.calls = 0;
         self.was_limited = false;
         self.injection.clear();
+        self.handled.clear();
+        self.withheld.clear();
+        self.is_withheld_noted = false;
         self.history.begin(self.server.pids()?);
         self.late.clear();
         Ok(())
@@ -153,6 +156,9 @@ impl World for Foreign {
     }
 
     fn close(&mut self, client: Client) -> Result<Reply, KernelError> {
+        if !std::mem::replace(&mut self.is_withheld_noted, true) {
+            self.note_withheld()?;
+        }
         self.calls = 0;
         self.server.disturb();
         let all = self.connections.iter_mut().filter(|c| c.client.name == client && !c.client.vanished);
