@@ -1,37 +1,37 @@
-//! What can keep the kernel world from going on.
+//! Errors of the kernel world.
 
 use crate::scenario::{Errno, UnknownErrno};
 use crate::subject::Policy;
 use std::time::Duration;
 
-/// What kept the kernel world from going on. None of these is something that a scenario or a server did.
+/// An error that keeps the kernel world from continuing. None of these describes something that a scenario or a server did.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KernelError {
     /// A call of the harness itself failed.
     #[error("failed to {doing}: {call}: {errno} ({})", errno.text())]
     Call {
-        /// What it was for.
+        /// The purpose of the call.
         doing: &'static str,
-        /// Which call.
+        /// The call.
         call: &'static str,
-        /// With what.
+        /// The error that it returned.
         errno: Errno,
     },
-    /// The policy that a server was given is not the one in force, by `/proc/PID/status`.
+    /// According to `/proc/PID/status`, the policy that a server was given is not in force.
     #[error("failed to set the policy `{requested}`: SIGPIPE is {effective} in the server")]
     Policy {
-        /// What was asked for.
+        /// The policy that the server was given.
         requested: Policy,
-        /// What is.
+        /// How the server handles SIGPIPE instead.
         effective: String,
     },
-    /// Something that depends on nothing but this machine did not happen in time.
+    /// An operation whose duration depends only on this machine did not complete in time.
     #[error("failed to {doing} within {bound:?}")]
     Late {
-        /// What did not happen.
+        /// The operation.
         doing: &'static str,
-        /// The bound.
+        /// The time that it was given.
         bound: Duration,
     },
     /// A server ended before its program began.
@@ -43,27 +43,27 @@ pub enum KernelError {
         std::env::consts::ARCH
     )]
     Architecture,
-    /// The kernel's answer makes no sense here.
+    /// The kernel's reply is malformed or unexpected.
     #[error("failed to understand {what}")]
     Garbled {
-        /// Whose answer.
+        /// What the reply was about.
         what: &'static str,
     },
 }
 
 impl KernelError {
-    /// Turns the errno of a failed call into an error that says what it was for.
+    /// Turns the errno of a failed call into an error that names the call and its purpose.
     pub(crate) fn call(doing: &'static str, call: &'static str) -> impl FnOnce(Errno) -> KernelError {
         move |errno| KernelError::Call { doing, call, errno }
     }
 
-    /// The same for a call of the standard library or socket2.
+    /// Like [`KernelError::call`], for a function of the standard library or socket2.
     pub(crate) fn io(doing: &'static str, call: &'static str) -> impl FnOnce(std::io::Error) -> KernelError {
         move |error| KernelError::Call { doing, call, errno: errno(&error) }
     }
 }
 
-/// The errno in an `io::Error`; EIO for the few that have none.
+/// The errno in an `io::Error`; EIO if it has none.
 pub(crate) fn errno(error: &std::io::Error) -> Errno {
     error.raw_os_error().map(Errno::from_raw).ok_or(UnknownErrno).unwrap_or(Errno::EIO)
 }

@@ -1,11 +1,11 @@
-//! The real one: a server behind the gate, client sockets, and what `netstat` shows.
+//! The kernel world: a real server process behind the gate, client sockets, and the TCP states that the kernel reports.
 //!
-//! A [`Kernel`] is a worker. It lives on one thread, which it pins to one core together with its servers, and plays one
-//! scenario at a time. Several may run at once, each on a thread of its own; they share nothing but that core. Those that are to have a
-//! core each are processes, each in a session of its own ([`session`] says why).
+//! A [`Kernel`] is a worker. It stays on one thread, which it pins to one core together with its servers, and plays one scenario at a
+//! time. Several workers may run at once in a process, each on its own thread; they share only that core. Workers that need a core each
+//! are separate processes, each in its own session ([`session`](process::session) gives the reason).
 //!
-//! All `unsafe` of the crate is in this room. [`spawn`] says how a server comes to be, [`child`] what may run in it, [`gate`]
-//! how its calls are steered, [`connection`] what the clients do.
+//! All `unsafe` code of the crate is in this module. [`spawn`](gate::handshake::spawn) starts a server; `child`, next to it, is the code
+//! that runs in the server's process; [`gate`] intercepts its calls; [`connection`](net::connection) performs the clients' actions.
 #![allow(unsafe_code)]
 
 pub(crate) mod clock;
@@ -45,7 +45,7 @@ use time_wait::Leftovers;
 
 /// The kernel world: plays scenarios with real sockets against a forked server.
 ///
-/// It needs Linux 5.9 or later on a 64-bit machine ([`requirements`](crate::requirements) tells more), and no privilege.
+/// It needs Linux 5.9 or later on a 64-bit machine, and no privilege. [`requirements`](crate::requirements) lists the details.
 ///
 /// ```no_run
 /// use brokenpipe::{Kernel, Policy, Scenario, Setup, Trace, play};
@@ -59,33 +59,33 @@ use time_wait::Leftovers;
 /// ```
 #[derive(Debug)]
 pub struct Kernel {
-    /// The server of the run, or of the last, if the next may use it.
+    /// The server of the current run, or of the last run if the next run may use it too.
     server: Option<Server>,
     /// Whether a server may serve more than one run.
     reuse: bool,
-    /// Whether the last run showed that its server is as good as new.
+    /// Whether the last run has shown that its server is in the state of a fresh server.
     as_new: bool,
     arenas: Vec<Arena>,
     netstat: Netstat,
     leftovers: Leftovers,
     run: Run,
     _pinned: Option<affinity::Pinned>,
-    /// The pinning is the thread's: a worker stays on its own.
+    /// The pinning applies to the thread, so a worker must not move to another thread.
     _not_send: PhantomData<*mut ()>,
 }
 
-/// What belongs to one run.
+/// The state of one run.
 #[derive(Debug, Default)]
 struct Run {
     connections: Vec<Connection>,
-    /// Index of the connection that the server is at work on.
+    /// Index of the connection that the server is serving.
     current: Option<usize>,
     faults: Vec<Fault>,
 }
 
 impl Kernel {
-    /// A worker on the calling thread, which is pinned to a core as long as the worker lives. A server that is provably as
-    /// good as new after a run serves the next of the same setup too.
+    /// Creates a worker on the calling thread, which stays pinned to a core until the worker is dropped. If a run has shown that its
+    /// server is in the state of a fresh server, the next run of the same setup uses that server too.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl Kernel {
         Kernel::reusing(true)
     }
 
-    /// The same, with a fresh server for each run.
+    /// Like [`Kernel::new`], but with a fresh server for each run.
     ///
     /// # Errors
     ///
@@ -131,7 +131,8 @@ impl Kernel {
         self.server.as_mut().ok_or(KernelError::StillBorn)
     }
 
-    /// Ends what is left of a run, its server first: a client that vanished must stay silent to the end.
+    /// Ends the connections that are left of a run. Unless the server is kept, it ends first: a client that vanished must send nothing
+    /// while its server exists.
     fn clear(&mut self, keep_server: bool) -> Result<(), KernelError> {
         let Some(address) = self.server.as_ref().map(Server::address) else {
             return Ok(());
@@ -140,7 +141,7 @@ impl Kernel {
             self.arenas.push(server.end());
         }
         for mut connection in self.run.connections.drain(..) {
-            // Whatever is left of it goes at once, rather than into TIME_WAIT; of one that vanished, the server's side too.
+            // An abort removes the connection at once, without TIME_WAIT. A vanished client must reappear for its RST to arrive.
             connection.client.reappear(address)?;
             connection.client.close(true)?;
             self.leftovers.add((address, connection.client.address), &mut self.netstat)?;
@@ -169,13 +170,13 @@ impl Kernel {
         }
     }
 
-    /// Whether the server is parked at `accept` with nobody in the queue.
+    /// Whether the server is parked at `accept` and the accept queue is empty.
     fn settled_at_accept(&self) -> Result<bool, KernelError> {
         let parked = self.server()?.parked;
         Ok(parked.call == Call::Accept && !self.ready(parked)?)
     }
 
-    /// What the call that has just returned was, from what the server wrote on its page.
+    /// Describes the call that has just returned, from the page that the server shares with the harness.
     fn returned(&mut self, call: Call) -> Result<Called, KernelError> {
         let Some(server) = &self.server else {
             return Err(KernelError::StillBorn);
@@ -199,7 +200,7 @@ impl Kernel {
         let sigpipe = match policy {
             Policy::Handler => page.handled.swap(0, Relaxed) > 0,
             Policy::Blocked => broken && page.pending.load(Relaxed) != 0,
-            // What is ignored leaves no trace but the error; `default` would have died, and `nosignal` of what it must not raise.
+            // An ignored SIGPIPE leaves no trace but EPIPE. Under `default` and `nosignal`, a server that was sent SIGPIPE is killed.
             Policy::Ignore | Policy::Default | Policy::NoSignal => broken,
         };
         let client = self.run.current.map(|i| self.run.connections[i].client.name);
@@ -211,8 +212,8 @@ impl Kernel {
         })
     }
 
-    /// Sees to it that what the parked call sends goes out at once. Of a client that has vanished nothing would ever be
-    /// acknowledged, and nothing needs to be.
+    /// Makes sure that the segment of the parked call is sent at once: waits for acknowledgements if too many segments are in flight. A
+    /// client that has vanished acknowledges nothing, and there is no need to wait for it.
     fn make_room(&mut self, parked: Parked) -> Result<(), KernelError> {
         let Some(i) = self.run.current else {
             return Ok(());
@@ -226,11 +227,11 @@ impl Kernel {
         Ok(())
     }
 
-    /// Lets go of what is over and no longer known by name.
+    /// Drops the connections that both ends have closed and whose client's name has been released.
     fn sweep(&mut self) -> Result<(), KernelError> {
         let server = self.server()?.address();
         let gone = |c: &mut Connection| c.forgotten && c.is_over();
-        // Not among those that go: the server has closed them.
+        // The current connection is never dropped, because the server has closed every connection that is.
         let current = self.run.current.map(|i| self.run.connections[i].client.address);
         for connection in self.run.connections.extract_if(.., gone) {
             self.leftovers.add((server, connection.client.address), &mut self.netstat)?;
@@ -239,14 +240,14 @@ impl Kernel {
         Ok(())
     }
 
-    /// Takes note that the server has done something at the connection it is at work on.
+    /// Records that the server has made a call on the connection that it is serving.
     fn touch(&mut self) {
         if let Some(i) = self.run.current {
             self.run.connections[i].touched = true;
         }
     }
 
-    /// Keeps account of what a call of the server's has moved.
+    /// Records the bytes that a server call has sent, or that it has closed the connection.
     fn account(&mut self, called: &Called) {
         let Some(connection) = self.run.current.map(|i| &mut self.run.connections[i]) else {
             return;
@@ -270,7 +271,7 @@ impl World for Kernel {
     type Setup = Setup;
 
     fn start(&mut self, setup: &Setup) -> Result<(), KernelError> {
-        // Not as new unless a run has come to its end since: one that failed in between leaves its server in no known state.
+        // Cleared here and set only by a run that completes, because a run that fails leaves its server in an unknown state.
         let keep = std::mem::take(&mut self.as_new) && self.server.as_ref().is_some_and(|s| s.setup == *setup);
         self.clear(keep)?;
         if self.server.is_none() {
@@ -302,8 +303,8 @@ impl World for Kernel {
         self.run.faults.push(fault);
     }
 
-    /// This is what a `wait` is: time on the clock. Nothing that is seen afterwards depends on it, for no server here has a timer,
-    /// and the kernel's own that show in a TCP state take a minute.
+    /// Sleeps for `time`. The rest of the trace does not depend on this, because servers of this world set no timers, and the kernel's
+    /// timers that change a TCP state take a minute.
     fn wait(&mut self, time: Duration) -> Result<(), KernelError> {
         std::thread::sleep(time);
         Ok(())
@@ -349,14 +350,14 @@ impl World for Kernel {
             self.account(&called);
             Some(called)
         } else {
-            // SIGPIPE comes from within the call, whose result is known then though nobody was left to write it down.
+            // SIGPIPE is raised inside the call. So the call's result is known, although the server was killed before writing it.
             let client = self.run.current.map(|i| self.run.connections[i].client.name);
             let broken = Called { call: parked.call, client, result: Err(Errno::EPIPE), sigpipe: true };
             (ending == Some(Ending::Killed(Signal::SIGPIPE))).then_some(broken)
         };
         match (ending, called) {
             (Some(ending), called) => {
-                // Its end closes all that it had, the queue too.
+                // When the server ends, all its connections are closed, including those in the accept queue.
                 self.run.connections.iter_mut().for_each(|c| c.touched = true);
                 Ok(Stepped::Ended(called, ending))
             }
@@ -367,7 +368,7 @@ impl World for Kernel {
 
     fn sockets(&mut self, out: &mut Vec<(Client, TcpState)>) -> Result<(), KernelError> {
         let server = self.server()?.address();
-        // One at which nobody has done anything has not changed; and looking is not free of doubt (`netstat`).
+        // A connection on which neither end has made a call has not changed, and a look-up may miss its socket (`net::sock_diag`).
         let live = |c: &Connection| c.touched && c.state != TcpState::Close;
         let connections = &mut self.run.connections;
         let pairs: Vec<_> = connections.iter().filter(|c| live(c)).map(|c| (server, c.client.address)).collect();
@@ -400,7 +401,7 @@ impl World for Kernel {
         let probe = probe(self, Client::PROBE)?;
         let survivor = Survivor::at_accept(pending, Hygiene { descriptors, close_wait, served: probe.served() });
         let clean = survivor.hygiene.is_some_and(|h| h.is_clean());
-        // The probe too may leave a signal pending: a program that shuts down before it sends breaks with every client.
+        // The probe may leave a SIGPIPE pending too: a program that shuts down before it sends raises it with every client.
         let pending = pending || blocked && !probe.ended && self.server()?.sigpipe_pending()?;
         self.as_new = self.reuse && clean && !pending && !vanished && !probe.ended && self.settled_at_accept()?;
         Ok(survivor)
@@ -411,24 +412,24 @@ impl World for Kernel {
     }
 }
 
-/// What is in force for SIGPIPE in a process, in words: `default`, `ignored`, `caught`, `blocked`, or several of them.
+/// How a process handles SIGPIPE, in words: `default`, or those of `pending`, `blocked`, `ignored` and `caught` that apply.
 pub(crate) fn sigpipe_of(pid: i32) -> Result<String, KernelError> {
     gate::handshake::spawn::status(pid).map(|status| status.words().replace("at its default", "default"))
 }
 
-/// A descriptor that stands for a process of ours, and that is readable once it has ended.
+/// The pidfd of a process of ours. It becomes readable when the process has ended.
 pub(crate) fn pidfd(pid: i32) -> Result<std::os::fd::OwnedFd, KernelError> {
     sys::process::pidfd_open(pid).map_err(KernelError::call("look at a process", "pidfd_open"))
 }
 
-/// Whether there is something to read from a descriptor within the bound.
+/// Whether a descriptor is readable, or becomes so within `bound`.
 pub(crate) fn readable(fd: &impl AsFd, bound: Duration) -> bool {
     sys::poll([fd.as_fd()], bound).is_ok_and(|[ready]| ready != 0)
 }
 
 impl Drop for Kernel {
     fn drop(&mut self) {
-        // In this order: the server, then its clients, then what they left behind. Errors have nobody left to go to.
+        // The order matters: the server, then its clients, then their sockets in TIME_WAIT. `drop` cannot return errors.
         let _ = self.clear(false);
         let _ = self.leftovers.take_down(&mut self.netstat);
     }

@@ -1,4 +1,4 @@
-//! Whether this machine can play, found out by doing what playing does.
+//! Checks whether this machine can play scenarios, by trying the system calls that this takes.
 
 use super::error::errno;
 use super::sys::{self, check};
@@ -9,23 +9,23 @@ use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
-/// Something that brokenpipe needs of a machine, or would like.
+/// A feature of the machine that brokenpipe needs or can make use of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Requirement {
-    /// What.
+    /// The name of the feature.
     pub name: &'static str,
-    /// What for.
+    /// The purpose for which brokenpipe uses it.
     pub purpose: &'static str,
-    /// Whether brokenpipe cannot do its work without it.
+    /// Whether brokenpipe cannot work without it.
     pub needed: bool,
-    /// What the machine said: `Ok` with a detail, or `Err` with what went wrong.
+    /// The result of the check: `Ok` with a detail, or `Err` with the reason why the feature is missing.
     pub state: Result<String, String>,
-    /// What to do if it is not there.
+    /// How to provide it if it is missing.
     pub remedy: &'static str,
 }
 
-/// Looks at all that brokenpipe needs of the kernel here. Nothing stays behind.
+/// Checks all requirements on this machine. Everything that is created for this is removed again.
 pub(crate) fn requirements() -> Vec<Requirement> {
     let words = |e: Errno| format!("{e} ({})", e.text());
     vec![
@@ -121,27 +121,27 @@ pub(crate) fn requirements() -> Vec<Requirement> {
     ]
 }
 
-/// What to do where namespaces are not allowed.
+/// The remedy where namespaces are not permitted.
 const NAMESPACES: &str = "run as root, or allow user namespaces: user.max_user_namespaces above 0, \
                           kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0 where there are such";
 
-/// Since this version a core dump ends one process, and not every process that shares its memory ("signal/coredump: Limit coredumps to a
-/// single thread group"; before, `zap_threads` of `fs/coredump.c` killed the others before the limit for core files was looked at).
+/// Since this kernel version a core dump ends only one process ("signal/coredump: Limit coredumps to a single thread group"). In earlier
+/// versions `zap_threads` of `fs/coredump.c` killed all processes that shared its memory, before the limit for core files was checked.
 const ONE_DUMPED: (u32, u32) = (5, 16);
 
-/// Whether a process that dumps core takes those with it that share its memory.
+/// Whether a core dump of one process ends all processes that share its memory.
 pub(super) fn core_dumps_spread() -> bool {
     kernel_since(ONE_DUMPED).is_err()
 }
 
-/// The kernel's release: `Ok` if it is of this version or a later one.
+/// The release of the running kernel: `Ok` if it is of version `wanted` or later, else `Err`.
 fn kernel_since(wanted: (u32, u32)) -> Result<String, String> {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|e| e.to_string())?;
     let release = release.trim().to_owned();
     if is_since(&release, wanted) { Ok(release) } else { Err(release) }
 }
 
-/// Whether a release is of this version or a later one.
+/// Whether a release is of version `wanted` or later.
 fn is_since(release: &str, wanted: (u32, u32)) -> bool {
     version(release).is_some_and(|version| version >= wanted)
 }
@@ -155,31 +155,31 @@ fn version(release: &str) -> Option<(u32, u32)> {
 fn own_descriptor() -> Result<(), Errno> {
     let pidfd = open_self()?;
     let one = fd_table::fill().and_then(|()| sys::pidfd_getfd(pidfd.as_fd(), 0));
-    // Standard input may be closed; that the call is there and allowed is what counts.
+    // EBADF: standard input is closed. The check is that the call exists and is permitted, and EBADF shows this too.
     one.map(drop).or_else(|e| if e == Errno::EBADF { Ok(()) } else { Err(e) })
 }
 
 fn open_self() -> Result<OwnedFd, Errno> {
-    // SAFETY: it takes no pointer, and makes a new descriptor that nobody else owns.
+    // SAFETY: the call takes no pointer and returns a new descriptor, which nothing else owns.
     unsafe {
         let fd = check(libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0))?;
         Ok(OwnedFd::from_raw_fd(fd as i32))
     }
 }
 
-/// Tries it on a socket that is connected to nothing.
+/// Tries TCP_MD5SIG on a socket that is not connected.
 fn cut_off() -> Result<(), Errno> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).map_err(|e| errno(&e))?;
     sys::md5_sign(socket.as_fd(), SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1), true)
 }
 
-/// Whether SOCK_DESTROY is allowed here: destroys a connection of our own. The kernel asks for the privilege only once it has found the
-/// socket (`sock_diag_destroy`), so there must be one.
+/// Whether SOCK_DESTROY is permitted: tries to destroy a connection that is made for this. The kernel checks the privilege only after it
+/// has found the socket (`sock_diag_destroy`), so the socket must exist.
 fn may_destroy() -> Result<bool, KernelError> {
     const DOING: &str = "make a connection to destroy";
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(KernelError::io(DOING, "bind"))?;
     let address = listener.local_addr().map_err(KernelError::io(DOING, "getsockname"))?;
-    // It waits in the accept queue, and need not be accepted.
+    // The server-side socket stays in the accept queue: it need not be accepted.
     let client = TcpStream::connect(address).map_err(KernelError::io(DOING, "connect"))?;
     let own = client.local_addr().map_err(KernelError::io(DOING, "getsockname"))?;
     match (own, address) {
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_destroyed_connection_is_one_of_our_own() {
-        // Whatever is allowed here, it is not more than the privilege that goes with it.
+        // Without CAP_NET_ADMIN, SOCK_DESTROY must not be permitted.
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
         const NET_ADMIN: u64 = 1 << 12;

@@ -1,4 +1,4 @@
-//! The system calls that neither nix nor socket2 has, as thin functions.
+//! Thin wrappers of system calls that nix and socket2 do not offer.
 
 pub(crate) mod fd_table;
 pub(crate) mod limit;
@@ -17,14 +17,14 @@ pub(crate) fn last_error() -> Errno {
     Errno::from_raw(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
 }
 
-/// The value of a call that is negative on failure.
+/// The result of a call that returns a negative value on failure.
 pub(crate) fn check(value: libc::c_long) -> Result<libc::c_long, Errno> {
     if value < 0 { Err(last_error()) } else { Ok(value) }
 }
 
 /// `pidfd_getfd(2)`: a duplicate of descriptor `fd` of another process.
 pub(crate) fn pidfd_getfd(pidfd: BorrowedFd<'_>, fd: i32) -> Result<OwnedFd, Errno> {
-    // SAFETY: it takes no pointer, and makes a new descriptor that nobody else owns.
+    // SAFETY: the call takes no pointer and returns a new descriptor, which nothing else owns.
     unsafe {
         let new = check(libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0))?;
         Ok(OwnedFd::from_raw_fd(new as i32))
@@ -34,19 +34,19 @@ pub(crate) fn pidfd_getfd(pidfd: BorrowedFd<'_>, fd: i32) -> Result<OwnedFd, Err
 /// `pidfd_send_signal(2)`.
 pub(crate) fn pidfd_kill(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
     let none = std::ptr::null::<libc::siginfo_t>();
-    // SAFETY: a null siginfo is what the call takes for a plain kill.
+    // SAFETY: with a null siginfo the call acts as kill(2).
     let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) };
     check(result).map(drop)
 }
 
-/// How a child ended.
+/// How a child process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     Code(i32),
     Signal(i32),
 }
 
-/// Reaps the child of this pidfd, which has ended or is about to; children without an exit signal too.
+/// Waits until the child process of this pidfd has ended, and reaps it. With `__WALL`, children without an exit signal are found too.
 pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Result<Exit, Errno> {
     loop {
         // SAFETY: all zeros is a valid siginfo_t, and the call fills in the one it is given.
@@ -67,13 +67,13 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Result<Exit, Errno> {
     }
 }
 
-/// What each of `fds` has to say of POLLIN and the conditions that need not be asked for; all 0 when `bound` has passed.
+/// Polls `fds` for POLLIN and returns their `revents`, which may also hold POLLERR, POLLHUP and POLLNVAL. All are 0 if `bound` has passed.
 pub(crate) fn poll<const N: usize>(fds: [BorrowedFd<'_>; N], bound: Duration) -> Result<[i16; N], Errno> {
     let mut polled = fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
     let deadline = (!bound.is_zero()).then(|| Instant::now() + bound);
     loop {
         let left = deadline.map_or(Duration::ZERO, |d| d.saturating_duration_since(Instant::now()));
-        // Rounded up, so that a rest of less than a millisecond is still waited for.
+        // Rounded up: rounded down, poll would return up to a millisecond before the deadline.
         let timeout = left.as_micros().div_ceil(1000) as i32;
         // SAFETY: `polled` is an array of N.
         let result = unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, timeout) };
@@ -93,16 +93,16 @@ pub(crate) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno
     check(read as libc::c_long).map(|n| n as usize)
 }
 
-/// How often a socket has sent a segment again that was not acknowledged (`tcpi_retransmits` of tcp(7)'s TCP_INFO).
+/// How many times a socket has retransmitted a segment that is not acknowledged yet (`tcpi_retransmits` of TCP_INFO, tcp(7)).
 pub(crate) fn retransmits(fd: BorrowedFd<'_>) -> Result<u8, Errno> {
-    // The struct grows from one kernel to the next, and of a short buffer the kernel fills as much as there is.
+    // The struct grows between kernel versions. The kernel fills a shorter buffer as far as it goes.
     let mut info = [0u8; 8];
     let mut len = size_of_val(&info) as libc::socklen_t;
     // SAFETY: `info` has room for `len` bytes.
     let result = unsafe {
         libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut len)
     };
-    // The third of the fields of a byte each that the struct begins with.
+    // `struct tcp_info` begins with fields of one byte each, and this is the third.
     check(result.into()).map(|_| info[2])
 }
 
@@ -137,26 +137,26 @@ fn tcp_state(fd: BorrowedFd<'_>) -> Result<u8, Errno> {
     check(result.into()).map(|_| state)
 }
 
-/// Bytes that this socket has sent and its peer has not acknowledged.
+/// Bytes that this socket has sent or queued and its peer has not acknowledged.
 pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> Result<i32, Errno> {
     let mut bytes = 0i32;
-    // SAFETY: the request, SIOCOUTQ by another name, writes one int.
+    // SAFETY: the request (TIOCOUTQ is the same number as SIOCOUTQ) writes one int.
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     check(result.into()).map(|_| bytes)
 }
 
-/// Waits until the word is no longer `value`, somebody wakes, a signal comes, or the bound has passed: whichever it was, the
-/// word says what there is to know. It may be called in a server's process.
+/// Waits until the word is no longer `value`, another task calls [`futex_wake`], a signal arrives, or `bound` has passed
+/// (`Duration::MAX`: no bound). The reason is not reported: the caller reads the word again. May be called in a server's process.
 pub(crate) fn futex_wait(word: &AtomicU32, value: u32, bound: Duration) {
     let timeout = libc::timespec { tv_sec: bound.as_secs() as libc::time_t, tv_nsec: bound.subsec_nanos().into() };
     let timeout = if bound == Duration::MAX { std::ptr::null() } else { &raw const timeout };
-    // SAFETY: the address is of a live u32, the timeout null or of a live timespec.
+    // SAFETY: the address is that of a live u32; the timeout is null or the address of a live timespec.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, timeout) };
 }
 
-/// Wakes whoever waits for the word. It may be called in a server's process.
+/// Wakes one task that waits for the word. May be called in a server's process.
 pub(crate) fn futex_wake(word: &AtomicU32) {
-    // SAFETY: the address is of a live u32.
+    // SAFETY: the address is that of a live u32.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
 }
 
@@ -171,11 +171,11 @@ struct Md5Signature {
     key: [u8; 80],
 }
 
-/// Cuts a connected socket off from its peer at `peer`, or no longer does.
+/// Cuts a connected socket off from its peer at `peer`, or undoes this if `cut` is false.
 ///
-/// From then on it signs its segments and drops, unseen and unanswered, any that is not signed; the peer, which knows of no
-/// key, does the same with those that are. Nothing gets through in either direction, whatever the kernel sends on the socket's
-/// behalf. Where the kernel does not have it, a filter that drops all that arrives does the half that matters.
+/// The socket gets a TCP_MD5SIG key: it then signs its segments and silently drops unsigned ones. The peer has no key and silently
+/// drops signed ones. So nothing gets through in either direction, including segments that the kernel sends by itself. On a kernel
+/// without TCP_MD5SIG, a filter makes the socket drop everything that arrives; this covers only one direction and is not undone.
 pub(crate) fn cut_off(fd: BorrowedFd<'_>, peer: SocketAddrV4, cut: bool) -> Result<(), Errno> {
     match md5_sign(fd, peer, cut) {
         Err(Errno::ENOPROTOOPT) if cut => drop_all(fd),
@@ -184,7 +184,7 @@ pub(crate) fn cut_off(fd: BorrowedFd<'_>, peer: SocketAddrV4, cut: bool) -> Resu
     }
 }
 
-/// Signs what goes to `peer` and demands signatures from it (TCP_MD5SIG, RFC 2385), or no longer does.
+/// Signs segments to `peer` and drops unsigned segments from it (TCP_MD5SIG, RFC 2385), or undoes this if `sign` is false.
 pub(crate) fn md5_sign(fd: BorrowedFd<'_>, peer: SocketAddrV4, sign: bool) -> Result<(), Errno> {
     // SAFETY: all zeros is a valid value of each field.
     let mut signature: Md5Signature = unsafe { std::mem::zeroed() };
@@ -195,12 +195,12 @@ pub(crate) fn md5_sign(fd: BorrowedFd<'_>, peer: SocketAddrV4, sign: bool) -> Re
         (*address).sin_port = peer.port().to_be();
         (*address).sin_addr.s_addr = u32::from(*peer.ip()).to_be();
     }
-    // A key of no length is one to forget.
+    // A key length of 0 removes the key.
     signature.key_len = sign.into();
     set_value(fd, libc::IPPROTO_TCP, libc::TCP_MD5SIG, &signature)
 }
 
-/// Has a socket drop all that arrives, by a classic BPF filter that accepts no byte.
+/// Makes a socket drop all that arrives, by a classic BPF filter that accepts 0 bytes.
 fn drop_all(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut nothing = libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
     let program = libc::sock_fprog { len: 1, filter: &raw mut nothing };

@@ -1,7 +1,8 @@
-//! The call that a task is blocked in, and what ends it: a client, another task of the server, a time, or something outside.
+//! Decodes the call that a task is blocked in, and what ends it: a client, another task of the server, a deadline, or something that the
+//! harness does not control.
 //!
-//! A call at the gate comes with its number and arguments. Of a task that sleeps elsewhere both are in `/proc/PID/task/TID/syscall`
-//! (`proc_pid_syscall(5)`). They are decoded once, into a [`Wait`]; what a wait means is stated per call, after its manual page.
+//! For a call at the gate the notification holds the number and arguments. For a task that is blocked elsewhere, both are read from
+//! `/proc/PID/task/TID/syscall` (`proc_pid_syscall(5)`) and decoded into a [`Wait`], with one rule per call, after its manual page.
 
 use crate::linux::clock::quiescence::{Outside, Wakes};
 use crate::linux::gate::seccomp::filter;
@@ -11,13 +12,13 @@ use crate::linux::sys::process::{self as sys, socket_timeout};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-/// The time limit that a call has been given.
+/// The time limit of a blocked call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
     None,
-    /// From the moment of the call on.
+    /// Relative to the time of the call.
     Within(Duration),
-    /// Until a clock shows this time.
+    /// Absolute, on this clock.
     At(libc::clockid_t, Duration),
 }
 
@@ -37,7 +38,8 @@ impl Wait {
         Wait { wakes: Wakes::Uncontrolled(what), limit }
     }
 
-    /// When the time of a call is up that was made at `since`, or before; `None` if never, or later than any clock goes.
+    /// The deadline of a call that was made at `since` or earlier. `None` if the call has no limit, if the clock cannot be read, or if an
+    /// `Instant` cannot hold the deadline.
     pub(crate) fn deadline(&self, since: Instant) -> Option<Instant> {
         match self.limit {
             Limit::None => None,
@@ -47,21 +49,21 @@ impl Wait {
     }
 }
 
-/// What a clock shows; `None` of one that this process cannot read.
+/// The time on a clock; `None` if this process cannot read the clock.
 fn reading(clock: libc::clockid_t) -> Option<Duration> {
     let clock = nix::time::ClockId::from_raw(clock);
     nix::time::clock_gettime(clock).ok().map(Duration::from)
 }
 
-/// What has to be asked of the process whose call it is.
+/// What decoding a call needs to know about its process.
 pub(crate) trait Process {
-    /// Two words of its memory: a timespec or a timeval.
+    /// Two words of the process's memory, as in a timespec or a timeval.
     fn pair(&self, address: u64) -> Option<[i64; 2]>;
-    /// What one of its descriptors is, as the link in `/proc/PID/fd` says.
+    /// The target of a descriptor's link in `/proc/PID/fd`.
     fn descriptor(&self, fd: i32) -> Option<String>;
 }
 
-/// A real process, by its number.
+/// A real process, by its pid.
 pub(crate) struct Pid(pub(crate) i32);
 
 impl Process for Pid {
@@ -76,17 +78,17 @@ impl Process for Pid {
     }
 }
 
-/// A call with its arguments.
+/// The number of a call and its arguments.
 pub(crate) type Call = (libc::c_long, [u64; 6]);
 
-/// The call that a task sleeps in; `None` of one that runs, or is gone.
+/// The call that a task is blocked in; `None` if the task runs or is gone.
 pub(crate) fn call_of(pid: i32, tid: i32) -> Option<Call> {
     parse(&std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?)
 }
 
-/// The call in the words of `/proc/PID/task/TID/syscall`.
+/// Parses `/proc/PID/task/TID/syscall`.
 pub(crate) fn parse(text: &str) -> Option<Call> {
-    // Of a task that runs the file says just that.
+    // For a task that runs, the file contains only the word `running`.
     let mut words = text.split_whitespace();
     let call = words.next()?.parse().ok()?;
     let mut arguments = [0; 6];
@@ -96,12 +98,12 @@ pub(crate) fn parse(text: &str) -> Option<Call> {
     Some((call, arguments))
 }
 
-/// Whether a call fails with EINTR when its process is stopped by a signal and goes on, without any handler (`signal(7)`, "Interruption of
-/// system calls and library functions by stop signals").
+/// Whether a call fails with EINTR when its process is stopped by a signal and continued, even without a signal handler (`signal(7)`,
+/// "Interruption of system calls and library functions by stop signals").
 pub(crate) fn is_cut_by_stop((call, arguments): Call, process: BorrowedFd<'_>) -> bool {
     match i32::try_from(call).ok().and_then(filter::call) {
         Some((_, filter::Class::Epoll)) => true,
-        // Where a time limit is set for the socket (`sock_intr_errno`). One that cannot be asked may have one.
+        // Only if the socket has a timeout (`sock_intr_errno`). A socket that cannot be duplicated may have one.
         Some((_, class @ (filter::Class::Accept | filter::Class::In(_) | filter::Class::Out(_)))) => {
             let option = if matches!(class, filter::Class::Out(_)) { libc::SO_SNDTIMEO } else { libc::SO_RCVTIMEO };
             let socket = pidfd_getfd(process, arguments[0] as i32).and_then(fd_table::beyond);
@@ -111,13 +113,13 @@ pub(crate) fn is_cut_by_stop((call, arguments): Call, process: BorrowedFd<'_>) -
     }
 }
 
-/// Whether a task waits in `vfork(2)` for its child to become another program or to end. Its state is then that of a disk wait.
+/// Whether a task is blocked in `vfork(2)` until its child calls `execve(2)` or ends. The state of the task is then D, as in a disk wait.
 pub(crate) fn waits_for_vfork(pid: i32, tid: i32) -> bool {
     call_of(pid, tid).is_some_and(|call| is_vfork(call, &Pid(pid)))
 }
 
-/// Whether a call waits for the child that it makes. Other calls that make tasks are in the state of a disk wait for a moment too, as where
-/// they make a namespace.
+/// Whether a call waits for the child that it creates. Other calls that create tasks can be in state D for a moment too, for example while
+/// they create a namespace.
 fn is_vfork((call, arguments): Call, process: &impl Process) -> bool {
     const VFORK: u64 = libc::CLONE_VFORK as u64;
     match call {
@@ -133,13 +135,13 @@ fn is_vfork((call, arguments): Call, process: &impl Process) -> bool {
 /// `FUTEX_CMD_MASK`.
 const FUTEX_COMMAND: i32 = !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
 
-/// What ends a call that a task sleeps in.
+/// Decodes what ends a call that a task is blocked in outside the gate.
 pub(crate) fn decode((call, arguments): Call, process: &impl Process) -> Wait {
     let [first, second, third, fourth, ..] = arguments;
     let relative = |address: u64| match time(process, address, NANOSECOND) {
         _ if address == 0 => Limit::None,
         Some(time) => Limit::Within(time),
-        // Memory that cannot be read has no limit that could be waited for.
+        // The memory cannot be read, so no deadline is known.
         None => Limit::None,
     };
     let absolute = |clock, address: u64| match time(process, address, NANOSECOND) {
@@ -166,7 +168,7 @@ pub(crate) fn decode((call, arguments): Call, process: &impl Process) -> Wait {
             0 => Wait::controlled(relative(third)),
             _ => Wait::controlled(absolute(first as libc::clockid_t, third)),
         },
-        // Signals come of other tasks, of children, of timers, which are known, or of the harness.
+        // Signals come from other tasks, child processes and timers, which are all known, or from the harness.
         libc::SYS_rt_sigtimedwait => Wait::controlled(relative(third)),
         libc::SYS_rt_sigsuspend => Wait::controlled(Limit::None),
         #[cfg(target_arch = "x86_64")]
@@ -184,7 +186,7 @@ pub(crate) fn decode((call, arguments): Call, process: &impl Process) -> Wait {
         libc::SYS_semop | libc::SYS_msgrcv | libc::SYS_msgsnd => Wait::outside(Outside::SharedLock, Limit::None),
         libc::SYS_semtimedop => Wait::outside(Outside::SharedLock, relative(fourth)),
         _ => match i32::try_from(call).ok().and_then(filter::call) {
-            // A wait for descriptors of which none is a socket, or one that the gate has let in.
+            // A wait on descriptors none of which is a socket, or a call that the gate has released.
             Some((name, filter::Class::Poll | filter::Class::Select | filter::Class::Epoll)) => {
                 let limit = time_limit(name, &arguments, process).map_or(Limit::None, Limit::Within);
                 match polled(name, &arguments, process) {
@@ -199,10 +201,10 @@ pub(crate) fn decode((call, arguments): Call, process: &impl Process) -> Wait {
     }
 }
 
-/// What makes a descriptor readable or writable.
+/// Whether the harness controls what makes a descriptor readable or writable.
 fn on_descriptor(process: &impl Process, fd: i32, call: libc::c_long) -> Wakes {
     let link = process.descriptor(fd).unwrap_or_default();
-    // A pipe without a name was made within the server; timers are counted with all timers.
+    // An anonymous pipe was made within the server. The deadlines of timer descriptors are counted with those of all timers.
     let within = link.starts_with("pipe:")
         || ["[eventfd]", "[signalfd]", "[timerfd]", "[pidfd]"].iter().any(|kind| link.ends_with(kind));
     if within {
@@ -214,20 +216,20 @@ fn on_descriptor(process: &impl Process, fd: i32, call: libc::c_long) -> Wakes {
     }
 }
 
-/// The descriptors that a short `poll` asks about; `None` of another call, of a long list and of one that cannot be read.
+/// The descriptors in the list of a `poll` or `ppoll`; `None` for other calls, for long lists, and for lists that cannot be read.
 fn polled(name: &str, arguments: &[u64; 6], process: &impl Process) -> Option<Vec<i32>> {
     const MOST: u64 = 16;
     if !matches!(name, "poll" | "ppoll") || arguments[1] > MOST {
         return None;
     }
-    // A pollfd is one word of eight bytes, the descriptor in its lower half.
+    // A pollfd is one word of eight bytes with the descriptor in its lower half.
     (0..arguments[1]).map(|i| process.pair(arguments[0] + 8 * i).map(|[word, _]| word as i32)).collect()
 }
 
 const NANOSECOND: u64 = 1;
 const MICROSECOND: u64 = 1_000;
 
-/// A time of two words in the memory of a process, of which the second counts this many nanoseconds each.
+/// Reads a time from the memory of a process: a word of seconds, and a word of units of `unit` nanoseconds.
 fn time(process: &impl Process, address: u64, unit: u64) -> Option<Duration> {
     if address == 0 {
         return None;
@@ -237,7 +239,7 @@ fn time(process: &impl Process, address: u64, unit: u64) -> Option<Duration> {
     Duration::from_secs(seconds).checked_add(Duration::from_nanos(rest.saturating_mul(unit)))
 }
 
-/// The time limit of a call that waits for events, if it has one: zero of one that does not wait.
+/// The time limit of a call that waits for events, if it has one; zero if the call does not wait.
 pub(crate) fn time_limit(name: &str, arguments: &[u64; 6], process: &impl Process) -> Option<Duration> {
     let milliseconds = |value: u64| u64::try_from(value as i32).ok().map(Duration::from_millis);
     match name {
@@ -251,7 +253,7 @@ pub(crate) fn time_limit(name: &str, arguments: &[u64; 6], process: &impl Proces
     }
 }
 
-/// When this much time is up; `None` if that is later than any clock goes, and so never.
+/// The deadline after `time` from now; `None` if an `Instant` cannot hold it.
 pub(crate) fn from_now(time: Duration) -> Option<Instant> {
     Instant::now().checked_add(time)
 }

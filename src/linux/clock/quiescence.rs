@@ -1,8 +1,12 @@
-//! Whether anything of a server can still change while no client acts, computed from the state of every task and every source of time.
+//! Computes whether a server can still change while no client acts, from the state of every task and every source of time.
 //!
-//! Pure: what the tasks and timers are is read elsewhere ([`blocked_call`](crate::linux::clock::blocked_call), [`timers`](crate::linux::clock::timers)). The rules:
-//! a task that runs makes the server busy; a wait that may be ended from outside the harness's control makes the answer unknown; a
-//! deadline makes it idle until then; and where there is none of these, nothing changes until a client or the harness acts.
+//! The computation is pure: [`blocked_call`](crate::linux::clock::blocked_call) and [`timers`](crate::linux::clock::timers) read the states
+//! of tasks and timers. The rules, in order:
+//! - without a process, the server has exited;
+//! - a running task makes the server busy;
+//! - a wait that something outside the harness's control may end makes the result unknown;
+//! - a deadline makes the server idle until then;
+//! - otherwise nothing changes until a client or the harness acts.
 
 use std::fmt;
 use std::time::Instant;
@@ -14,13 +18,13 @@ pub(crate) enum Outside {
     Peer,
     /// A watch on files (`inotify(7)`, `fanotify(7)`).
     FileWatch,
-    /// A lock or queue that processes outside the server may use as well.
+    /// A lock or queue that processes outside the server may also use.
     SharedLock,
-    /// A timer of which the deadline cannot be read, such as one on a clock of processor time.
+    /// A timer whose deadline cannot be read, such as one on a clock of processor time.
     Timer,
-    /// A system call of which it is not known what ends it, by its number.
+    /// The system call with this number, which may be ended by something that is not known.
     Call(i64),
-    /// The server's calls are not intercepted, so that what it waits for is not known.
+    /// The server's calls are not intercepted, so it is not known what the server waits for.
     NoGate,
 }
 
@@ -37,22 +41,22 @@ impl fmt::Display for Outside {
     }
 }
 
-/// Whether anything of a server can still change while no client acts.
+/// Whether a server can still change while no client acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quiescence {
     /// Nothing changes until a client or the harness acts: every wait is for a descriptor that the harness controls or for another task
     /// of the server, and no timer is armed.
     Frozen,
-    /// Idle until this deadline at the latest; the earliest of all.
+    /// Idle until this deadline at the latest. It is the earliest of all deadlines.
     Until(Instant),
     /// Idle as far as can be seen, but something outside the harness's control may wake it.
     Unknown {
-        /// What that is.
+        /// What may wake the server.
         because: Outside,
     },
-    /// This task runs.
+    /// The task with this tid runs.
     Busy(i32),
-    /// No process of it is left.
+    /// No process of the server is left.
     Exited,
 }
 
@@ -68,9 +72,9 @@ pub(crate) enum Wakes {
 /// The state of one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TaskState {
-    /// It runs, or may run at any moment.
+    /// The task with this tid runs, or may run at any moment.
     Running(i32),
-    /// It waits: at the gate, or in a call that the gate does not intercept.
+    /// The task is blocked: at the gate, or in a call that the gate does not intercept.
     Blocked {
         /// What ends the wait.
         wakes: Wakes,
@@ -89,7 +93,8 @@ impl TaskState {
     }
 }
 
-/// What tasks in these states, with these deadlines of timers and these peers and watches outside, come to.
+/// Computes the quiescence of a server from the states of its tasks, the deadlines of its timers, and what else outside the harness's
+/// control may wake it.
 pub(crate) fn quiescence(
     tasks: impl IntoIterator<Item = TaskState>,
     timers: impl IntoIterator<Item = Instant>,
@@ -135,11 +140,11 @@ mod tests {
     fn each_rule_has_its_answer() {
         let now = Instant::now();
         let [soon, late] = [1, 2].map(|seconds| now + Duration::from_secs(seconds));
-        /// The tasks, the timers, what is outside, and what they come to.
+        /// The tasks, the timers, what is outside the harness's control, and the result.
         type Row<'r> = (&'r [TaskState], &'r [Instant], Option<Outside>, Quiescence);
         let table: [Row<'_>; 10] = [
             (&[], &[], None, Quiescence::Exited),
-            // A timer of a process that has ended raises nothing.
+            // A timer of a process that has ended has no effect.
             (&[], &[soon], Some(Outside::Peer), Quiescence::Exited),
             (&[blocked(None)], &[], None, Quiescence::Frozen),
             (&[blocked(None), blocked(None)], &[], None, Quiescence::Frozen),
@@ -166,7 +171,7 @@ mod tests {
         use super::*;
         use proptest::prelude::*;
 
-        /// A state from three numbers, so that the deadlines of one run are all on one scale.
+        /// A state from small numbers, so that all deadlines of a run are relative to the same `now`.
         fn state(now: Instant, (kind, deadline): (u8, Option<u8>)) -> TaskState {
             let deadline = deadline.map(|n| now + Duration::from_millis(n.into()));
             match kind {

@@ -1,12 +1,12 @@
-//! Timers of a server's processes: when the next one is up.
+//! The timers of a server's processes, and when they expire.
 //!
-//! - *Interval timers* (`setitimer(2)` with ITIMER_REAL, `alarm(2)`) are kept by the harness: `/proc` shows nothing of them, and a signal that
-//!   came while a call waits at the gate and has not been received would make the call return EINTR without having run, `close(2)` too. So
-//!   the harness answers these calls itself and sends SIGALRM when the time is up and every task is blocked. They are not inherited through
-//!   `fork(2)` and kept through `execve(2)`.
-//! - *POSIX timers* (`timer_settime(2)`) run in the kernel; when they were set for is noted when it passes the gate, for `/proc/PID/timers`
-//!   does not have it.
-//! - *Timer descriptors* (`timerfd_create(2)`) tell their time in `/proc/PID/fdinfo`.
+//! - *Interval timers* (`setitimer(2)` with ITIMER_REAL, `alarm(2)`) are kept by the harness. There are two reasons: `/proc` does not show
+//!   them, and a signal that arrives while a call waits at the gate and its notification has not been received would make the call return
+//!   EINTR without having run, even `close(2)`. So the harness answers these calls itself, and sends SIGALRM when the timer has expired and
+//!   every task is blocked. A `fork(2)` does not inherit them; an `execve(2)` keeps them.
+//! - *POSIX timers* (`timer_settime(2)`) run in the kernel. The harness records their expiry when `timer_settime` passes the gate, because
+//!   `/proc/PID/timers` does not contain it.
+//! - The expiry of *timer descriptors* (`timerfd_create(2)`) is read from `/proc/PID/fdinfo`.
 
 use crate::linux::gate::seccomp::notify::Answer;
 use crate::linux::sys::process as sys;
@@ -14,17 +14,17 @@ use crate::scenario::Errno;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// A timer that is armed.
+/// An armed timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Armed {
-    /// `None` for one on a clock that cannot be read.
+    /// `None` if the timer's clock cannot be read.
     deadline: Option<Instant>,
-    /// Zero for one that expires once.
+    /// Zero if the timer expires once.
     interval: Duration,
 }
 
 impl Armed {
-    /// What is left of it when it has expired: its next expiry after `now`.
+    /// The timer after it has expired, armed for its next expiry after `now`; `None` if there is no next expiry.
     fn after(self, now: Instant) -> Option<Armed> {
         let deadline = self.deadline?;
         if self.interval.is_zero() {
@@ -39,16 +39,16 @@ impl Armed {
 /// The timers of a server's processes.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    /// By the process.
+    /// By pid.
     interval: BTreeMap<i32, Armed>,
-    /// By the process, and the timer's number in it.
+    /// By pid, and the timer's number in that process.
     posix: BTreeMap<(i32, i32), Armed>,
-    /// Whether any process has made a timer descriptor.
+    /// Whether any process has created a timer descriptor.
     pub(crate) descriptors: bool,
 }
 
 impl Timers {
-    /// Takes a call that arms, disarms or reads a timer, and gives the answer to it.
+    /// Handles a call that arms, disarms or reads a timer, and returns the answer to the call.
     pub(crate) fn called(&mut self, pid: i32, name: &str, arguments: &[u64; 6]) -> Answer {
         let now = Instant::now();
         match name {
@@ -56,7 +56,7 @@ impl Timers {
                 let left = self.left(pid, now).0;
                 let seconds = Duration::from_secs(u64::from(arguments[0] as u32));
                 self.arm(pid, now, seconds, Duration::ZERO);
-                // A part of a second counts as a whole one where nothing would be left otherwise (`alarm_setitimer`).
+                // Rounded to the nearest second, but never to 0 for an armed timer (`alarm_setitimer`).
                 let rest = left.as_secs() + u64::from(left.subsec_millis() >= 500 || left < Duration::from_secs(1));
                 Answer::Value(if left.is_zero() { 0 } else { rest as i64 })
             }
@@ -79,7 +79,7 @@ impl Timers {
                 self.note(pid, arguments, now);
                 Answer::Continue
             }
-            // Those on clocks of processor time.
+            // ITIMER_VIRTUAL and ITIMER_PROF: timers on clocks of processor time stay with the kernel.
             _ => Answer::Continue,
         }
     }
@@ -91,11 +91,11 @@ impl Timers {
         }
     }
 
-    /// What is left until the interval timer of a process expires, and its interval.
+    /// The time until the interval timer of a process expires, and its interval. Both are zero if the timer is disarmed.
     fn left(&self, pid: i32, now: Instant) -> (Duration, Duration) {
         match self.interval.get(&pid) {
             Some(Armed { deadline: Some(deadline), interval }) => {
-                // One that is due and has not been served yet is not disarmed.
+                // The timer may have expired without SIGALRM having been sent. It is not disarmed then, so the time is not zero.
                 (deadline.saturating_duration_since(now).max(Duration::from_micros(1)), *interval)
             }
             Some(Armed { deadline: None, interval }) => (Duration::MAX, *interval),
@@ -103,7 +103,7 @@ impl Timers {
         }
     }
 
-    /// Writes what is left into the memory of the process, as `getitimer(2)` does.
+    /// Writes the remaining time and the interval into the memory of the process, as `getitimer(2)` does.
     fn tell(&self, pid: i32, address: u64, now: Instant) -> Answer {
         let (left, interval) = self.left(pid, now);
         let words = [interval, left].map(|time| [time.as_secs() as i64, i64::from(time.subsec_micros())]);
@@ -113,7 +113,7 @@ impl Timers {
         }
     }
 
-    /// Takes note of what a POSIX timer is set to.
+    /// Records a `timer_settime(2)`.
     fn note(&mut self, pid: i32, arguments: &[u64; 6], now: Instant) {
         let id = arguments[0] as i32;
         let mut new = [0i64; 4];
@@ -141,7 +141,7 @@ impl Timers {
         self.posix.insert((pid, id), Armed { deadline, interval });
     }
 
-    /// The processes whose interval timers have expired by now, each of which is to be sent SIGALRM; the timers go on as they were set.
+    /// The processes whose interval timers have expired by `now`, each of which must be sent SIGALRM. Periodic timers are armed again.
     pub(crate) fn expired(&mut self, now: Instant) -> Vec<i32> {
         let due = |armed: &Armed| armed.deadline.is_some_and(|deadline| deadline <= now);
         let pids: Vec<i32> = self.interval.iter().filter(|(_, armed)| due(armed)).map(|(pid, _)| *pid).collect();
@@ -149,7 +149,7 @@ impl Timers {
         pids
     }
 
-    /// Whether a POSIX timer has expired by now; those that have go on as they were set.
+    /// Whether a POSIX timer has expired by `now`. Periodic timers are armed again, others are removed.
     pub(crate) fn posix_expired(&mut self, now: Instant) -> bool {
         let before = self.posix.len();
         let due = self.posix.values().any(|armed| armed.deadline.is_some_and(|deadline| deadline <= now));
@@ -159,23 +159,23 @@ impl Timers {
         due || self.posix.len() < before
     }
 
-    /// Forgets the timers of processes that have ended, and POSIX timers that are no longer there.
+    /// Removes the timers of processes that have ended, and POSIX timers that have been deleted.
     pub(crate) fn keep(&mut self, runs: impl Fn(i32) -> bool) {
         self.interval.retain(|pid, _| runs(*pid));
         self.posix.retain(|(pid, id), _| runs(*pid) && clock_of(*pid, *id).is_some());
     }
 
-    /// Whether a timer is armed whose deadline cannot be read.
+    /// Whether the deadline of an armed POSIX timer cannot be read.
     pub(crate) fn is_unreadable(&self) -> bool {
         self.posix.values().any(|armed| armed.deadline.is_none())
     }
 
-    /// When the next interval timer expires.
+    /// The earliest deadline of the interval timers.
     pub(crate) fn next_interval(&self) -> Option<Instant> {
         self.interval.values().filter_map(|armed| armed.deadline).min()
     }
 
-    /// When each timer expires next, descriptors of these processes included.
+    /// The next deadline of each timer, including the timer descriptors of these processes.
     pub(crate) fn deadlines(&self, processes: impl Iterator<Item = i32>) -> Vec<Instant> {
         let kept = self.interval.values().chain(self.posix.values()).filter_map(|armed| armed.deadline);
         let mut all: Vec<Instant> = kept.collect();
@@ -194,14 +194,14 @@ fn go_on<K: Ord>(timers: BTreeMap<K, Armed>, now: Instant) -> BTreeMap<K, Armed>
     timers.into_iter().filter_map(|(key, armed)| Some((key, next(armed)?))).collect()
 }
 
-/// A `struct timeval`; `None` of one that the kernel refuses.
+/// Converts a `struct timeval`; `None` if the kernel would refuse the value.
 fn timeval(seconds: i64, microseconds: i64) -> Option<Duration> {
     let seconds = u64::try_from(seconds).ok()?;
     let microseconds = u32::try_from(microseconds).ok().filter(|rest| *rest < 1_000_000)?;
     Some(Duration::from_secs(seconds) + Duration::from_micros(microseconds.into()))
 }
 
-/// The clock of a POSIX timer, as `/proc/PID/timers` has it; `None` if there is no such timer.
+/// The clock of a POSIX timer, from `/proc/PID/timers`; `None` if there is no such timer.
 fn clock_of(pid: i32, id: i32) -> Option<libc::clockid_t> {
     clock_in(&std::fs::read_to_string(format!("/proc/{pid}/timers")).ok()?, id)
 }
@@ -218,7 +218,7 @@ fn clock_in(text: &str, id: i32) -> Option<libc::clockid_t> {
     None
 }
 
-/// When the timer descriptors of a process expire.
+/// The deadlines of the timer descriptors of a process.
 fn of_descriptors(pid: i32) -> Vec<Instant> {
     let now = Instant::now();
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
@@ -231,7 +231,7 @@ fn of_descriptors(pid: i32) -> Vec<Instant> {
     left.filter_map(|left| now.checked_add(left)).collect()
 }
 
-/// What is left until a timer descriptor expires, from its `/proc/PID/fdinfo`; `None` if it is disarmed.
+/// The time until a timer descriptor expires, from its `/proc/PID/fdinfo`; `None` if it is disarmed.
 fn left_in(text: &str) -> Option<Duration> {
     let value = text.lines().find_map(|line| line.strip_prefix("it_value:"))?.trim();
     let (seconds, nanoseconds) = value.strip_prefix('(')?.strip_suffix(')')?.split_once(',')?;
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(timers.next_interval(), Some(now + SECOND));
         assert_eq!(timers.expired(now + SECOND), [7, 8]);
         assert_eq!(timers.next_interval(), Some(now + 3 * SECOND));
-        // Expiries that were missed are one signal, as with the kernel's.
+        // Several missed expiries give one signal, as with the kernel's timers.
         assert_eq!(timers.expired(now + 6 * SECOND), [7]);
         assert_eq!(timers.next_interval(), Some(now + 7 * SECOND));
         timers.arm(7, now, Duration::ZERO, SECOND);
@@ -281,12 +281,12 @@ mod tests {
         };
         assert_eq!(set(&mut timers, &new), Answer::Value(0));
         assert_eq!(set(&mut timers, &new), Answer::Value(0));
-        // Read as the kernel wrote it: behind the compiler's back.
+        // `old` was written by a system call that the compiler does not know to write there.
         let old = std::hint::black_box(&old);
         assert_eq!(old[0], 3);
         assert!((99..=100).contains(&old[2]), "{old:?}");
         assert_eq!(set(&mut timers, &[0, 1_000_000, 1, 0]), Answer::Error(Errno::from_raw(libc::EINVAL)));
-        // Those that count processor time are the kernel's.
+        // Timers on processor time stay with the kernel.
         assert_eq!(timers.called(pid, "setitimer", &[1, 0, 0, 0, 0, 0]), Answer::Continue);
     }
 

@@ -1,5 +1,5 @@
-//! Before each call that matters a server waits until the harness lets it in: our own servers by a [`handshake`], other people's by
-//! [`seccomp`].
+//! The gate: before each call that matters, a server waits until the harness releases the call. The harness's own servers do so by a
+//! [`handshake`], other projects' programs by a [`seccomp`] filter.
 
 pub(crate) mod handshake;
 pub(crate) mod seccomp;

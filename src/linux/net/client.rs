@@ -1,4 +1,4 @@
-//! The clients' side: one socket each, and the calls of the event table.
+//! The clients: one socket each, and the system calls that their events make.
 
 use crate::linux::error::{KernelError, errno};
 use crate::linux::sys;
@@ -15,48 +15,49 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// What the clients send where the bytes do not matter.
+/// The bytes that clients send where their values do not matter.
 static FILLING: [u8; MAX_SEND] = [b'x'; MAX_SEND];
 
 const DOING: &str = "connect a client";
-/// Within this time a connection is made, refused, or known to wait for room in an accept queue, on however busy a machine.
+/// Bound on a connect: by then it has succeeded, was refused, or is known to have met a full accept queue, even on a busy machine.
 const CONNECT_BOUND: Duration = Duration::from_secs(60);
-/// How often it is looked whether a SYN had to be sent again, in milliseconds.
+/// Interval between checks for a retransmitted SYN, in milliseconds.
 const LOOK_AGAIN: u8 = 100;
 
 /// A connected client.
 #[derive(Debug)]
 pub(crate) struct ClientSocket {
     pub(crate) name: Client,
-    /// `None` once it has closed.
+    /// `None` once the client has closed.
     pub(crate) socket: Option<Socket>,
     pub(crate) address: SocketAddrV4,
     pub(crate) vanished: bool,
-    /// Whether it reads no more.
+    /// Whether the client has stopped reading.
     pub(crate) stalled: bool,
 }
 
-/// The next source address: all of 127.0.0.0/8 but the corner where others listen, so that connections in TIME_WAIT, which
-/// last a minute, never run an address out of ports.
+/// The next source address, from 127.1.0.0 to 127.254.255.255; the addresses on which other programs listen lie outside. A connection
+/// stays in TIME_WAIT for a minute and keeps its port: with so many addresses, none runs out of ports.
 fn source() -> Ipv4Addr {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     const FIRST: u32 = 0x7f01_0000;
     const COUNT: u32 = 0x00fe_0000;
-    // Processes that run at once start far apart.
+    // Processes that run at the same time start at addresses that are far apart.
     let start = std::process::id().wrapping_mul(0x9e37_79b9);
     Ipv4Addr::from(FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT)
 }
 
 impl ClientSocket {
-    /// Connects to the server, with a receive buffer of so many bytes if that is given: what it does not read closes the
-    /// window then. Its own address is one of the many in 127.0.0.0/8 if it is to be `spread`, else 127.0.0.1, to which some servers grant
-    /// what they do not to others. `None` if the server's kernel has dropped its SYN because an accept queue is full: it would be sent
-    /// again for minutes.
+    /// Connects to the server. Returns `None` if the kernel has dropped the SYN because an accept queue is full; the kernel would
+    /// retransmit it for minutes.
+    ///
+    /// `buffer` is the size of the receive buffer in bytes; with a small one, unread data soon closes the window. With `spread` the
+    /// client's address is one of many in 127.0.0.0/8, else 127.0.0.1, which some servers grant more rights than other addresses.
     ///
     /// # Errors
     ///
-    /// [`KernelError::Call`] with `connect` and its error if it is refused; [`KernelError::Late`] if neither happens within
-    /// [`CONNECT_BOUND`].
+    /// [`KernelError::Call`] with `connect` and its error if the connection is refused; [`KernelError::Late`] if there is no result
+    /// within [`CONNECT_BOUND`].
     pub(crate) fn connect(
         name: Client,
         server: SocketAddrV4,
@@ -69,15 +70,15 @@ impl ClientSocket {
             Socket::from(fd_table::beyond(socket.into()).map_err(KernelError::call(DOING, "fcntl F_DUPFD_CLOEXEC"))?);
         socket.set_tcp_nodelay(true).map_err(KernelError::io(DOING, "setsockopt TCP_NODELAY"))?;
         if let Some(bytes) = buffer {
-            // Set before the connect, for the window is scaled by it.
+            // Set before the connect, because the window scale that the SYN offers depends on it.
             socket.set_recv_buffer_size(bytes).map_err(KernelError::io(DOING, "setsockopt SO_RCVBUF"))?;
         }
-        // The port is chosen when the other end is known, and so is free if any is.
+        // `connect` then chooses the port, and can use any that is free for this destination (ip(7)).
         sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
             .map_err(KernelError::call(DOING, "setsockopt IP_BIND_ADDRESS_NO_PORT"))?;
         let source = if spread { source() } else { Ipv4Addr::LOCALHOST };
         socket.bind(&SocketAddrV4::new(source, 0).into()).map_err(KernelError::io(DOING, "bind"))?;
-        // On the loopback the three segments have gone when the call returns, unless the machine is busy.
+        // On loopback the handshake is complete when the call returns, unless the machine is busy.
         match socket.connect(&server.into()) {
             Ok(()) => {}
             Err(error) if errno(&error) == Errno::from_raw(libc::EINPROGRESS) => {
@@ -92,7 +93,7 @@ impl ClientSocket {
         Ok(Some(ClientSocket { name, socket: Some(socket), address, vanished: false, stalled: false }))
     }
 
-    /// `send(2)`, whole.
+    /// One `send(2)` of the whole payload.
     pub(crate) fn send(socket: &Socket, payload: &Payload) -> Reply {
         let bytes = payload.given().unwrap_or(&FILLING[..payload.len()]);
         send_flagged(socket, bytes, 0)
@@ -103,7 +104,7 @@ impl ClientSocket {
         send_flagged(socket, &FILLING[..1], libc::MSG_OOB)
     }
 
-    /// `recv(2)` until it would block, or to the end.
+    /// `recv(2)` until it would block, returns EOF or fails.
     pub(crate) fn recv(socket: &Socket) -> Reply {
         let mut buffer = [MaybeUninit::uninit(); MAX_SEND];
         let mut bytes = 0;
@@ -122,7 +123,7 @@ impl ClientSocket {
         }
     }
 
-    /// `recv(2)` until it would block, or to the end, and what was received.
+    /// `recv(2)` until it would block, returns EOF or fails. Appends the received bytes to `out`.
     pub(crate) fn take(socket: &Socket, out: &mut Vec<u8>) -> End {
         let mut buffer = [0; MAX_SEND];
         loop {
@@ -152,14 +153,14 @@ impl ClientSocket {
         Ok(Reply::Ok(0))
     }
 
-    /// From here on nothing gets through between it and the server, in either direction.
+    /// Cuts the client off: from here on nothing gets through to the server or from it.
     pub(crate) fn vanish(&mut self, server: SocketAddrV4) -> Result<Reply, KernelError> {
         self.vanished = true;
         self.cut_off(server, true)?;
         Ok(Reply::Ok(0))
     }
 
-    /// Undoes that, for one that had vanished.
+    /// Undoes [`ClientSocket::vanish`] if the client has vanished.
     pub(crate) fn reappear(&mut self, server: SocketAddrV4) -> Result<(), KernelError> {
         if self.vanished { self.cut_off(server, false) } else { Ok(()) }
     }
@@ -173,17 +174,17 @@ impl ClientSocket {
     }
 }
 
-/// Waits until a connection is made (true), or is known not to be: the SYN was dropped for want of room in an accept queue. With
-/// SO_REUSEPORT there are several queues on one port, and it is not known beforehand which of them a client gets into.
+/// Waits until the connection is established (true), or its SYN is known to have been dropped because an accept queue is full (false).
+/// With SO_REUSEPORT one port has several accept queues, and it is not known beforehand to which of them a client is assigned.
 fn is_let_in(socket: &Socket) -> Result<bool, KernelError> {
     let deadline = Instant::now() + CONNECT_BOUND;
     while Instant::now() < deadline {
-        // First without waiting: a SYN that is dropped has been by now, and is counted.
+        // A dropped SYN has been counted by now. If the counter has risen, one poll without waiting shows whether it was this SYN.
         let wait = PollTimeout::from(if overflowed() { 0 } else { LOOK_AGAIN });
         let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
         match nix::poll::poll(&mut polled, wait) {
             Ok(0) if wait == PollTimeout::ZERO => return Ok(false),
-            // The kernel sends a SYN again that has drawn no answer within a second.
+            // The kernel retransmits a SYN that has not been answered within a second.
             Ok(0) if sys::retransmits(socket.as_fd()).map_err(KernelError::call(DOING, "getsockopt TCP_INFO"))? > 0 => {
                 return Ok(false);
             }
@@ -198,8 +199,8 @@ fn is_let_in(socket: &Socket) -> Result<bool, KernelError> {
     Err(KernelError::Late { doing: DOING, bound: CONNECT_BOUND })
 }
 
-/// Whether an accept queue has overflowed in the network of this thread since this was last asked (`ListenOverflows` of
-/// `/proc/PID/net/netstat`). False when it is asked for the first time, for then it is not known since when.
+/// Whether an accept queue in the network namespace of this thread has overflowed since the thread's last call (`ListenOverflows` of
+/// `/proc/PID/net/netstat`). False at the first call, which has no earlier count to compare with.
 fn overflowed() -> bool {
     thread_local! {
         static BEFORE: Cell<Option<u64>> = const { Cell::new(None) };
@@ -210,7 +211,7 @@ fn overflowed() -> bool {
     now.zip(before).is_some_and(|(now, before)| now > before)
 }
 
-/// The counter in the text of that file, where a line of names is followed by one of numbers.
+/// `ListenOverflows` in the text of that file, where a line of names is followed by a line of numbers.
 fn overflows(text: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
     let (names, numbers) = (lines.next()?, lines.next()?);

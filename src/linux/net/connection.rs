@@ -1,4 +1,4 @@
-//! A connection as the harness knows it: its client, the state of the server's end, and what is under way.
+//! A connection as the harness knows it: its client, the state of the server-side socket, and the data in transit.
 
 use crate::linux::error::KernelError;
 use crate::linux::net::client::ClientSocket;
@@ -13,28 +13,28 @@ use std::os::fd::AsFd;
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) client: ClientSocket,
-    /// Of the server-side socket, when last looked at.
+    /// The state of the server-side socket when it was last read.
     pub(crate) state: TcpState,
-    /// Whether either end has done something since.
+    /// Whether either end has made a call on the connection since then.
     pub(crate) touched: bool,
-    /// What the client, and what the server, has in flight.
+    /// Segments in flight from the client, and from the server.
     from_client: Flight,
     pub(crate) from_server: Flight,
-    /// Bytes that the server's end had received and the server not read, when last looked at. What was read cannot be told from the
-    /// results of its calls: a recv passes over an urgent byte.
+    /// Bytes that the server-side socket had received and the server had not read when the state was last read. They cannot be computed
+    /// from the results of the server's calls, because a recv skips an urgent byte.
     unread: u32,
-    /// Bytes that the server has sent and the client not read.
+    /// Bytes that the server has sent and the client has not read.
     pub(crate) to_client: u32,
-    /// Whether the server has closed it.
+    /// Whether the server has closed its socket.
     pub(crate) served: bool,
-    /// Whether the name is no longer this client's.
+    /// Whether the client's name has been released for a new client (`World::forget`).
     pub(crate) forgotten: bool,
 }
 
 impl Connection {
     /// Connects a client to the server.
     pub(crate) fn open(name: Client, server: SocketAddrV4) -> Result<Connection, KernelError> {
-        // The queue was asked for room before.
+        // A full queue is not expected: the backlog has room for every client of a scenario and the probe.
         let client = ClientSocket::connect(name, server, None, true)?.ok_or(KernelError::Call {
             doing: "connect a client",
             call: "connect to a listener whose queue is full",
@@ -53,17 +53,17 @@ impl Connection {
         })
     }
 
-    /// Whether the client is there, and can still be closed.
+    /// Whether the client has neither closed nor vanished.
     pub(crate) fn is_open(&self) -> bool {
         self.client.socket.is_some() && !self.client.vanished
     }
 
-    /// Whether both ends have let go of it.
+    /// Whether both ends have closed.
     pub(crate) fn is_over(&self) -> bool {
         self.client.socket.is_none() && self.served
     }
 
-    /// What the client's action gives; one that it cannot do does nothing.
+    /// Performs a client's action and returns its result. An action that the client cannot perform does nothing.
     pub(crate) fn act(&mut self, action: &Action, server: SocketAddrV4) -> Result<Reply, KernelError> {
         if *action == Action::Connect {
             return Ok(Reply::Nothing(Reason::AlreadyConnected));
@@ -115,12 +115,12 @@ impl Connection {
         }
     }
 
-    /// Takes note of a state that the kernel has shown, and of the bytes that the server has not read.
+    /// Records the state of the server-side socket as the kernel has reported it, and the bytes that the server has not read.
     ///
-    /// A FIN that reached a client's kernel counts as acknowledged. The acknowledgement itself may be put off for 40 ms (RFC 9293,
-    /// section 3.8.6.3; `tcp_send_delayed_ack`), and a client with unread data has no means to hurry it: FIN_WAIT_1 or
-    /// FIN_WAIT_2 would be a matter of the clock. Nothing else depends on which it is: whatever the client sends next
-    /// acknowledges the FIN as well.
+    /// FIN_WAIT_1 is recorded as FIN_WAIT_2, unless the client had vanished before: a FIN that has reached the client's socket counts as
+    /// acknowledged. The kernel may delay the acknowledgement by 40 ms (RFC 9293, section 3.8.6.3; `tcp_send_delayed_ack`), and a client
+    /// with unread data cannot hasten it, so which of the two states is seen would depend on timing. Nothing else depends on it, because
+    /// the next segment from the client acknowledges the FIN as well.
     pub(crate) fn saw(&mut self, state: TcpState, unread: u32) {
         self.touched = false;
         self.unread = unread;

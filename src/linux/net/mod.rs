@@ -1,4 +1,4 @@
-//! Sockets: the clients' ends, and the kernel's tables of TCP.
+//! Sockets: the clients' sockets, and the kernel's tables of TCP sockets.
 
 pub(crate) mod client;
 pub(crate) mod connection;

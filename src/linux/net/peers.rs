@@ -1,4 +1,4 @@
-//! Whom a server has connected to by itself: a backend, a log daemon. What they do is outside the harness's control.
+//! Connections that a server has opened itself, as to a backend or a log daemon. The harness does not control these peers.
 
 use crate::linux::sys::fd_table;
 use crate::linux::sys::pidfd_getfd;
@@ -7,21 +7,21 @@ use crate::trace::TcpState;
 use socket2::Socket;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// A socket that a process of the server's has connected.
+/// A socket on which a process of the server has called `connect`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Connected {
     pid: i32,
     fd: i32,
-    /// The kernel's number of the socket (`SO_COOKIE`): the descriptor may become another's.
+    /// The kernel's number of the socket (`SO_COOKIE`), because the descriptor may later refer to another socket.
     cookie: u64,
 }
 
-/// The sockets that a server's processes have connected and may have open.
+/// The sockets on which a server's processes have called `connect`, and which may still be open.
 #[derive(Debug, Default)]
 pub(crate) struct Peers(Vec<Connected>);
 
 impl Peers {
-    /// Takes note of a `connect` that is about to be made.
+    /// Records a `connect` that is about to be made.
     pub(crate) fn note(&mut self, pid: i32, fd: i32, cookie: u64) {
         let connected = Connected { pid, fd, cookie };
         if !self.0.contains(&connected) {
@@ -29,8 +29,8 @@ impl Peers {
         }
     }
 
-    /// How many connections the server has to somebody outside of it, or is about to have, as far as the sockets show that are still open.
-    /// `pidfd` gives the pidfd of a process that is still there.
+    /// The number of recorded sockets that are still open and are connected, or connecting, to a peer that is not a process of the server.
+    /// `pidfd` gives the pidfd of a process of the server that still exists. Sockets that are no longer open are removed.
     pub(crate) fn outside<'p>(&mut self, pidfd: impl Fn(i32) -> Option<BorrowedFd<'p>>) -> usize {
         let mut outside = 0;
         self.0.retain(|connected| {
@@ -55,13 +55,13 @@ enum Peer {
     Other,
 }
 
-/// `None` if the socket is no longer open, or connected to nobody.
+/// `None` if the socket is no longer open, or has no peer.
 fn peer_of(connected: &Connected, pidfd: BorrowedFd<'_>) -> Option<Peer> {
     let socket = pidfd_getfd(pidfd, connected.fd).and_then(fd_table::beyond).ok()?;
     if sys::option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).ok()? != connected.cookie {
         return None;
     }
-    // It has no peer yet, and the kernel asks for one in its own time (`tcp_retransmit_timer`).
+    // There is no peer yet, but the kernel retransmits the SYN by a timer of its own (`tcp_retransmit_timer`).
     if sys::tcp_state(socket.as_fd()) == Some(TcpState::SynSent) {
         return Some(Peer::Other);
     }

@@ -1,4 +1,4 @@
-//! What `netstat` would show: the TCP state of one socket, by its two addresses (`sock_diag(7)`).
+//! Looks up the TCP state of single sockets, as `netstat` shows it, by their two addresses (`sock_diag(7)`).
 
 use crate::linux::error::{KernelError, errno};
 use crate::scenario::Errno;
@@ -10,24 +10,25 @@ use netlink_packet_sock_diag::{SOCK_DESTROY, SockDiagMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 use std::net::{IpAddr, SocketAddrV4};
 
-/// A socket as the kernel's tables have it: its own address, and the other end's.
+/// The key of a socket in the kernel's tables: its own address and its peer's.
 pub(crate) type Pair = (SocketAddrV4, SocketAddrV4);
 
-/// What tells a socket from any other that ever had its addresses.
+/// The kernel's number of a socket. It differs from that of any other socket that had the same addresses.
 type Cookie = [u8; 8];
-/// Stands for any cookie (`INET_DIAG_NOCOOKIE`).
+/// Matches any cookie (`INET_DIAG_NOCOOKIE`).
 const ANY: Cookie = [0xff; 8];
 
-/// What the kernel has to say of one socket: the number of its state, what tells it from others, and its unread bytes, which for a
-/// listener are those who wait.
+/// What the kernel reports about one socket.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
+    /// The number of its TCP state.
     number: u8,
     cookie: Cookie,
+    /// Unread bytes; for a listener the length of its accept queue.
     unread: u32,
-    /// Room for more to send; for a listener the most that may wait.
+    /// Unacknowledged bytes; for a listener the limit of its accept queue.
     room: u32,
-    /// 0 for one that no descriptor leads to.
+    /// 0 if no descriptor refers to the socket.
     inode: u32,
 }
 
@@ -35,7 +36,7 @@ impl Seen {
     const NOTHING: Seen = Seen { number: LISTENER, cookie: ANY, unread: 0, room: 0, inode: 0 };
 }
 
-/// Requests put into one datagram: their replies fit into a receive buffer of the default size with room to spare.
+/// The number of requests in one datagram. Their replies fit into a receive buffer of the default size with room to spare.
 const BATCH: usize = 64;
 
 /// A view of the kernel's socket tables, in the network namespace in which it was opened.
@@ -44,27 +45,28 @@ pub(crate) struct Netstat {
     socket: Socket,
     requests: Vec<u8>,
     reply: Vec<u8>,
-    /// The number of the last request that was made.
+    /// The sequence number of the last request.
     asked: u32,
-    /// That of the request whose reply is next.
+    /// The sequence number of the request whose reply comes next.
     expected: u32,
 }
 
 pub(crate) const DOING: &str = "read the states of TCP sockets";
 
-/// The state of a listener, in the kernel's numbers: what a look-up falls back to when the connection itself is gone.
+/// `TCP_LISTEN`: a look-up returns the listener if the connection itself is gone.
 const LISTENER: u8 = 10;
-/// The state of a socket that was found and had left the tables before it was read (`TCP_CLOSE`; none in the tables has it).
+/// `TCP_CLOSE`: the socket was found, but left the tables before its state was read. No socket in the tables has this state.
 const LEAVING: u8 = 7;
-/// States of sockets that outlive their process.
+/// States in which a socket can outlive its process.
 const FIN_WAIT_2: u8 = 5;
 const TIME_WAIT: u8 = 6;
-/// How often a socket that is not found is looked up again.
+/// How many times a socket that is not found is looked up again.
 ///
-/// The kernel's look-up takes no lock. A client puts off its acknowledgement of a FIN for 40 ms; when that timer fires, on whichever
-/// core, the server's socket is replaced by a small one, in FIN_WAIT_2 or TIME_WAIT. Whoever looks just then finds the old one on
-/// its way out (`LEAVING`), or the new one before it may be held (`inet_twsk_hashdance_schedule`), which counts as not found. It is a
-/// matter of nanoseconds, seen once in some thousand scenarios on a busy machine, and shows as a CLOSE that is none.
+/// The kernel's look-up takes no lock. A client's socket delays its acknowledgement of a FIN by 40 ms. When that timer fires, on any
+/// core, the server-side socket is replaced by a small one in FIN_WAIT_2 or TIME_WAIT. A look-up at that moment finds the old socket
+/// while it is being removed ([`LEAVING`]), or the new one before a reference to it may be taken (`inet_twsk_hashdance_schedule`), which
+/// counts as not found. The interval is nanoseconds long; on a busy machine a look-up hit it once in some thousand scenarios. Without
+/// another look-up the trace would show a false CLOSE.
 const DOUBTS: u32 = 2;
 
 impl Netstat {
@@ -74,8 +76,8 @@ impl Netstat {
         Ok(Netstat { socket, requests: Vec::new(), reply: Vec::with_capacity(8192), asked: 0, expected: 1 })
     }
 
-    /// The states of these sockets, in order, and how many bytes each has received that nobody has read, urgent ones too; CLOSE and
-    /// none for one that is in no table.
+    /// Calls `found` for each of these sockets, in order, with its state and the number of its unread bytes, urgent ones included. A socket
+    /// that is in no table gives CLOSE and a number that means nothing.
     pub(crate) fn states(
         &mut self,
         mut pairs: impl ExactSizeIterator<Item = Pair>,
@@ -84,7 +86,7 @@ impl Netstat {
         while pairs.len() > 0 {
             let batch: Vec<Pair> = pairs.by_ref().take(BATCH).collect();
             for (pair, mut seen) in batch.iter().zip(self.ask(&batch)?) {
-                // A look-up may miss what is there, but never finds what is not.
+                // A look-up may miss a socket that exists, but never finds one that does not.
                 let mut missed = 0;
                 while seen.number == LEAVING || (seen.number == LISTENER && missed < DOUBTS) {
                     missed += u32::from(seen.number == LISTENER);
@@ -96,7 +98,7 @@ impl Netstat {
         Ok(())
     }
 
-    /// What the kernel has to say of these sockets, that of a listener for one that is in no table.
+    /// Looks these sockets up. For a socket that is in no table the result is its listener, or [`Seen::NOTHING`] without a listener.
     fn ask(&mut self, pairs: &[Pair]) -> Result<Vec<Seen>, KernelError> {
         self.begin();
         for pair in pairs {
@@ -123,43 +125,43 @@ impl Netstat {
         Ok(seen)
     }
 
-    /// What the kernel has to say of this socket.
+    /// Looks one socket up, as [`Netstat::ask`] does.
     fn ask_one(&mut self, pair: Pair) -> Result<Seen, KernelError> {
         self.ask(&[pair])?.pop().ok_or(KernelError::Garbled { what: "sock_diag" })
     }
 
-    /// The number of a connection's server-side socket (`SO_COOKIE`); `None` if there is none.
+    /// The number of a connection's server-side socket (`SO_COOKIE`); `None` if there is no such socket.
     pub(crate) fn cookie(&mut self, pair: Pair) -> Result<Option<u64>, KernelError> {
         let seen = self.ask_one(pair)?;
         Ok((!matches!(seen.number, LISTENER | LEAVING)).then(|| u64::from_ne_bytes(seen.cookie)))
     }
 
-    /// Whether a connection's server-side socket has been accepted: it then has an inode. True for one that is gone from the tables.
+    /// Whether a connection's server-side socket has been accepted: it then has an inode. True if the socket has left the tables.
     pub(crate) fn is_accepted(&mut self, pair: Pair) -> Result<bool, KernelError> {
         let seen = self.ask_one(pair)?;
         Ok(seen.number == LISTENER || seen.inode != 0)
     }
 
     /// Whether the accept queue of the listener at this address is full: the next connection's SYN would be dropped
-    /// (`sk_acceptq_is_full`). `None` if nobody listens there.
+    /// (`sk_acceptq_is_full`). `None` if there is no listener.
     pub(crate) fn queue_is_full(&mut self, listener: SocketAddrV4) -> Result<Option<bool>, KernelError> {
-        // No connection has this address, so what is found is the listener.
+        // No connection has this peer address, so the look-up finds the listener.
         let nobody = SocketAddrV4::new(std::net::Ipv4Addr::BROADCAST, 1);
         let seen = self.ask_one((listener, nobody))?;
-        // Of a listener the two queues are that of accept and its limit.
+        // For a listener the kernel reports the accept queue's length and limit as the lengths of the receive and send queues.
         Ok((seen.cookie != ANY).then_some(seen.unread > seen.room))
     }
 
-    /// Takes those of these sockets that are in TIME_WAIT out of the kernel's tables (`SOCK_DESTROY`), and those in FIN_WAIT_2 that no
-    /// process has. One that a process still has is not touched: it would see an error that no client caused. False if that needs a
-    /// privilege that this process does not have (CAP_NET_ADMIN) or a kernel built for it (CONFIG_INET_DIAG_DESTROY).
+    /// Destroys those of these sockets that are in TIME_WAIT, or in FIN_WAIT_2 and no longer held by a process (`SOCK_DESTROY`). A socket
+    /// that a process still holds is left alone, because the process would see an error that no client caused. Returns false if this is
+    /// not permitted: it needs CAP_NET_ADMIN and a kernel built with CONFIG_INET_DIAG_DESTROY.
     ///
-    /// Each is looked up first and then destroyed by its cookie: by its addresses alone, one that is gone would stand for the
-    /// listener on its port, anybody's.
+    /// Each socket is looked up first and then destroyed by its cookie. Addresses alone would select the listener on the port, which may
+    /// belong to any process, if the socket is gone.
     pub(crate) fn destroy(&mut self, pairs: &[Pair]) -> Result<bool, KernelError> {
         let mut there = Vec::new();
         for batch in pairs.chunks(BATCH) {
-            // One that is missed lives on for a minute, and that is all.
+            // A socket that this look-up misses stays for up to a minute, which does no harm.
             let seen = batch.iter().zip(self.ask(batch)?);
             let is_left = |seen: &Seen| seen.number == TIME_WAIT || (seen.number == FIN_WAIT_2 && seen.inode == 0);
             there.extend(seen.filter(|(_, seen)| is_left(seen)).map(|(pair, seen)| (*pair, seen.cookie)));
@@ -167,7 +169,7 @@ impl Netstat {
         self.destroy_by_cookie(&there)
     }
 
-    /// Destroys this socket, in whatever state it is. False as of [`Netstat::destroy`].
+    /// Destroys this socket in any state. Returns false as [`Netstat::destroy`] does.
     pub(crate) fn destroy_own(&mut self, pair: Pair) -> Result<bool, KernelError> {
         let cookie = self.ask_one(pair)?.cookie;
         self.destroy_by_cookie(&[(pair, cookie)])
@@ -183,7 +185,7 @@ impl Netstat {
             self.send()?;
             for _ in batch {
                 match self.receive()? {
-                    // Gone in between is as good.
+                    // ENOENT, ESTALE: the socket has gone in the meantime.
                     NetlinkPayload::Error(e) => allowed &= matches!(-e.raw_code(), 0 | libc::ENOENT | libc::ESTALE),
                     other => return Err(refusal(&other)),
                 }
@@ -192,7 +194,7 @@ impl Netstat {
         Ok(allowed)
     }
 
-    /// Adds a request about one socket; `kind` replaces the type of message.
+    /// Adds a request about one socket to the batch; `kind` replaces the message type.
     fn request(&mut self, (local, peer): Pair, cookie: Cookie, flags: u16, kind: Option<u16>) {
         let mut header = NetlinkHeader::default();
         header.flags = flags;
@@ -218,12 +220,12 @@ impl Netstat {
         self.requests.resize(start + message.buffer_len(), 0);
         message.serialize(&mut self.requests[start..]);
         if let Some(kind) = kind {
-            // The library knows the number but only writes SOCK_DIAG_BY_FAMILY; the type is the header's third field.
+            // The library always writes SOCK_DIAG_BY_FAMILY as the type, the two bytes after the length (`struct nlmsghdr`).
             self.requests[start + 4..start + 6].copy_from_slice(&kind.to_ne_bytes());
         }
     }
 
-    /// Begins a batch of requests. Replies to an earlier one that was given up may still come.
+    /// Begins a batch of requests. Replies to an earlier, abandoned batch may still arrive; [`Netstat::receive`] skips them.
     fn begin(&mut self) {
         self.requests.clear();
         self.expected = self.asked.wrapping_add(1);
@@ -233,7 +235,7 @@ impl Netstat {
         self.socket.send(&self.requests, 0).map(drop).map_err(KernelError::io(DOING, "send"))
     }
 
-    /// The reply to the next request of the batch: they are answered in their order, each once.
+    /// Receives the reply to the next request of the batch. Each request gets one reply, in the order of the requests.
     fn receive(&mut self) -> Result<NetlinkPayload<SockDiagMessage>, KernelError> {
         const GARBLED: KernelError = KernelError::Garbled { what: "sock_diag" };
         loop {
@@ -264,7 +266,7 @@ pub(crate) fn refusal(payload: &NetlinkPayload<SockDiagMessage>) -> KernelError 
     }
 }
 
-/// The state of this number in the kernel's `tcp_states.h`.
+/// The state with this number in the kernel's `tcp_states.h`. A listener gives CLOSE, because a look-up finds it if the connection is gone.
 pub(crate) fn state(number: u8) -> Result<TcpState, KernelError> {
     Ok(match number {
         1 => TcpState::Established,
@@ -302,7 +304,7 @@ mod tests {
             gone
         };
         let mut netstat = Netstat::open().unwrap();
-        // A request whose reply nobody has read.
+        // The reply to this request is not read.
         netstat.begin();
         netstat.request(pair, ANY, NLM_F_REQUEST, None);
         netstat.send().unwrap();

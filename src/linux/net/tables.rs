@@ -1,4 +1,4 @@
-//! Whole tables of TCP sockets, as `netstat -t` shows them (`sock_diag(7)`), in the network namespace of the calling thread.
+//! Lists all TCP sockets in the network namespace of the calling thread, as `netstat -t` shows them (`sock_diag(7)`).
 
 use crate::linux::error::{KernelError, errno};
 use crate::linux::net::sock_diag::{DOING, refusal, state};
@@ -17,16 +17,16 @@ pub(crate) struct Entry {
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
     pub(crate) state: TcpState,
-    /// 0 for one that no descriptor leads to: it waits in a queue, or its process has closed it.
+    /// 0 if no descriptor refers to the socket: it is in an accept queue, or its process has closed it.
     pub(crate) inode: u32,
 }
 
-/// Sockets that listen.
+/// All listeners.
 pub(crate) fn listeners() -> Result<Vec<Entry>, KernelError> {
     dump(StateFlags::LISTEN)
 }
 
-/// Sockets that are or were connected, or are about to be.
+/// Sockets that are connecting, connected, or closed by one end only.
 pub(crate) fn connected() -> Result<Vec<Entry>, KernelError> {
     dump(
         StateFlags::SYN_SENT
@@ -61,7 +61,7 @@ fn ask(socket: &Socket, family: u8, sequence: u32, states: StateFlags) -> Result
     socket.send(&bytes, 0).map(drop).map_err(KernelError::io(DOING, "send"))
 }
 
-/// One datagram of the answer to the request of this number. False if it was the last.
+/// Receives one datagram of the reply to the request with this sequence number. Returns false if it was the last.
 fn receive(socket: &Socket, sequence: u32, entries: &mut Vec<Entry>) -> Result<bool, KernelError> {
     const GARBLED: KernelError = KernelError::Garbled { what: "sock_diag" };
     let mut buffer = Vec::with_capacity(64 * 1024);
@@ -83,7 +83,7 @@ fn receive(socket: &Socket, sequence: u32, entries: &mut Vec<Entry>) -> Result<b
                 entries.push(Entry {
                     address: header.socket_id.source_address,
                     port: header.socket_id.source_port,
-                    // Of a listener the other table's word is that of one that is gone.
+                    // `state` gives CLOSE for a listener, as the look-up of a single socket needs it.
                     state: if header.state == LISTEN { TcpState::Listen } else { state(header.state)? },
                     inode: header.inode,
                 });
@@ -96,5 +96,5 @@ fn receive(socket: &Socket, sequence: u32, entries: &mut Vec<Entry>) -> Result<b
     Ok(true)
 }
 
-/// The number of the state in the kernel's `tcp_states.h`.
+/// `TCP_LISTEN` of the kernel's `tcp_states.h`.
 const LISTEN: u8 = 10;

@@ -1,5 +1,7 @@
-//! Housekeeping of TIME_WAIT: each leaves a small socket behind for a minute, and past `net.ipv4.tcp_max_tw_buckets` of them
-//! the kernel makes no more, which would show in a trace as CLOSE.
+//! Limits the number of sockets in TIME_WAIT.
+//!
+//! A connection leaves a small socket in TIME_WAIT for a minute. Beyond `net.ipv4.tcp_max_tw_buckets` of them the kernel creates no
+//! more, and a trace would show CLOSE in place of TIME_WAIT.
 
 use crate::linux::error::KernelError;
 use crate::linux::net::sock_diag::{Netstat, Pair};
@@ -9,42 +11,42 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// How many connections are let go before their sockets in TIME_WAIT are taken down together.
+/// The number of recorded sockets, two for each connection, at which those in TIME_WAIT are destroyed together.
 const BATCH: usize = 1024;
 /// A TIME_WAIT lasts a minute (`TCP_TIMEWAIT_LEN`); the timer's granularity adds a little.
 const DRAIN_BOUND: Duration = Duration::from_secs(75);
-/// How often the sockets in TIME_WAIT are counted while they are waited for.
+/// Interval between counts of the sockets in TIME_WAIT while waiting for room.
 const COUNT_AGAIN: Duration = Duration::from_millis(50);
 const DOING: &str = "make room for sockets in TIME_WAIT";
 
-/// What past runs may have left in TIME_WAIT.
+/// Sockets of past runs that may be in TIME_WAIT.
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers {
     pairs: Vec<Pair>,
-    /// Set once taking down was refused: from then on there is only waiting.
+    /// Set once destroying was not permitted. From then on the harness only waits for the kernel to remove the sockets.
     refused: bool,
-    /// Set by whoever wants the run to stop: then nobody needs room.
+    /// Set to stop the run. Then no room is needed, and a wait for room ends.
     stop: Option<Arc<AtomicBool>>,
 }
 
 impl Leftovers {
-    /// None yet. Nobody waits any longer when `stop` is set.
+    /// No sockets yet. A wait for room ends when `stop` is set.
     pub(crate) fn until(stop: Arc<AtomicBool>) -> Leftovers {
         Leftovers { stop: Some(stop), ..Leftovers::default() }
     }
 
-    /// Notes a connection whose both ends may be in TIME_WAIT, and makes room if many have come together.
+    /// Records both ends of a connection, which may be in TIME_WAIT. Makes room if many sockets have been recorded.
     pub(crate) fn add(&mut self, (local, peer): Pair, netstat: &mut Netstat) -> Result<(), KernelError> {
         self.pairs.extend([(local, peer), (peer, local)]);
         if self.pairs.len() < BATCH { Ok(()) } else { self.clear(netstat) }
     }
 
-    /// Takes down what has been noted; where that is not allowed, waits until the kernel has room again.
+    /// Destroys the recorded sockets. If that is not permitted, waits until the kernel has room again.
     fn clear(&mut self, netstat: &mut Netstat) -> Result<(), KernelError> {
         if self.take_down(netstat)? { Ok(()) } else { wait_for_room(self.stop.as_deref()) }
     }
 
-    /// Takes down what has been noted, and forgets it. False if that is not allowed.
+    /// Destroys the recorded sockets that are in TIME_WAIT, and forgets them all. Returns false if destroying is not permitted.
     pub(crate) fn take_down(&mut self, netstat: &mut Netstat) -> Result<bool, KernelError> {
         self.refused = self.refused || !netstat.destroy(&self.pairs)?;
         self.pairs.clear();
@@ -52,14 +54,14 @@ impl Leftovers {
     }
 }
 
-/// Waits until at most three quarters of the allowed sockets are in TIME_WAIT, or somebody sets `stop`.
+/// Waits until the number of sockets in TIME_WAIT is at most three quarters of the limit, or `stop` is set.
 fn wait_for_room(stop: Option<&AtomicBool>) -> Result<(), KernelError> {
-    // In a network namespace of one's own the limit may not be shown; the kernel's smallest default then stands in.
+    // A separate network namespace may not show the limit. Then the kernel's smallest default is used.
     let limit = number("/proc/sys/net/ipv4/tcp_max_tw_buckets", |text| text.trim().parse().ok()).unwrap_or(4096);
     wait_until(|| Ok(number("/proc/net/sockstat", time_waits)? <= limit / 4 * 3), stop)
 }
 
-/// Waits until there is room, or somebody sets `stop`.
+/// Waits until there is room, or `stop` is set. Fails after [`DRAIN_BOUND`].
 fn wait_until(
     mut has_room: impl FnMut() -> Result<bool, KernelError>,
     stop: Option<&AtomicBool>,
@@ -72,7 +74,7 @@ fn wait_until(
         if Instant::now() > deadline {
             return Err(KernelError::Late { doing: DOING, bound: DRAIN_BOUND });
         }
-        // The kernel has no event for its count, which falls by what has come together in a minute.
+        // The kernel reports no event when the count falls.
         std::thread::sleep(COUNT_AGAIN);
     }
 }

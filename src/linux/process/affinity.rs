@@ -1,12 +1,13 @@
-//! One core for a worker and its servers: a gated call costs a wake-up of the other side, and that of a halted core costs more
-//! than the call.
+//! Pins a worker and its servers to one core. Each gated call wakes the other side, and to wake a task on a halted core costs more than the
+//! call itself.
 //!
-//! All worlds of a session share that core, for a session whose tasks wake each other on two cores takes the processor from everybody
-//! else ([`session`](crate::linux::process::session)). Worlds that are to run at once are in sessions of their own. So
-//! - a process that leads a session is alone there with its servers, and its first world stays where the scheduler has put it, which
-//!   knows what other processes do. Its other worlds, on other threads, come to the same core;
-//! - any other process, as that of a test, may be one of several in its session that know nothing of each other: the core is chosen by the
-//!   session's number.
+//! All worlds of a session share one core, because a session whose tasks wake each other on two cores takes the processor from all other
+//! processes ([`session`](crate::linux::process::session)). Worlds that are to run in parallel belong in sessions of their own. The core is
+//! chosen as follows:
+//! - A process that leads a session is alone there with its servers. Its first world stays where the scheduler has put it, because the
+//!   scheduler knows what other processes do. Worlds on other threads of the process move to the same core.
+//! - Any other process, such as that of a test, may be one of several in its session that know nothing of each other. The core is computed
+//!   from the session's id.
 
 use crate::linux::process::session;
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
@@ -14,11 +15,11 @@ use nix::unistd::{Pid, getsid};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// For so long, and a little less, the time that a session has run on a core counts for the session there: worlds that begin within this time
-/// after the last one ended go to the same core.
+/// The time that a session has run on a core still counts for the session there for at most about this long. Worlds that begin within this
+/// time after the last one ended go to the same core.
 const COUNTS: Duration = Duration::from_secs(1);
 
-/// The core of this process's worlds, and how many are there.
+/// The core that this process's worlds share, and how many worlds run there.
 #[derive(Debug)]
 struct Shared {
     core: usize,
@@ -29,17 +30,16 @@ struct Shared {
 
 static SHARED: Mutex<Shared> = Mutex::new(Shared { core: 0, worlds: 0, left: None });
 
-/// The calling thread's stay on one core; dropped, the thread may go where it could before.
+/// Keeps the calling thread on one core. Dropping it lets the thread run again where it could run before.
 #[derive(Debug)]
 pub(crate) struct Pinned {
     before: CpuSet,
-    /// Whether it is the core of all worlds: a thread that its owner keeps off that one stays on one of its own.
+    /// Whether this is the core that all worlds share. A thread that may not run on that core is pinned to another one.
     shared: bool,
 }
 
 impl Pinned {
-    /// Pins the calling thread to the core of this process's worlds. `None` where that is not allowed, which costs speed and nothing
-    /// else.
+    /// Pins the calling thread to the core of this process's worlds. `None` where that is not allowed, and then only speed is lost.
     pub(crate) fn here() -> Option<Pinned> {
         let this = Pid::from_raw(0);
         let before = sched_getaffinity(this).ok()?;
@@ -58,7 +58,7 @@ impl Pinned {
     }
 }
 
-/// One of these cores for the first world of this process.
+/// Chooses one of these cores for the first world of this process.
 fn choose(allowed: &[usize]) -> Option<usize> {
     let here = || sched_getcpu().ok().filter(|core| allowed.contains(core));
     let of_session = || {

@@ -1,13 +1,14 @@
-//! Starting somebody else's program behind the gate.
+//! Starts another project's program behind the gate.
 //!
-//! Between the harness and the server is a *guardian*, a small process that runs nothing but this file. It is what makes the whole tree
-//! end with the harness, whatever the server forks and however the harness ends:
-//! - It dies with the harness (`PR_SET_PDEATHSIG`), and where that is allowed it is the first process of a namespace for process numbers of
-//!   its own (`pid_namespaces(7)`): with it the kernel kills every process in there, in one go that no fork can outrun.
-//! - Elsewhere it adopts whatever loses its parent (`PR_SET_CHILD_SUBREAPER`), so that all of the tree can be found below it.
-//! - It reaps the server and every process that loses its parent, such as a daemon, and records how each has ended.
+//! Between the harness and the server is a *guardian*, a small process that runs nothing but the code in [`child`]. It makes the whole
+//! process tree end with the harness, whatever the server forks and however the harness ends:
+//! - The guardian dies with the harness (`PR_SET_PDEATHSIG`). Where that is allowed, it is the first process of a pid namespace
+//!   (`pid_namespaces(7)`): when it ends, the kernel kills every process in the namespace in one step, which no fork can escape.
+//! - Elsewhere the guardian adopts every process that loses its parent (`PR_SET_CHILD_SUBREAPER`), so that the whole tree can be found
+//!   below it.
+//! - It reaps the server and every process that loses its parent, such as a daemon, and records how each ended.
 //!
-//! What runs in the two children is in [`child`].
+//! [`child`] has the code that runs in the guardian, and in the server before its `execve`.
 
 mod child;
 mod page;
@@ -28,26 +29,26 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-/// How long the steps before the `execve` may take together, on however busy a machine. They wait for nothing.
+/// How long the steps before the `execve` may take together, on a machine however busy. None of them waits for anything outside.
 const START_BOUND: Duration = Duration::from_secs(60);
 const DOING: &str = "start the server";
 
-/// With which disposition of SIGPIPE a server is started. What it makes of it is its own affair.
+/// The disposition of SIGPIPE with which a server is started. The server may change it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sigpipe {
-    /// SIG_DFL: what a shell gives.
+    /// SIG_DFL: what a shell sets.
     #[default]
     Default,
-    /// SIG_IGN, which is kept through `execve`: what a careless parent gives.
+    /// SIG_IGN, which survives `execve`: what a careless parent leaves.
     Ignore,
-    /// SIG_DFL, and blocked in the mask, which is kept too.
+    /// SIG_DFL, with SIGPIPE blocked in the signal mask, which survives `execve` too.
     Blocked,
 }
 
 /// What to start, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// The program's path, then its arguments; the first of these is its name.
+    /// The program's path, and its arguments, of which the first is the program's name.
     pub(crate) program: CString,
     pub(crate) arguments: Vec<CString>,
     /// `NAME=value` each.
@@ -55,13 +56,13 @@ pub(crate) struct Plan {
     pub(crate) folder: CString,
     /// The file that standard output and error go to.
     pub(crate) output: CString,
-    /// Descriptor 3 is a listener on this port, if any.
+    /// The port of a listener that the server gets as descriptor 3, if any.
     pub(crate) listener: Option<u16>,
     pub(crate) sigpipe: Sigpipe,
     pub(crate) gate: bool,
 }
 
-/// A guardian with its server, which is about to become the program of the plan.
+/// A guardian and its server, which is about to execute the plan's program.
 #[derive(Debug)]
 pub(crate) struct Launched {
     pub(crate) guardian: Guardian,
@@ -70,13 +71,13 @@ pub(crate) struct Launched {
     pub(crate) notify: Option<Notify>,
 }
 
-/// The guardian. Dropped, it ends and all of its tree with it.
+/// The guardian. Dropping it ends the guardian and all of its tree.
 #[derive(Debug)]
 pub(crate) struct Guardian {
     pub(crate) pid: i32,
     pidfd: OwnedFd,
     pub(crate) shared: Shared,
-    /// Whether the kernel ends the tree.
+    /// Whether the guardian has a pid namespace of its own, so that the kernel ends the tree.
     namespace: bool,
 }
 
@@ -85,19 +86,19 @@ impl Drop for Guardian {
         if !self.namespace {
             super::kill::kill_below(self.pid);
         }
-        // Errors mean that it is gone already.
+        // Errors mean that the guardian is gone already.
         let _ = sys::pidfd_kill(self.pidfd.as_fd(), libc::SIGKILL);
         let _ = sys::reap(self.pidfd.as_fd());
     }
 }
 
-/// Set in the harness's environment, this variable has the gate behave as on kernels before 5.19, for tests.
+/// If this variable is set in the harness's environment, the gate behaves as on kernels before 5.19. For tests.
 const NOT_KILLABLE: &str = "BROKENPIPE_NO_WAIT_KILLABLE";
 
-/// Starts the guardian and the server; when this returns the server has been told to become the program.
+/// Starts the guardian and the server. On return the server has been told to execute its program.
 pub(crate) fn launch(plan: &Plan, namespace: bool) -> Result<Launched, KernelError> {
     let shared = Shared::new().map_err(KernelError::call(DOING, "mmap"))?;
-    // Room for the digits, written by the server, who alone knows its number in its namespace.
+    // Room for the digits of the server's pid. The server writes them, because only it knows its pid in its namespace.
     let mut listen_pid = b"LISTEN_PID=\0\0\0\0\0\0\0\0\0\0\0\0".to_vec();
     let pointers = |strings: &[CString]| strings.iter().map(|s| s.as_ptr()).collect::<Vec<_>>();
     let mut environment = pointers(&plan.environment);
@@ -123,7 +124,7 @@ pub(crate) fn launch(plan: &Plan, namespace: bool) -> Result<Launched, KernelErr
     let copying = Copying::new();
     let flags = libc::CLONE_FILES | if namespace { libc::CLONE_NEWPID } else { 0 };
     let blocked = crate::linux::gate::handshake::spawn::SignalsBlocked::new();
-    // SAFETY: the child goes on with `guardian`, which never returns and keeps to what the head of this file says.
+    // SAFETY: the child goes on with `guardian`, which never returns and follows the rules at the head of `child`.
     let cloned = unsafe {
         match clone_process(flags) {
             Ok(None) => guardian(&prepared),
@@ -153,7 +154,7 @@ pub(crate) fn launch(plan: &Plan, namespace: bool) -> Result<Launched, KernelErr
 }
 
 impl Guardian {
-    /// Waits until this stage is reached.
+    /// Waits until the guardian and the server have reached this stage.
     fn reach(&self, wanted: u32) -> Result<(), KernelError> {
         let page = self.shared.page();
         let deadline = Instant::now() + START_BOUND;
@@ -181,7 +182,7 @@ mod tests {
     use std::io::Write;
     use std::sync::atomic::AtomicU32;
 
-    /// Waits until a word of the page is this.
+    /// Waits until a word of the page has this value.
     fn wait_for(word: &AtomicU32, wanted: u32) {
         let deadline = Instant::now() + START_BOUND;
         loop {
@@ -200,7 +201,7 @@ mod tests {
         let (pipe, output) = (dir.path().join("pipe"), dir.path().join("output"));
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let c = |text: &str| CString::new(text).unwrap();
-        // The daemon goes on when it is written to, and that is when whoever started it has ended.
+        // The daemon goes on when it reads a line, which the test writes after the daemon's parent has ended.
         let script = "sh -c 'read -r line < pipe; kill -PIPE $$' & echo $!";
         let plan = Plan {
             program: c("/bin/sh"),
@@ -218,7 +219,7 @@ mod tests {
         assert_eq!(shared.status(), Some(0));
         let daemon = std::fs::read_to_string(output).unwrap().trim().parse().unwrap();
         assert_eq!(shared.reaped(daemon), None);
-        // Whoever opens both ends of a pipe waits for nobody.
+        // Opening a FIFO for both reading and writing does not block.
         let mut to = std::fs::File::options().read(true).write(true).open(pipe).unwrap();
         to.write_all(b"go on\n").unwrap();
         wait_for(&shared.page().count, 2);

@@ -1,4 +1,4 @@
-//! Ends everything below a process, where no namespace does.
+//! Kills every process below a guardian, where no pid namespace does so.
 
 use crate::linux::sys::pidfd_kill;
 use crate::linux::sys::poll;
@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// How long one look at what is below a guardian waits for the ends of processes that were killed.
+/// How long one round of [`kill_below`] waits for the processes that it has killed to end.
 const KILL_BOUND: Duration = Duration::from_secs(1);
 
-/// Kills all processes below this one, which adopts those that lose their parent, until there are none.
+/// Kills all processes below `guardian`, which adopts processes that lose their parent, and repeats until there are none.
 pub(crate) fn kill_below(guardian: i32) {
     loop {
         let below = below(guardian);
@@ -21,14 +21,15 @@ pub(crate) fn kill_below(guardian: i32) {
         let held: Vec<OwnedFd> = below
             .into_iter()
             .filter_map(|pid| pidfd_open(pid).ok().map(|pidfd| (pid, pidfd)))
-            // A number may have become that of a process of somebody else's between the look and the pidfd, but not after the pidfd.
+            // Between the listing and `pidfd_open` a pid may have been reused by an unrelated process. Once the pidfd is open that cannot
+            // happen.
             .filter(|(pid, _)| descends(*pid, guardian))
             .map(|(_, pidfd)| pidfd)
             .collect();
         for pidfd in &held {
             let _ = pidfd_kill(pidfd.as_fd(), libc::SIGKILL);
         }
-        // A killed process forks no more; those that were forked before are found in the next round.
+        // A killed process forks no more. The next round finds the processes that it forked before.
         let deadline = Instant::now() + KILL_BOUND;
         for pidfd in &held {
             let _ = poll([pidfd.as_fd()], deadline.saturating_duration_since(Instant::now()));
@@ -36,14 +37,14 @@ pub(crate) fn kill_below(guardian: i32) {
     }
 }
 
-/// Every process below this one.
+/// Every process below this one that has not ended.
 pub(crate) fn below(guardian: i32) -> BTreeSet<i32> {
     let mut all = BTreeSet::new();
     let mut next = children(guardian, guardian);
     while let Some(pid) = next.pop() {
         let tids = tids(pid);
-        // The guardian reaps those that have ended; until then they are nobody's parent. A process whose first thread alone has ended goes
-        // on.
+        // The guardian reaps processes that have ended; until then they have no children. A process of which only the first thread has
+        // ended goes on.
         let ended = tids.len() <= 1 && stat(pid).is_none_or(|stat| stat.is_zombie());
         if !ended && all.insert(pid) {
             next.extend(tids.into_iter().flat_map(|tid| children(pid, tid)));
@@ -52,7 +53,7 @@ pub(crate) fn below(guardian: i32) -> BTreeSet<i32> {
     all
 }
 
-/// Whether a process has this one among those that it descends from.
+/// Whether `pid` is a descendant of `ancestor`.
 fn descends(pid: i32, ancestor: i32) -> bool {
     let mut at = pid;
     while at > 1 {
@@ -77,7 +78,7 @@ mod tests {
         let own = nix::unistd::getpid().as_raw();
         assert!(descends(pid, own));
         assert!(!descends(own, pid) && !descends(pid, pid));
-        // Of a number that nobody has any more nothing is known.
+        // Nothing is known of a pid that no process has any more.
         drop(child.stdin.take());
         child.wait().unwrap();
         assert!(!descends(pid, own));

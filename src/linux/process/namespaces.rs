@@ -1,7 +1,8 @@
-//! A network namespace of one's own for a worker and the servers that it starts.
+//! A network namespace for a worker and the servers that it starts.
 //!
-//! Sockets belong to the namespace in which their thread was when it made them. So the worker's thread moves, the clients that it
-//! connects and the servers that it starts are in the new one with it, and the rest of the process notices nothing.
+//! A socket belongs to the network namespace that its thread was in when it made the socket. So only the worker's thread moves into a new
+//! namespace. The clients that it connects and the servers that it starts are in that namespace too, and the other threads of the process
+//! are not affected.
 
 use crate::linux::error::KernelError;
 use crate::linux::sys::process as sys;
@@ -13,8 +14,9 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 
 const DOING: &str = "make a network namespace";
-/// The second address: of a block for documentation (RFC 5737), so that nobody's is meant. `getaddrinf(3)` with AI_ADDRCONFIG leaves
-/// out families of which a host has nothing but the loopback address, and servers that ask so would find no address at all.
+/// The second address. It is from a block for documentation (RFC 5737), so that it is no real host's. `getaddrinfo(3)` with AI_ADDRCONFIG
+/// leaves out an address family if the host has only the loopback address in it. With no second address, servers that pass that flag would
+/// find no address at all.
 const SECOND: [u8; 4] = [192, 0, 2, 1];
 
 /// Moves the calling thread into a network namespace of its own, with a loopback and a second address. False if that is not allowed.
@@ -27,10 +29,10 @@ pub(crate) fn enter() -> Result<bool, KernelError> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).map_err(KernelError::io(DOING, "socket"))?;
     up(&socket).map_err(KernelError::call(DOING, "ioctl SIOCSIFFLAGS"))?;
     add(&socket).map_err(KernelError::call(DOING, "ioctl SIOCSIFADDR"))?;
-    // Connections come from one address here, and each leaves a port behind in TIME_WAIT.
+    // All connections here come from one address, and each leaves a port in TIME_WAIT, so more ports are needed.
     let _ = std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "1024 65535");
-    // Answers at once rather than after 40 ms: what a delayed acknowledgement holds back is then no matter of the clock. A kernel without
-    // it is as good, only slower now and then.
+    // TCP then acknowledges at once rather than after 40 ms, so that data which the peer holds back until an acknowledgement comes does not
+    // depend on timing. On a kernel without this setting everything works too, but is sometimes slower.
     let _ = std::fs::write("/proc/sys/net/ipv4/tcp_pingpong_thresh", "255");
     Ok(true)
 }
@@ -63,10 +65,10 @@ fn add(socket: &Socket) -> Result<(), Errno> {
     }
 }
 
-/// A port that nobody has in the calling thread's namespace right now, connections in TIME_WAIT included.
+/// A port that no socket in the calling thread's namespace uses right now, connections in TIME_WAIT included.
 pub(crate) fn free_port() -> Result<u16, KernelError> {
     const DOING: &str = "find a free port";
-    // Without SO_REUSEADDR, which the standard library's listeners set: the server may not set it either.
+    // Without SO_REUSEADDR, which the standard library's listeners set, because the server may not set it either.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).map_err(KernelError::io(DOING, "socket"))?;
     let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
     socket.bind(&any.into()).map_err(KernelError::io(DOING, "bind"))?;
@@ -74,12 +76,12 @@ pub(crate) fn free_port() -> Result<u16, KernelError> {
     address.as_socket_ipv4().map(|address| address.port()).ok_or(KernelError::Garbled { what: "a socket's address" })
 }
 
-/// Whether a process may be put into a new namespace for process numbers: by doing it.
+/// Whether this process may start a process in a new pid namespace, found out by starting one.
 pub(crate) fn may_have_pid_namespace() -> bool {
     // SAFETY: the child makes one system call.
     let child = unsafe { sys::clone_process(libc::CLONE_NEWPID) };
     match child {
-        // SAFETY: nothing of the parent's is touched.
+        // SAFETY: the child exits at once and touches nothing of the parent's.
         Ok(None) => unsafe { libc::_exit(0) },
         Ok(Some((_, pidfd))) => crate::linux::sys::reap(std::os::fd::AsFd::as_fd(&pidfd)).is_ok(),
         Err(_) => {

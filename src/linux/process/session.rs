@@ -1,18 +1,19 @@
-//! Sessions: what the scheduler takes for one user of the machine, and so where a worker and its servers belong.
+//! Sessions: the scheduler treats each session as one user of the machine, so each worker has a session for itself and its servers.
 //!
-//! With `sched_autogroup` (the default; `sched(7)`) each session is a scheduling group, and the processor is shared out among groups. The
-//! weight of a group on one core depends on what the group does on the others. It is computed anew at each wake-up, and in that the
-//! scheduler of Linux 6.18 goes wrong: a group whose tasks wake each other all the time, while it runs on a second core too, may be given
-//! a core for seconds on end, the kernel's own threads being left without. A gated server and its harness are exactly such tasks. A
-//! group that runs on one core has a constant weight and nothing is computed, so each worker is
-//! - a process in a session of its own, which nothing else is in but its servers;
-//! - on one core, as its servers are ([`affinity`](crate::linux::process::affinity)).
+//! With `sched_autogroup` (the default; `sched(7)`) each session is a scheduling group, and processor time is shared out among groups. The
+//! weight of a group on one core depends on what the group does on the others. The scheduler computes this weight anew at each wake-up, and
+//! Linux 6.18 gets it wrong for one kind of group: if its tasks wake each other all the time, and it runs on a second core too, it may keep
+//! a core for seconds, while even the kernel's own threads do not get that core. A gated server and its harness are such tasks. The weight
+//! of a group that runs on one core is constant and is not computed. So each worker is
+//! - a process in a session of its own, which contains nothing else but the worker's servers;
+//! - on one core, together with its servers ([`affinity`](crate::linux::process::affinity)).
 //!
-//! Both functions here fork, so that a worker has all that was read and checked before. They refuse to in a process of more than one
-//! thread, where a copy of one of them could not go on: a lock that another thread holds would never be released. Whatever forks is the
-//! worker's parent, and the worker dies with it (`PR_SET_PDEATHSIG`), by `kill -9` too.
+//! Both [`enter_session`] and [`Worker::fork`] fork, so that a worker has everything that was read and checked before. They refuse to fork
+//! a process of more than one thread, because the child has a copy of the calling thread only: a lock that another thread holds would never
+//! be released there. The process that forks is the worker's parent. The worker dies with its parent (`PR_SET_PDEATHSIG`), also if
+//! SIGKILL ends the parent.
 //!
-//! A session of its own also means that the terminal's signals do not come: who is in front passes them on.
+//! A process in a session of its own does not get the terminal's signals. The process in the foreground passes them on.
 
 use crate::linux::error::KernelError;
 use crate::linux::sys::check;
@@ -30,31 +31,32 @@ use std::sync::OnceLock;
 
 const DOING: &str = "start a worker";
 
-/// The signals that are passed on to the process in the session: those that people and other programs send to end a process, and two
-/// that libFuzzer knows.
+/// The signals that are passed on to the process in the session: those with which users and other programs end a process, and two that
+/// libFuzzer handles.
 const PASSED_ON: [Signal; 5] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGUSR2];
 
-/// The exit code of a worker that panicked, and of one whose parent was gone before it was to die with it.
+/// The exit code of a worker that panicked, that could not make its session, or whose parent died before `PR_SET_PDEATHSIG` was set.
 const PANICKED: i32 = 101;
 
 fn failed(call: &'static str) -> impl Fn(nix::errno::Errno) -> KernelError {
     move |errno| KernelError::Call { doing: DOING, call, errno: Errno::from_raw(errno as i32) }
 }
 
-/// Whether this process leads a session that has no terminal: one made for a worker, a service or a container.
+/// Whether this process leads a session without a terminal, such as one made for a worker, a service or a container.
 pub(crate) fn is_led() -> bool {
-    // ENXIO where there is none (tty(4)).
+    // Opening `/dev/tty` fails with ENXIO if there is no terminal (tty(4)).
     getsid(None) == Ok(getpid()) && fs::File::open("/dev/tty").is_err()
 }
 
-/// Goes on in a child in a session of its own, unless this process leads one without a terminal already. There must be no other thread.
+/// Continues in a child in a session of its own, unless this process already leads a session without a terminal. The process must have no
+/// other thread.
 ///
-/// In the child, and where none is needed, it gives `None`. In the process that was there before it waits for the child's end, passes
-/// signals on until then, Ctrl-C and Ctrl-Z among them, and gives how the child ended.
+/// Returns `None` in the child, and where no child is needed. In the original process it waits for the child's end, passes signals on until
+/// then (Ctrl-C and Ctrl-Z among them), and returns how the child ended.
 ///
 /// # Errors
 ///
-/// If there is a second thread, or no child can be had.
+/// If there is a second thread, or no child can be made.
 #[doc(hidden)]
 pub fn enter_session() -> Result<Option<ExitStatus>, KernelError> {
     if is_led() {
@@ -63,7 +65,7 @@ pub fn enter_session() -> Result<Option<ExitStatus>, KernelError> {
     let mut awaited = SigSet::from_iter(PASSED_ON);
     awaited.add(Signal::SIGTSTP);
     awaited.add(Signal::SIGCHLD);
-    // Before there is a child: what comes from now on is passed on to it.
+    // Blocked before there is a child, so that every signal from now on is passed on to it.
     let before = awaited.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(failed("sigprocmask"))?;
     let child = fork_session(None);
     let Ok(Some(child)) = child else {
@@ -77,7 +79,7 @@ pub fn enter_session() -> Result<Option<ExitStatus>, KernelError> {
                     return Ok(Some(status));
                 }
             }
-            // The child's group is an orphaned one, which nothing but SIGSTOP stops (setpgid(2)). Errors mean that it has ended.
+            // The child's process group is orphaned, so only SIGSTOP stops it (setpgid(2)). Errors mean that the child has ended.
             Signal::SIGTSTP => {
                 let _ = killpg(child, Signal::SIGSTOP);
                 let _ = raise(Signal::SIGSTOP);
@@ -90,60 +92,61 @@ pub fn enter_session() -> Result<Option<ExitStatus>, KernelError> {
     }
 }
 
-/// A worker process. Dropped, it is killed, and its servers with it.
+/// A worker process. Dropping it kills the worker, and the worker's servers with it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Worker {
-    /// `None` once it has been waited for, and in its siblings.
+    /// `None` once the worker has been waited for, and in the copies that later workers inherit.
     pid: Option<Pid>,
     stream: UnixStream,
 }
 
 impl Worker {
-    /// Forks so many workers, each in a session of its own and on a core of its own as far as there are enough. Each runs `run` with its
-    /// number, from 0, and its end of a connection to this process, and exits with what that gives. There must be no other thread.
+    /// Forks `count` workers. Each is in a session of its own, and on a core of its own as far as there are enough cores. Each worker calls
+    /// `run` with its index, from 0, and its end of a connection to this process, and exits with the code that `run` returns. The process
+    /// must have no other thread.
     ///
     /// # Errors
     ///
-    /// If there is a second thread, or a child cannot be had.
+    /// If there is a second thread, or a child cannot be made.
     pub fn fork(count: usize, mut run: impl FnMut(usize, UnixStream) -> u8) -> Result<Vec<Worker>, KernelError> {
         let cores = cores();
         let mut workers: Vec<Worker> = Vec::new();
         for index in 0..count {
             let (stream, its_end) = UnixStream::pair().map_err(KernelError::io(DOING, "socketpair"))?;
-            // One alone stays where the scheduler has put it: other processes have workers too.
+            // A single worker stays where the scheduler has put it, because other processes may have workers too.
             if let Some(pid) = fork_session(cores.get(index % cores.len().max(1)).copied().filter(|_| count > 1))? {
                 workers.push(Worker { pid: Some(pid), stream });
                 continue;
             }
-            // The copies of the parent's ends: a sibling would not be told that the parent has closed its own.
+            // Closes the copies of the parent's ends. With a copy open, a sibling would see no EOF when the parent closes its own end.
             workers.drain(..).for_each(|mut sibling| sibling.pid = None);
             drop(stream);
             let code = catch_unwind(AssertUnwindSafe(|| run(index, its_end))).map_or(PANICKED, i32::from);
-            // SAFETY: it does not return. What is to run when the parent exits is not for its child.
+            // SAFETY: `_exit` does not return. Exit handlers are not run, because they are the parent's.
             unsafe { libc::_exit(code) }
         }
         Ok(workers)
     }
 
-    /// How many have a core of their own.
+    /// How many workers can have a core of their own: at least 1.
     pub fn at_once() -> usize {
         cores().len().max(1)
     }
 
-    /// The connection to it.
+    /// The connection to the worker.
     pub fn stream(&self) -> &UnixStream {
         &self.stream
     }
 
-    /// Tells it that no more will come, and waits for its end.
+    /// Closes the sending direction of the connection, so that the worker sees EOF, and waits for the worker's end.
     ///
     /// # Errors
     ///
-    /// If it cannot be waited for.
+    /// If the worker cannot be waited for.
     pub fn wait(mut self) -> Result<ExitStatus, KernelError> {
         let Some(pid) = self.pid.take() else { return Err(KernelError::StillBorn) };
-        // It fails if the worker is gone, who then need not be told.
+        // An error means that the worker is gone, and then EOF does not matter.
         let _ = self.stream.shutdown(Shutdown::Write);
         wait(pid, 0)?.ok_or(KernelError::StillBorn)
     }
@@ -152,15 +155,15 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         if let Some(pid) = self.pid.take() {
-            // It has not been waited for, so that the number is still its own.
+            // The worker has not been waited for, so the pid is still the worker's.
             let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
             let _ = wait(pid, 0);
         }
     }
 }
 
-/// Forks a child into a session of its own, where it dies with the calling thread, and keeps it to this core, or to the one that it has
-/// come to. `None` in the child.
+/// Forks a child into a session of its own. The child dies with the calling thread. It is pinned to this core, or to the one on which it
+/// starts if `core` is `None`. Returns `None` in the child.
 fn fork_session(core: Option<usize>) -> Result<Option<Pid>, KernelError> {
     let threads = fs::read_dir("/proc/self/task").map_err(KernelError::io(DOING, "/proc/self/task"))?.count();
     if threads != 1 {
@@ -170,20 +173,20 @@ fn fork_session(core: Option<usize>) -> Result<Option<Pid>, KernelError> {
             errno: Errno::EINVAL,
         });
     }
-    // Where it is ignored, which is inherited, nobody would learn how the child has ended.
+    // If SIGCHLD is ignored, and that is inherited, `waitpid` cannot tell how the child ended.
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     // SAFETY: no handler is installed.
     unsafe { sigaction(Signal::SIGCHLD, &default) }.map_err(failed("sigaction"))?;
     let parent = getpid();
-    // SAFETY: there is no other thread, whose locks the child could want.
+    // SAFETY: there is no other thread, whose locks the child could need.
     match unsafe { fork() }.map_err(failed("fork"))? {
         ForkResult::Parent { child } => Ok(Some(child)),
         ForkResult::Child => {
             stay_on(core.or_else(|| sched_getcpu().ok()));
-            // A child that has just been made leads no group and so may; and the signal is a valid one.
+            // `setsid` fails only in the leader of a process group, which a new child is not. `prctl` fails only for an invalid signal.
             let alone = setsid().and_then(|_| nix::sys::prctl::set_pdeathsig(Signal::SIGKILL));
             if alone.is_err() || getppid() != parent {
-                // SAFETY: it does not return.
+                // SAFETY: `_exit` does not return.
                 unsafe { libc::_exit(PANICKED) }
             }
             Ok(None)
@@ -191,7 +194,7 @@ fn fork_session(core: Option<usize>) -> Result<Option<Pid>, KernelError> {
     }
 }
 
-/// How a child has ended; `None` if it has not, with WNOHANG.
+/// How a child has ended. `None` if it has not ended and the options contain WNOHANG.
 fn wait(pid: Pid, options: i32) -> Result<Option<ExitStatus>, KernelError> {
     let mut status = 0;
     loop {
@@ -205,10 +208,10 @@ fn wait(pid: Pid, options: i32) -> Result<Option<ExitStatus>, KernelError> {
     }
 }
 
-/// The cores that this process had before it was kept to one.
+/// The cores that this process was allowed to use before it was pinned to one.
 static ALLOWED: OnceLock<CpuSet> = OnceLock::new();
 
-/// The cores on which this process may have workers, the one it is on first.
+/// The cores on which this process may have workers. The core on which it runs comes first.
 fn cores() -> Vec<usize> {
     let Ok(now) = sched_getaffinity(Pid::from_raw(0)) else { return Vec::new() };
     let allowed = ALLOWED.get().unwrap_or(&now);
@@ -218,8 +221,8 @@ fn cores() -> Vec<usize> {
     cores
 }
 
-/// Keeps this process to one core, which is to be done before it has a session of its own: what that has once run on another core counts there
-/// until the scheduler looks at that one again. Where it is not allowed it costs speed and nothing else.
+/// Pins this process to one core. To be called before the process makes its session: what the session has once run on another core counts
+/// there until the scheduler updates that core's load. Where pinning is not allowed, only speed is lost.
 fn stay_on(core: Option<usize>) {
     let this = Pid::from_raw(0);
     let mut only = CpuSet::new();

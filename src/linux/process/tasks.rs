@@ -1,8 +1,9 @@
-//! The server's processes and threads, as `/proc` shows them (`proc(5)`), and whether all of them sleep.
+//! The server's processes and threads, as `/proc` shows them (`proc(5)`), and whether all of them are asleep.
 //!
-//! A task that was seen asleep may be woken a moment later by one that was not looked at yet. So all are at rest only if, in one look at
-//! all of them, each sleeps and none has been switched to since the look before, by its own count (`schedstat`): nobody ran, and so
-//! nobody can have woken anybody. Mostly the look before is that of the last time when all was at rest, and one is enough.
+//! A task that was seen asleep may be woken a moment later by a task that the scan has not reached yet. So the tree counts as idle only if
+//! one scan finds every task asleep, and no task has been switched to since the scan before, by the task's own count (`schedstat`). Then no
+//! task ran in between, and so no task can have woken another. Usually the scan before is the one that last found the tree idle, and one
+//! new scan is enough.
 
 mod task;
 
@@ -19,26 +20,26 @@ use std::time::Duration;
 use task::Task;
 
 const DOING: &str = "look at the server's tasks";
-/// What a look at a process or thread says that has ended.
+/// The error of an operation on a process or thread that has ended.
 const GONE: Errno = Errno::from_raw(libc::ESRCH);
 
 /// One process.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) pidfd: OwnedFd,
-    /// Its number in its own namespace.
+    /// Its pid in its own namespace.
     inner: i32,
     tasks: BTreeMap<i32, Task>,
     /// Whether it has ended and is not reaped: a zombie.
     zombie: bool,
-    /// Whether it had a signalfd when it was last asked.
+    /// Whether the process had a signalfd when that was last checked.
     pub(crate) signalfd: bool,
-    /// Whether it has come to the gate since it was last asked what it is, or is new.
+    /// Whether the process has made a call at the gate since the last [`Tree::survey`], or is new.
     pub(crate) calls: bool,
 }
 
 impl Process {
-    /// Whether it has one thread, as far as is known.
+    /// Whether the process has one thread, as far as is known.
     pub(crate) fn has_one_thread(&self) -> bool {
         self.tasks.len() == 1
     }
@@ -48,11 +49,11 @@ impl Process {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Death {
     pub(crate) pid: i32,
-    /// Its number in its own namespace.
+    /// Its pid in its own namespace.
     pub(crate) inner: i32,
-    /// As `waitpid(2)` has it; `None` where the kernel does not tell.
+    /// The status as `waitpid(2)` gives it; `None` where the kernel does not tell.
     pub(crate) status: Option<i32>,
-    /// Whether it was killed by a signal that the server sent on purpose, as far as is known.
+    /// Whether a signal that the server sent on purpose killed the process, as far as is known.
     pub(crate) sent: bool,
 }
 
@@ -62,31 +63,31 @@ impl Death {
         self.status.filter(|status| libc::WIFSIGNALED(*status)).map(|status| libc::WTERMSIG(status))
     }
 
-    /// The code that it ended with, if it ended by itself.
+    /// The exit code, if the process exited.
     pub(crate) fn code(&self) -> Option<i32> {
         self.status.filter(|status| libc::WIFEXITED(*status)).map(|status| libc::WEXITSTATUS(status))
     }
 }
 
-/// Of which tasks it is asked whether they are at rest.
+/// Which tasks a scan covers.
 ///
-/// Some processes never make a call that matters here, such as one that only starts others and waits for their end. They have nothing
-/// to say on whose call goes next, so that between two calls they are not looked at: it is the dearest part of a look.
+/// Some processes never make a call that the gate intercepts, such as a process that only starts others and waits for their end. They do
+/// not affect which call is released next, so they are not scanned between two calls: scanning them is the most expensive step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
-    /// Those that come to the gate, or may.
+    /// Tasks of processes that come to the gate, or may.
     Callers,
     All,
 }
 
-/// What one look at all tasks came to.
+/// The result of one scan of the tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// Every task sleeps, and none has been switched to since the look before.
+    /// Every task is asleep, and none has been switched to since the scan before.
     Still,
-    /// Every task sleeps.
+    /// Every task is asleep.
     Asleep,
-    /// At least this one does not.
+    /// At least this task is awake.
     Awake(i32),
 }
 
@@ -95,13 +96,13 @@ pub(crate) enum Look {
 pub(crate) struct Tree {
     guardian: i32,
     pub(crate) processes: BTreeMap<i32, Process>,
-    /// Which process each thread is of.
+    /// The process of each thread.
     threads: BTreeMap<i32, i32>,
-    /// Whether there may be tasks that are not known yet, or known ones that are gone.
+    /// Whether tasks may be missing from the tree, or tasks in it may be gone.
     pub(crate) stale: bool,
-    /// Whether it has ever been seen with more than one task.
+    /// Whether the tree was ever seen with more than one task.
     pub(crate) parallel: bool,
-    /// Whether something has just ended, which may have woken somebody.
+    /// Whether a task has just ended, which may have woken another.
     stirred: bool,
     deaths: Vec<Death>,
 }
@@ -119,7 +120,7 @@ impl Tree {
         }
     }
 
-    /// The process of a thread, if it is known or can be found.
+    /// The process of a thread, if it is known or a refresh finds it.
     pub(crate) fn process_of(&mut self, tid: i32) -> Result<Option<i32>, KernelError> {
         if let Some(pid) = self.threads.get(&tid) {
             return Ok(Some(*pid));
@@ -128,7 +129,7 @@ impl Tree {
         Ok(self.threads.get(&tid).copied())
     }
 
-    /// Brings the tree up to date.
+    /// Brings the tree up to date with `/proc`.
     pub(crate) fn refresh(&mut self) -> Result<(), KernelError> {
         self.stale = false;
         let mut found = BTreeSet::new();
@@ -142,7 +143,7 @@ impl Tree {
             if let std::collections::btree_map::Entry::Vacant(vacant) = self.processes.entry(pid) {
                 let pidfd = match sys::pidfd_open(pid) {
                     Ok(pidfd) => pidfd,
-                    // One that is gone meanwhile was never here.
+                    // A process that is gone already is not added.
                     Err(GONE | Errno::EINVAL) => continue,
                     Err(errno) => return Err(KernelError::call(DOING, "pidfd_open")(errno)),
                 };
@@ -167,7 +168,7 @@ impl Tree {
                 next.extend(children(pid, tid));
             }
         }
-        // The walk can miss a process that is just given another parent: only its pidfd says that it has ended.
+        // The walk can miss a process that is just given another parent, so only the pidfd says whether a process has ended.
         let missed = self.processes.iter().filter(|(pid, _)| !found.contains(pid));
         let gone: Vec<i32> =
             missed.filter(|(_, process)| has_ended(process.pidfd.as_fd())).map(|(pid, _)| *pid).collect();
@@ -179,7 +180,7 @@ impl Tree {
         Ok(())
     }
 
-    /// A process that has been reaped.
+    /// Removes a process that has been reaped, and records how it ended.
     fn forget(&mut self, pid: i32) {
         if let Some(process) = self.processes.remove(&pid)
             && !process.zombie
@@ -189,18 +190,18 @@ impl Tree {
         }
     }
 
-    /// Whether there are ends that nobody has asked about.
+    /// Whether there are ends that [`Tree::deaths`] has not returned yet.
     pub(crate) fn has_ends(&self) -> bool {
         !self.deaths.is_empty()
     }
 
-    /// The ends that have been seen since this was last asked.
+    /// The ends that have been seen since the last call.
     pub(crate) fn deaths(&mut self) -> Vec<Death> {
         std::mem::take(&mut self.deaths)
     }
 
-    /// Looks once at every task but those of which `parked` says that they wait at the gate. When a process has ended, at all: its
-    /// parent may have been woken by SIGCHLD, and not have run yet.
+    /// Scans every task once, except those that `parked` says are waiting at the gate. After a task has ended, these are scanned too:
+    /// SIGCHLD may have woken the parent, which may not have run yet.
     pub(crate) fn look(&mut self, whose: Whose, parked: impl Fn(i32) -> bool) -> Result<Look, KernelError> {
         if self.stale {
             self.refresh()?;
@@ -221,13 +222,14 @@ impl Tree {
                 }
                 match task.state() {
                     Some(b'S' | b'I' | b'T' | b't') => {}
-                    // At the gate a call that has been received is waited for in this state (`TASK_KILLABLE`), and so is a child's execve.
+                    // These are no disk waits: a thread whose call at the gate has been received is in this state (`TASK_KILLABLE`), and so
+                    // is a thread that waits in `vfork(2)` for its child.
                     Some(b'D') if parked || blocked_call::waits_for_vfork(*pid, *tid) => {}
                     Some(b'Z') if tid == pid => {
                         ended.push(*pid);
                         continue;
                     }
-                    // Gone, or going: the tree has changed.
+                    // The task is gone or about to be: the tree has changed.
                     None | Some(b'Z' | b'X' | b'x') => {
                         self.stale = true;
                         still = false;
@@ -239,7 +241,7 @@ impl Tree {
                     continue;
                 }
                 let switches = task.switches();
-                // A task that is on the run queue can still be in the state of one that sleeps; its call then is that of one that runs.
+                // A task on the run queue can still show the state of a sleeping task, but its `syscall` file then says that it runs.
                 task.slept = task.call().is_some();
                 still &= switches == task.switches && task.slept;
                 task.switches = switches;
@@ -257,31 +259,31 @@ impl Tree {
         Ok(if still { Look::Still } else { Look::Asleep })
     }
 
-    /// Whether every task that comes to the gate is known, and waits there.
+    /// Whether every task of the processes that come to the gate is known and waits there.
     pub(crate) fn waits(&self, parked: impl Fn(i32) -> bool) -> bool {
         let mut callers = self.processes.values().filter(|process| process.calls && !process.zombie);
         !self.stale && !self.stirred && callers.all(|process| process.tasks.keys().all(|tid| parked(*tid)))
     }
 
-    /// How many threads each process has that has not ended.
+    /// How many threads each process has, of the processes that have not ended.
     pub(crate) fn threads_by_process(&self) -> impl Iterator<Item = (i32, usize)> {
         let alive = self.processes.iter().filter(|(_, process)| !process.zombie);
         alive.map(|(pid, process)| (*pid, process.tasks.len()))
     }
 
-    /// What all tasks have been given of the processors.
+    /// How long all tasks have run, and have waited for a core.
     pub(crate) fn scheduled(&self) -> Scheduled {
         let tasks = self.processes.values().flat_map(|process| process.tasks.values());
         tasks.filter_map(Task::scheduled).fold(Scheduled::default(), Scheduled::plus)
     }
 
-    /// Whether this thread is known, of a process that has not ended.
+    /// Whether this thread is known and its process has not ended.
     pub(crate) fn has_thread(&self, tid: i32) -> bool {
         self.threads.get(&tid).is_some_and(|pid| self.runs(*pid))
     }
 
-    /// The states of the tasks of processes that have not ended which are not parked, each of which is blocked. To be asked when the server
-    /// is quiet.
+    /// The state of each task that is not parked and whose process has not ended. To be called when the server is idle, so that each of
+    /// them is blocked.
     pub(crate) fn states(&mut self, parked: impl Fn(i32) -> bool) -> Vec<TaskState> {
         let mut states = Vec::new();
         for (pid, process) in self.processes.iter_mut().filter(|(_, process)| !process.zombie) {
@@ -291,7 +293,7 @@ impl Tree {
         states
     }
 
-    /// Whether a task sleeps in a call that fails with EINTR when its process is stopped and goes on.
+    /// Whether a task is blocked in a call that fails with EINTR when its process is stopped and continued.
     pub(crate) fn is_cut_by_stop(&self) -> bool {
         let mut tasks = self.threads.iter().filter(|(_, pid)| self.runs(**pid));
         tasks.any(|(tid, pid)| {
@@ -301,12 +303,12 @@ impl Tree {
         })
     }
 
-    /// The number outside of a process of the server's by that in its own namespace.
+    /// The pid outside its namespace of the server's process that has this pid in its own namespace.
     pub(crate) fn outer(&self, inner: i32) -> Option<i32> {
         self.processes.iter().find(|(_, process)| process.inner == inner).map(|(pid, _)| *pid)
     }
 
-    /// Takes note of a process that has ended and is not reaped. A process whose first thread alone has ended goes on.
+    /// Records a process that has ended and is not reaped. A process of which only the first thread has ended goes on.
     fn zombie(&mut self, pid: i32) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         if tids(pid).len() > 1 {
@@ -314,25 +316,28 @@ impl Tree {
             return;
         }
         process.zombie = true;
-        // It may have been reaped meanwhile.
-        let status = stat(pid).and_then(|stat| stat.exit_code()).or_else(|| sys::exit_status(process.pidfd.as_fd()));
+        // The process may have been reaped meanwhile.
+        // A process that this one may not trace is shown with status 0, however it ended (`do_task_stat` in the kernel).
+        let is_shown = process.tasks.get(&pid).is_none_or(Task::may_be_traced);
+        let status = stat(pid).and_then(|stat| stat.exit_code()).filter(|status| *status != 0 || is_shown);
+        let status = status.or_else(|| sys::exit_status(process.pidfd.as_fd()));
         self.deaths.push(Death { pid, inner: process.inner, status, sent: false });
-        // What it had for children has another parent now.
+        // Its children have another parent now.
         self.stale = true;
     }
 
-    /// Whether a process is known that has not ended.
+    /// Whether this process is known and has not ended.
     pub(crate) fn runs(&self, pid: i32) -> bool {
         self.processes.get(&pid).is_some_and(|process| !process.zombie)
     }
 
-    /// Numbers of the processes that have ended and are not reaped.
+    /// The pids of the processes that have ended and are not reaped.
     pub(crate) fn zombies(&self) -> impl Iterator<Item = i32> {
         self.processes.iter().filter(|(_, process)| process.zombie).map(|(pid, _)| *pid)
     }
 
-    /// Asks once more what the processes are: most servers make descriptors that tell of signals before they listen, and never again, and
-    /// those that do not come to the gate from then on do not come there at all.
+    /// Checks again which processes have a signalfd, and resets [`Process::calls`]. Most servers make their signalfds before they listen
+    /// and never again, and their processes that make no call at the gate after that never make one.
     pub(crate) fn survey(&mut self) {
         for (pid, process) in &mut self.processes {
             process.signalfd = has_signalfd(*pid);
@@ -340,10 +345,10 @@ impl Tree {
         }
     }
 
-    /// Sends every process a signal.
+    /// Sends a signal to every process.
     pub(crate) fn signal(&self, signal: i32) {
         for process in self.processes.values() {
-            // One that is gone does not mind.
+            // Errors mean that the process is gone.
             let _ = pidfd_kill(process.pidfd.as_fd(), signal);
         }
     }
@@ -359,10 +364,10 @@ mod tests {
     use super::*;
     use std::process::{Child, Command, Stdio};
 
-    /// Within this time a process ends that has been told to.
+    /// How long a process may take to end after it was told to.
     const BOUND: Duration = Duration::from_secs(60);
 
-    /// A process that ends when its standard input does, and its number.
+    /// A process that ends when its standard input does, and its pid.
     fn child() -> (Child, i32) {
         let child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat");
         let pid = child.id() as i32;
@@ -377,7 +382,7 @@ mod tests {
         let pidfd = sys::pidfd_open(pid).unwrap();
         let (tasks, inner) = (BTreeMap::new(), inner_pid(pid));
         tree.processes.insert(pid, Process { pidfd, inner, tasks, zombie: false, signalfd: false, calls: false });
-        // No child of the one that the walk begins at, as one is that is just given another parent.
+        // The process is no child of the one at which the walk begins, as is a process that is just given another parent.
         tree.refresh().unwrap();
         assert!(tree.runs(pid) && tree.deaths().is_empty());
         drop(missed.stdin.take());

@@ -1,8 +1,9 @@
-//! A user namespace of one's own: the way to a network and process numbers of one's own for who has no privilege.
+//! A user namespace: with it a process without privileges gets a network namespace and a pid namespace of its own.
 //!
-//! In it the process has every capability over what it then makes there, and none over anything else; its user and group stay the same.
-//! What it executes has none of them. It can be entered by a process of a single thread only, and never be left: so it is tried in a child
-//! first, for on some machines it can be entered and is then good for nothing.
+//! In its user namespace the process has every capability over the namespaces that it makes there, and none over anything else. Its user
+//! and group stay the same, and programs that it executes have no capabilities. Only a process of a single thread can enter a user
+//! namespace, and it can never leave again. So this is tried in a child process first: on some machines a user namespace can be entered,
+//! but gives no capabilities that help.
 
 use crate::linux::error::KernelError;
 use crate::linux::sys::process::clone_process;
@@ -13,11 +14,12 @@ use std::os::fd::AsFd;
 
 const DOING: &str = "make a user namespace";
 
-/// Moves the process into a user namespace of its own, unless it may make networks without. It must have but one thread.
+/// Moves the process into a user namespace of its own, unless it may make network namespaces without one. The process must have only one
+/// thread.
 ///
 /// # Errors
 ///
-/// If the machine does not allow it. The process is then where it was before.
+/// If the machine does not allow it. The process then stays in the user namespace that it was in.
 pub fn enter_user_namespace() -> Result<(), KernelError> {
     let words = Maps::here();
     if in_a_child(|| unshare(libc::CLONE_NEWNET)).is_ok() {
@@ -28,7 +30,7 @@ pub fn enter_user_namespace() -> Result<(), KernelError> {
     words.enter().map_err(KernelError::call(DOING, "unshare"))
 }
 
-/// What is to be written about the users and groups in there. Made before the child is, which may not allocate.
+/// The user and group maps of the new namespace. They are made before the child process is, because the child may not allocate.
 pub(crate) struct Maps {
     users: CString,
     groups: CString,
@@ -37,15 +39,15 @@ pub(crate) struct Maps {
 impl Maps {
     pub(crate) fn here() -> Maps {
         let same = |id: u32| CString::new(format!("{id} {id} 1\n")).unwrap_or_default();
-        // SAFETY: these two cannot fail, and touch nothing.
+        // SAFETY: these two calls cannot fail, and take no pointer.
         let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
         Maps { users: same(user), groups: same(group) }
     }
 
-    /// System calls and nothing else.
+    /// Enters a new user namespace and writes the maps. It makes only system calls, so that a child process may call it.
     pub(crate) fn enter(&self) -> Result<(), Errno> {
         unshare(libc::CLONE_NEWUSER)?;
-        // Without it the kernel takes no map of groups from who has no privilege.
+        // Without this the kernel accepts no group map from a process without privileges (user_namespaces(7)).
         write(c"/proc/self/setgroups", c"deny")?;
         write(c"/proc/self/uid_map", &self.users)?;
         write(c"/proc/self/gid_map", &self.groups)
@@ -53,12 +55,12 @@ impl Maps {
 }
 
 pub(crate) fn unshare(what: i32) -> Result<(), Errno> {
-    // SAFETY: it takes no pointer.
+    // SAFETY: the call takes no pointer.
     check(unsafe { libc::unshare(what) }.into()).map(drop)
 }
 
 fn write(path: &CStr, text: &CStr) -> Result<(), Errno> {
-    // SAFETY: the kernel reads the two strings, and the descriptor is closed by whom it was made for.
+    // SAFETY: the kernel reads the two strings, and the descriptor is closed here, where it was opened.
     unsafe {
         let fd = check(libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC).into())? as i32;
         let written = check(libc::write(fd, text.as_ptr().cast(), text.to_bytes().len()) as libc::c_long);
@@ -67,13 +69,13 @@ fn write(path: &CStr, text: &CStr) -> Result<(), Errno> {
     }
 }
 
-/// Tries something out in a child that does nothing else. `attempt` makes system calls and nothing else.
+/// Tries `attempt` in a child process that does nothing else. `attempt` may make only system calls.
 pub(crate) fn in_a_child(attempt: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
-    // SAFETY: the child makes the system calls of `attempt`, and is gone.
+    // SAFETY: the child makes the system calls of `attempt`, and exits.
     let child = unsafe { clone_process(0) }?;
     let Some((_, pidfd)) = child else {
         let code = attempt().map_or_else(Errno::raw, |()| 0);
-        // SAFETY: it does not return.
+        // SAFETY: `_exit` does not return.
         unsafe { libc::_exit(code) }
     };
     match reap(pidfd.as_fd())? {

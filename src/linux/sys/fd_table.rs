@@ -1,28 +1,28 @@
-//! The first 64 descriptors, which are kept out of use.
+//! Fills the first 64 slots of the harness's descriptor table with placeholders.
 //!
-//! A server gets its own descriptor table by `close_range(2)` with `CLOSE_RANGE_UNSHARE`. The kernel does that by copying the
-//! first 64 slots (`NR_OPEN_DEFAULT`; `dup_fd` in `fs/file.c`), and only those, before it closes the copies. While that lasts, a
-//! socket in one of those slots has a holder more, and a `close` of it in another worker sends nothing: a wrong trace. So the
-//! slots are filled with placeholders, and what must close when it is closed lies beyond them.
+//! A server gets its own descriptor table by `close_range(2)` with `CLOSE_RANGE_UNSHARE`. For this the kernel copies the first 64
+//! slots (`NR_OPEN_DEFAULT`; `dup_fd` in `fs/file.c`), and only those, and then closes the copies. While a copy exists, the socket in
+//! that slot has an additional reference: if another worker closes the socket, no FIN or RST is sent, and the trace is wrong. So the
+//! slots are filled with placeholders, and descriptors whose `close` must take effect at once lie beyond them.
 //!
-//! Some other part of the process may close a low descriptor and so open a hole. What falls into it is moved out, and nothing is
-//! done with it until every copy that may have been made meanwhile is gone.
+//! Other code in the process may close a low descriptor and so free a slot. A descriptor that is created there is moved out, and
+//! is not used until every copy that may have been made meanwhile is gone.
 
 use crate::linux::sys::check;
 use crate::scenario::Errno;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// How many slots the kernel copies at least, whatever is asked for.
+/// The number of slots that the kernel copies in any case.
 const COPIED: i32 = 64;
 
-/// How many servers of this process may hold copies right now, and who waits until none does.
+/// The number of servers that may hold copies right now. When it becomes 0, [`NO_COPIES`] is notified.
 static COPYING: Mutex<usize> = Mutex::new(0);
 static NO_COPIES: Condvar = Condvar::new();
 
 static PLACEHOLDERS: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
-/// Fills the holes among the first slots.
+/// Fills the free slots among the first [`COPIED`].
 pub(crate) fn fill() -> Result<(), Errno> {
     let mut placeholders = PLACEHOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
@@ -34,34 +34,34 @@ pub(crate) fn fill() -> Result<(), Errno> {
     }
 }
 
-/// A descriptor that stands for nothing.
+/// A descriptor that is never used: an eventfd.
 fn placeholder() -> Result<OwnedFd, Errno> {
-    // SAFETY: it takes no pointer, and makes a new descriptor that nobody else owns.
+    // SAFETY: the call takes no pointer and returns a new descriptor, which nothing else owns.
     unsafe {
         let new = check(libc::eventfd(0, libc::EFD_CLOEXEC).into())?;
         Ok(OwnedFd::from_raw_fd(new as i32))
     }
 }
 
-/// Sees to it that `fd` lies beyond what is copied; where it did not, waits until no copy of it can be left.
+/// Moves `fd` beyond the slots that are copied. If `fd` was in one of them, also waits until no copy of it can be left.
 pub(crate) fn beyond(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     if fd.as_raw_fd() >= COPIED {
         return Ok(fd);
     }
-    // SAFETY: a duplicate that nobody else owns.
+    // SAFETY: `F_DUPFD_CLOEXEC` returns a new descriptor, which nothing else owns.
     let moved = unsafe {
         let new = check(libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, COPIED).into())?;
         OwnedFd::from_raw_fd(new as i32)
     };
     drop(fd);
     fill()?;
-    // Each is over as soon as a server has come from its clone to its own table, which has a bound of its own.
+    // The wait is bounded: each `Copying` is dropped when the server has its own table, or when the bound on its start has passed.
     let copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
     drop(NO_COPIES.wait_while(copying, |copying| *copying > 0).unwrap_or_else(PoisonError::into_inner));
     Ok(moved)
 }
 
-/// Held while a server is on its way to a table of its own.
+/// Held from before a server's clone until the server has its own descriptor table.
 pub(crate) struct Copying(());
 
 impl Copying {

@@ -1,4 +1,4 @@
-//! The system calls that only servers of other people's take.
+//! System calls that are needed for servers that are not brokenpipe's own programs.
 
 use crate::linux::sys::{check, last_error};
 use crate::scenario::Errno;
@@ -6,20 +6,21 @@ use crate::trace::TcpState;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-/// A `fork` that does not run the C library's handlers, with more `flags` of clone(2). `None` in the child.
+/// A `fork` with additional `flags` of clone(2) that does not run the C library's atfork handlers. Returns the child's pid and pidfd in
+/// the parent, and `None` in the child.
 ///
 /// # Safety
 ///
-/// The child has a copy of the calling thread and of nothing else: it may only make system calls, and must not return from the function
-/// that called this.
+/// Of all threads, only the calling one exists in the child. So the child may only make system calls, and must not return from the function
+/// that called this one.
 pub(crate) unsafe fn clone_process(flags: i32) -> Result<Option<(i32, OwnedFd)>, Errno> {
     let mut pidfd = -1;
     let flags = (flags | libc::CLONE_PIDFD | libc::SIGCHLD) as libc::c_ulong;
-    // SAFETY: without a stack of its own the child goes on with a copy of this one. The kernel writes the descriptor before it returns.
+    // SAFETY: without a stack argument the child continues on a copy of this stack. The kernel writes the pidfd before the call returns.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0usize, &raw mut pidfd, 0usize, 0usize) };
     match pid {
         0 => Ok(None),
-        // SAFETY: made by the kernel for us.
+        // SAFETY: the kernel has created this descriptor for the call above.
         1.. => Ok(Some((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))),
         _ => Err(last_error()),
     }
@@ -27,7 +28,7 @@ pub(crate) unsafe fn clone_process(flags: i32) -> Result<Option<(i32, OwnedFd)>,
 
 /// `pidfd_open(2)`.
 pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
-    // SAFETY: it takes no pointer, and makes a new descriptor that nobody else owns.
+    // SAFETY: the call takes no pointer and returns a new descriptor, which nothing else owns.
     unsafe {
         let fd = check(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;
         Ok(OwnedFd::from_raw_fd(fd as i32))
@@ -44,51 +45,51 @@ struct PidfdInfo {
     exit_code: i32,
 }
 
-/// The status, as `waitpid(2)` gives it, with which a process has ended that somebody else has reaped (`PIDFD_GET_INFO`, Linux 6.15).
-/// `None` where the kernel cannot tell.
+/// The wait status (`waitpid(2)`) of a process that another process has reaped (`PIDFD_GET_INFO`, Linux 6.15). `None` if the kernel does
+/// not report it.
 pub(crate) fn exit_status(pidfd: BorrowedFd<'_>) -> Option<i32> {
     const PIDFD_INFO_EXIT: u64 = 1 << 3;
     // _IOWR(0xff, 11, struct pidfd_info)
     const PIDFD_GET_INFO: libc::c_ulong = 3 << 30 | (size_of::<PidfdInfo>() as libc::c_ulong) << 16 | 0xff << 8 | 11;
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
-    // SAFETY: the kernel writes no more than the size that is part of the request's number.
+    // SAFETY: the kernel writes no more than the size that is encoded in the request number.
     let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
     (result == 0 && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
 }
 
-/// Reads plain memory of another process (`process_vm_readv(2)`).
+/// Fills `out` from the memory of another process (`process_vm_readv(2)`).
 pub(crate) fn read_memory<T: Copy>(pid: i32, address: u64, out: &mut [T]) -> Result<(), Errno> {
     let len = size_of_val(out);
     let local = libc::iovec { iov_base: out.as_mut_ptr().cast(), iov_len: len };
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: len };
-    // SAFETY: the local piece is `out`, of whose type the callers see to it that any bytes are a value; the kernel checks the remote one.
+    // SAFETY: the local buffer is `out`; callers use only types for which any bytes are valid. The kernel checks the remote address.
     let read =
         check(unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) } as libc::c_long)?;
     if read as usize == len { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
-/// Writes plain memory of another process (`process_vm_writev(2)`).
+/// Writes `data` to the memory of another process (`process_vm_writev(2)`).
 pub(crate) fn write_memory<T: Copy>(pid: i32, address: u64, data: &[T]) -> Result<(), Errno> {
     let len = size_of_val(data);
     let local = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: len };
     let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: len };
-    // SAFETY: the local piece is only read; the kernel checks the remote one.
+    // SAFETY: the local buffer is only read. The kernel checks the remote address.
     check(unsafe { libc::process_vm_writev(pid, &raw const local, 1, &raw const remote, 1, 0) } as libc::c_long)
         .map(drop)
 }
 
-/// An option of a socket whose value is a plain struct.
+/// Reads a socket option whose value is a plain struct (`getsockopt(2)`).
 pub(crate) fn option<T: Copy>(fd: BorrowedFd<'_>, level: i32, option: i32, mut value: T) -> Result<T, Errno> {
     let mut len = size_of::<T>() as libc::socklen_t;
-    // SAFETY: `value` has room for `len` bytes, and its type is one that any bytes are a value of.
+    // SAFETY: `value` has room for `len` bytes, and callers use only types for which any bytes are valid.
     let result = unsafe { libc::getsockopt(fd.as_raw_fd(), level, option, (&raw mut value).cast(), &raw mut len) };
     check(result.into()).map(|_| value)
 }
 
-/// The state of a TCP socket, a listener's too (`TCP_INFO`, whose first byte it is); `None` for a socket of another kind.
+/// The state of a TCP socket or listener, which is the first byte of `TCP_INFO`; `None` for any other socket.
 pub(crate) fn tcp_state(fd: BorrowedFd<'_>) -> Option<TcpState> {
     let [number] = option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, [0u8]).ok()?;
-    // Here, and in no table of sockets, a socket that has left the tables still has a state.
+    // The descriptor still gives a state when the socket has left the kernel's tables, where sock_diag does not find it.
     match number {
         7 => Some(TcpState::Close),
         10 => Some(TcpState::Listen),
@@ -96,12 +97,13 @@ pub(crate) fn tcp_state(fd: BorrowedFd<'_>) -> Option<TcpState> {
     }
 }
 
-/// Sets the soft limit of another process' open descriptors, `RLIMIT_NOFILE` (`prlimit(2)`), or only asks. What both limits were.
+/// Sets the soft `RLIMIT_NOFILE` of another process, to its hard limit at most (`prlimit(2)`); `None` leaves it unchanged. Returns both
+/// limits from before.
 pub(crate) fn limit_descriptors(pid: i32, soft: Option<u64>) -> Result<libc::rlimit, Errno> {
     let ask = |new: Option<&libc::rlimit>| {
         let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         let new = new.map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: the kernel reads the one struct if there is one, and writes the other.
+        // SAFETY: the kernel reads `new` unless it is null, and writes `old`.
         check(unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, new, &raw mut old) }.into()).map(|_| old)
     };
     let old = ask(None)?;
@@ -111,15 +113,15 @@ pub(crate) fn limit_descriptors(pid: i32, soft: Option<u64>) -> Result<libc::rli
     }
 }
 
-/// Bytes that wait to be read from a socket.
+/// The number of bytes that can be read from a socket.
 pub(crate) fn unread(fd: BorrowedFd<'_>) -> Result<u32, Errno> {
     let mut bytes = 0i32;
-    // SAFETY: the request, SIOCINQ by another name, writes one int.
+    // SAFETY: the request (FIONREAD is the same number as SIOCINQ) writes one int.
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
     check(result.into()).map(|_| bytes as u32)
 }
 
-/// SO_RCVTIMEO or SO_SNDTIMEO, if it is set.
+/// The value of SO_RCVTIMEO or SO_SNDTIMEO (`which`); `None` if it is not set.
 pub(crate) fn socket_timeout(socket: BorrowedFd<'_>, which: i32) -> Option<Duration> {
     let none = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let time = option(socket, libc::SOL_SOCKET, which, none).ok()?;

@@ -1,13 +1,13 @@
-//! Signals of other tasks, as `/proc` shows them: which wait to be handled, which are handled, and which descriptors tell of.
+//! Signals of other tasks, as `/proc` shows them: which are pending, blocked and caught, and which are read by a signalfd.
 
 use super::process as sys;
 
-/// What `/proc/PID/task/TID/status` says of a task's signals, one bit each, signal 1 the lowest (`proc_pid_status(5)`).
+/// The signal masks in `/proc/PID/task/TID/status`: one bit per signal, the lowest for signal 1 (`proc_pid_status(5)`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Masks {
-    /// Directed at the thread.
+    /// Pending for the thread.
     own: u64,
-    /// Directed at the process.
+    /// Pending for the process.
     shared: u64,
     blocked: u64,
 }
@@ -33,12 +33,12 @@ impl Masks {
         masks
     }
 
-    /// Whether any signal waits.
+    /// Whether any signal is pending.
     pub(crate) const fn any(self) -> bool {
         self.own | self.shared != 0
     }
 
-    /// The signals that wait and are delivered as soon as the thread is in a call with this mask, or with its own.
+    /// The pending signals that can be delivered in a call that sets the mask `during`; `None`: that keeps the thread's own mask.
     pub(crate) const fn deliverable(self, during: Option<u64>) -> u64 {
         let blocked = match during {
             Some(mask) => mask,
@@ -47,7 +47,7 @@ impl Masks {
         (self.own | self.shared) & !blocked
     }
 
-    /// The signals that wait and are in this set.
+    /// The pending signals that are in `set`.
     pub(crate) const fn waiting(self, set: u64) -> u64 {
         (self.own | self.shared) & set
     }
@@ -59,13 +59,13 @@ pub(crate) fn handles(pid: i32, signal: i32) -> bool {
     caught(&text) >> (signal - 1) & 1 == 1
 }
 
-/// The signals that a process has handlers for, of its status.
+/// The signals that a process has handlers for, from its `status`.
 fn caught(status: &str) -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// The signals that descriptors of a process tell of (`signalfd(2)`), as `/proc/PID/fdinfo` has them.
+/// The signals that the signalfds of a process accept (`signalfd(2)`), from `/proc/PID/fdinfo`.
 pub(crate) fn told_by_descriptors(pid: i32) -> u64 {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let signalfds = entries
@@ -78,13 +78,13 @@ pub(crate) fn told_by_descriptors(pid: i32) -> u64 {
     masks.fold(0, |all, mask| all | mask)
 }
 
-/// The signals that a call waits with in place of its thread's mask, if it does (`ppoll(2)`).
+/// The signal mask that a call sets while it waits, in place of its thread's (`ppoll(2)`); `None` if it sets none.
 pub(crate) fn mask_during(pid: i32, name: &str, arguments: &[u64; 6]) -> Option<u64> {
     let address = match name {
         "ppoll" => arguments[3],
         "epoll_pwait" | "epoll_pwait2" => arguments[4],
         "pselect6" if arguments[5] != 0 => {
-            // The argument is the address of a pair: the mask's address, and its size.
+            // The argument is the address of two words: the mask's address and its size.
             let mut pair = [0u64; 2];
             sys::read_memory(pid, arguments[5], &mut pair).ok()?;
             pair[0]

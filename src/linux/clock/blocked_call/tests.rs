@@ -7,11 +7,11 @@ use std::os::fd::AsFd;
 use std::sync::mpsc;
 
 const BOUND: Duration = Duration::from_secs(30);
-/// How often it is looked whether a thread has gone to sleep, of which nothing tells.
+/// Interval between checks whether a thread is blocked, which no event reports.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A process whose memory and descriptors are given.
+/// A fake process with the given memory and descriptors.
 #[derive(Default)]
 struct Made {
     memory: BTreeMap<u64, [i64; 2]>,
@@ -59,7 +59,7 @@ fn every_call_is_decoded_into_what_ends_it_and_its_limit() {
         ((libc::SYS_read, [5, 0, 1, 0, 0, 0]), Wait::controlled(Limit::None)),
         ((libc::SYS_read, [6, 0, 1, 0, 0, 0]), Wait::outside(Outside::FileWatch, Limit::None)),
         ((libc::SYS_read, [8, 0, 8, 0, 0, 0]), Wait::controlled(Limit::None)),
-        // A socket that a call is blocked at inside the kernel: another one of the server's may have been let in before.
+        // A call on a socket that is blocked in the kernel: another call of the server may have been released before it.
         ((libc::SYS_read, [7, 0, 1, 0, 0, 0]), Wait::outside(Outside::Call(libc::SYS_read), Limit::None)),
         ((libc::SYS_flock, [3, 2, 0, 0, 0, 0]), Wait::outside(lock, Limit::None)),
         ((libc::SYS_fcntl, [3, libc::F_SETLKW as u64, 0, 0, 0, 0]), Wait::outside(lock, Limit::None)),
@@ -70,7 +70,7 @@ fn every_call_is_decoded_into_what_ends_it_and_its_limit() {
     for (call, expected) in table {
         assert_eq!(decode(call, &made), expected, "{call:?}");
     }
-    // A pollfd of descriptor 5, then one of the socket.
+    // A pollfd for descriptor 5, then one for the socket.
     let made = Made { memory: BTreeMap::from([(0x40, [5, 7]), (0x48, [7, 0])]), ..made };
     let poll = |count| (libc::SYS_ppoll, [0x40, count, 0, 0, 0, 0]);
     assert_eq!(decode(poll(1), &made), Wait::controlled(Limit::None));
@@ -87,7 +87,7 @@ fn of_calls_that_make_tasks_only_vfork_waits() {
     assert!(is_vfork(libc::SYS_clone, VFORK as u64) && is_vfork(libc::SYS_clone3, 0x20));
     #[cfg(target_arch = "x86_64")]
     assert!(is_vfork(libc::SYS_vfork, 0));
-    // As vsftpd makes them, which is not idle meanwhile.
+    // vsftpd clones with these flags, and is not idle meanwhile.
     assert!(!is_vfork(libc::SYS_clone, NETWORK as u64) && !is_vfork(libc::SYS_clone3, 0x10));
     assert!(!is_vfork(libc::SYS_read, VFORK as u64));
 }
@@ -102,10 +102,10 @@ fn a_deadline_that_is_later_than_any_clock_is_none() {
     assert!(past.is_some_and(|deadline| deadline <= Instant::now()));
 }
 
-/// Waits until a thread of this process sleeps in one of these calls, and gives the call.
+/// Waits until a thread of this process is blocked in one of these calls, and returns the call.
 pub(crate) fn wait_for_sleep(tid: i32, calls: &[libc::c_long]) -> Call {
     let (pid, start) = (nix::unistd::getpid().as_raw(), Instant::now());
-    // The file says so once the thread is asleep there.
+    // The file names the call once the thread is blocked in it.
     loop {
         match call_of(pid, tid) {
             Some(call) if calls.contains(&call.0) => return call,
@@ -115,7 +115,7 @@ pub(crate) fn wait_for_sleep(tid: i32, calls: &[libc::c_long]) -> Call {
     }
 }
 
-/// Has a thread of this process sleep in a call, and asks about the call what is asked about a server's.
+/// Runs `sleep` in a thread of this process, waits until the thread is blocked in one of `calls`, and passes that call to `ask`.
 fn asked_while_it_sleeps<T>(
     sleep: impl FnOnce() + Send + 'static,
     calls: &[libc::c_long],

@@ -1,8 +1,8 @@
-//! The memory that a server and the harness share: where the server's thread-locals, buffer and stack are, and the page on
-//! which the two write to each other.
+//! The memory that a server and the harness share: the server's thread-locals, buffer and stack, and the page through which
+//! the two communicate.
 //!
-//! A server runs in the harness's own address space ([`spawn`](crate::linux::gate::handshake::spawn)), so nothing is shared by copying: an arena is a
-//! plain mapping, and what keeps the two apart is that the server touches nothing but its arena.
+//! A server runs in the harness's own address space ([`spawn`](crate::linux::gate::handshake::spawn)), so an arena is a
+//! plain mapping that both see. What keeps the two apart is that the server touches no memory but its arena.
 
 use crate::linux::gate::handshake::wrong_end::WrongEnd;
 use crate::linux::sys::last_error;
@@ -13,11 +13,11 @@ use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64};
 
-/// Size and alignment, so that the signal handler finds the page from its stack pointer.
+/// Size of an arena in bytes, and its alignment: the signal handler finds the page by rounding its stack pointer down.
 pub(crate) const ARENA: usize = 256 * 1024;
 const KIB: usize = 1024;
-/// Where the thread pointer points: what lies below it are the C library's thread-locals (its `errno` among them), above it
-/// the thread's own header. Both are generous: the C library's share is a few KiB.
+/// Offset of the thread pointer. The C library's thread-locals (`errno` among them) lie below it, the thread's own header
+/// lies above it. Both areas are larger than needed: the C library uses a few KiB.
 const THREAD_POINTER: usize = 68 * KIB;
 const BUFFER: usize = 132 * KIB;
 const GUARD: usize = 164 * KIB;
@@ -26,38 +26,39 @@ const STACK: usize = 168 * KIB;
 /// The value of [`Page::turn`] while the server runs.
 pub(crate) const RUNNING: u32 = 2;
 
-/// A call at whose door the server is parked.
+/// A call before which the server is parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parked {
     pub(crate) call: Call,
     /// The descriptor in the server's table.
     pub(crate) fd: i32,
-    /// Bytes of a `send`; 0 for others.
+    /// Bytes that a `send` passes; 0 for other calls.
     pub(crate) len: u32,
 }
 
-/// What harness and server write to each other. All that both may touch at the same time is atomic; the rest is written by
-/// one side while the other is known to wait.
+/// What harness and server write to each other. Fields that both may access at the same time are atomic. Each other field is
+/// written by one side only while the other is known to wait.
 #[derive(Debug)]
 pub(crate) struct Page {
     /// Written by the harness before the server exists.
     pub(crate) ops: UnsafeCell<[Op; MAX_OPS]>,
     pub(crate) ops_len: UnsafeCell<usize>,
     pub(crate) policy: UnsafeCell<Policy>,
-    /// How it is to end, where that is planted.
+    /// The planted wrong end of the server, if any.
     pub(crate) wrong_end: UnsafeCell<Option<WrongEnd>>,
     /// The harness's process.
     pub(crate) harness: UnsafeCell<libc::pid_t>,
-    /// Whose turn it is, and the rest of the handshake: see [`park`](crate::linux::park).
+    /// The futex word of the handshake: whose turn it is. `parked` and `refusal` belong to the handshake too: see
+    /// [`park`](crate::linux::park).
     pub(crate) turn: AtomicU32,
     pub(crate) parked: UnsafeCell<Parked>,
     pub(crate) refusal: AtomicI32,
     /// The port of the listener.
     pub(crate) port: AtomicU32,
-    /// What failed, as an index into `child::STAGES` plus one, and with what.
+    /// The step of the setup that failed, as its index in `child::STAGES` plus one, and its errno. 0 if none failed.
     pub(crate) failed: AtomicU32,
     pub(crate) errno: AtomicI32,
-    /// How many calls have returned; `result` is that of the last: a count, or a negated errno.
+    /// How many calls have returned. `result` is that of the last one: a count, or a negated errno.
     pub(crate) returned: AtomicU64,
     pub(crate) result: AtomicI64,
     /// The address that `accept4` filled in last.
@@ -75,12 +76,12 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    /// Maps an arena, all zeros, its guard page below the stack in place.
+    /// Maps an arena: all zeros, with the guard page below the stack in place.
     pub(crate) fn new() -> Result<Arena, Errno> {
         let anywhere = std::ptr::null_mut();
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping, twice the size so that an aligned arena lies in it; what lies outside is unmapped again,
-        // and nobody else knows of it.
+        // SAFETY: a new mapping of twice the size, so that an aligned arena lies in it. The parts outside the arena are
+        // unmapped again, and no other code has a pointer into the mapping.
         unsafe {
             let start = libc::mmap(anywhere, 2 * ARENA, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
             if start == libc::MAP_FAILED {
@@ -95,8 +96,8 @@ impl Arena {
             if libc::mprotect(base.byte_add(GUARD), STACK - GUARD, libc::PROT_NONE) != 0 {
                 return Err(last_error());
             }
-            // The thread's header begins with a pointer to itself, which is how code finds it on x86-64; the C library has
-            // a second one behind it.
+            // The thread's header begins with a pointer to itself, through which code finds the header on x86-64. The C
+            // library expects a second copy in the third word.
             let header = base.byte_add(THREAD_POINTER).cast::<usize>();
             header.write(header.addr());
             header.add(2).write(header.addr());
@@ -104,7 +105,7 @@ impl Arena {
         }
     }
 
-    /// Makes the page what a new server of this setup expects.
+    /// Initialises the page for a new server of this setup.
     pub(crate) fn prepare(&mut self, setup: &Setup) {
         let mut ops = [Op::Close; MAX_OPS];
         let given = setup.program.ops();
@@ -134,11 +135,11 @@ impl Arena {
 
     /// The page.
     pub(crate) fn page(&self) -> &Page {
-        // SAFETY: `prepare` has written it before anybody asks, or it is all zeros, which is a valid page too.
+        // SAFETY: `prepare` has written the page, or it is still all zeros, which is a valid page too.
         unsafe { self.base.cast::<Page>().as_ref() }
     }
 
-    /// The page as the argument of a server's entry.
+    /// The address of the page: the argument of the server's entry function.
     pub(crate) fn argument(&self) -> *mut libc::c_void {
         self.base.as_ptr().cast()
     }
@@ -156,22 +157,23 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        // SAFETY: the mapping of `new`; the server that ran in it has been reaped before its arena goes.
+        // SAFETY: the mapping of `new`; the server that ran in it has been reaped before its arena is dropped.
         unsafe { libc::munmap(self.base.as_ptr().cast(), ARENA) };
     }
 }
 
-/// The arena's page from any address within the arena: the server's own way to it.
+/// The arena's page from any address within the arena, for code that runs in the server.
 pub(crate) fn page_of(address: *const u8) -> *const Page {
     address.map_addr(|a| a & !(ARENA - 1)).cast()
 }
 
-/// The lowest byte of the guard page below the server's stack, from its page: memory that nobody can read.
+/// The lowest byte of the guard page below the server's stack, from the address of the arena's page. The guard page cannot
+/// be read.
 pub(crate) fn guard_of(page: *const Page) -> *const u8 {
     page.cast::<u8>().wrapping_add(GUARD)
 }
 
-/// The server's buffer, from its page: room for all that can be under way.
+/// The server's buffer, from the address of the arena's page. The buffer has room for [`WINDOW`] bytes.
 pub(crate) fn buffer_of(page: *const Page) -> *mut u8 {
     page.cast::<u8>().cast_mut().wrapping_add(BUFFER)
 }

@@ -1,19 +1,22 @@
-//! What runs in the server's process.
+//! The code that runs in the server's process.
 //!
-//! The server is a clone of a thread of a process with other threads, in the same address space. So here there is no
-//! allocation, no lock, no standard library beyond plain values, and no panic; only system calls, the arena, and the program's
-//! own interpreter. `libc::syscall` is used throughout: it touches nothing but `errno`, which lies in the arena.
+//! The server is a clone of one thread of a process with other threads, and shares their address space. So this code does
+//! not allocate, takes no lock, uses nothing of the standard library beyond plain values, and does not panic. It uses only
+//! system calls, the arena, and the program's own interpreter. System calls go through `libc::syscall`, which writes nothing
+//! but `errno`, and `errno` lies in the arena. The only exception is in `dispose`.
 //!
-//! In order, and why:
-//! 1. It is to die with the harness (`PR_SET_PDEATHSIG`): nothing of brokenpipe outlives it. The harness's thread that makes a
-//!    server keeps it as long as it lives itself, so that the signal, which follows the thread, comes neither early nor late.
-//! 2. All signals are blocked, from before the clone, and are set to their default: the handlers of the host are inherited, and
-//!    must not run here. A fuzzer's would take the server's abort for its own, write an artifact, and turn the signal into an exit.
-//!    Then SIGPIPE's disposition is set, before anything can raise it.
-//! 3. The descriptor table, until now the harness's own, is exchanged for an empty one in a single call (`close_range(2)` with
-//!    `CLOSE_RANGE_UNSHARE`): from here on the server holds no socket of any case ([`fd_table`](crate::linux::sys::fd_table)).
-//! 4. The listener is made, then the mask is opened for SIGPIPE, and the program begins, with a stop at the
-//!    [`park`](crate::linux::park) before each call.
+//! The steps, in order:
+//! 1. The server asks to be killed when the harness dies (`PR_SET_PDEATHSIG`), so that nothing of brokenpipe outlives the
+//!    harness. The kernel sends that signal when the thread that made the server ends. That thread keeps the server for as
+//!    long as the thread itself lives, so the signal comes neither early nor late.
+//! 2. Every signal is set to its default; all signals have been blocked since before the clone. The host's handlers are
+//!    inherited and must not run here: a fuzzer's handler would take the server's abort for the fuzzer's own, write an
+//!    artifact, and turn the signal into an exit. Then SIGPIPE's disposition is set, before anything can raise SIGPIPE.
+//! 3. The descriptor table, until now the harness's own, is exchanged for an empty one in a single call (`close_range(2)`
+//!    with `CLOSE_RANGE_UNSHARE`). From here on the server holds no socket of any case
+//!    ([`fd_table`](crate::linux::sys::fd_table)).
+//! 4. The listener is made, SIGPIPE is unblocked unless the policy blocks it, and the program begins. The server stops at
+//!    the [`park`](crate::linux::park) before each call.
 
 mod come_to;
 
@@ -25,13 +28,13 @@ use crate::trace::WINDOW;
 use libc::{c_int, c_long, c_void};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// What can fail before the program begins; `Page::failed` is the index of one of them plus one.
+/// Steps that can fail before the program begins. `Page::failed` is the index of the failed step plus one.
 pub(crate) const STAGES: [&str; 6] =
     ["prctl PR_SET_PDEATHSIG", "rt_sigaction", "close_range", "socket", "bind or listen", "rt_sigprocmask"];
 
-/// The exit code of a server whose setup failed; the page says at what.
+/// The exit code of a server whose setup failed; the page says which step failed.
 pub(crate) const SETUP_FAILED: c_int = 101;
-/// The exit code of a server whose harness was gone before it was to die with it.
+/// The exit code of a server whose harness died before `PR_SET_PDEATHSIG` was set.
 const HARNESS_GONE: c_int = 102;
 
 const LISTENER: c_int = 0;
@@ -39,7 +42,7 @@ const LISTENER: c_int = 0;
 pub(crate) const SIGSET: usize = 8;
 const SIGPIPE_BIT: u64 = 1 << (libc::SIGPIPE - 1);
 
-/// The result of a system call: the value, or the errno, negated.
+/// The result of a system call: the value, or the negated errno.
 macro_rules! call {
     ($($argument:expr),+) => {{
         // The kernel checks every pointer it is given, and those here lie in the arena or in statics.
@@ -49,13 +52,13 @@ macro_rules! call {
 }
 pub(crate) use call;
 
-/// The entry of a server. Its argument is the page of its arena. It never returns.
+/// The entry function of a server. Its argument is the page of its arena. It never returns.
 ///
-/// Only ever runs on the stack of that arena, in a process of its own.
+/// It runs only on the stack of that arena, in a process of its own.
 pub(crate) extern "C" fn main(page: *mut c_void) -> c_int {
     let page: *const Page = page.cast();
-    // SAFETY: the harness has prepared the page and keeps it mapped until it has reaped this process; all else is in the
-    // contract of the functions called.
+    // SAFETY: the harness has prepared the page and keeps it mapped until it has reaped this process. The functions called
+    // may only run in the server's process, which this is, and `set_up` runs once, before `serve`.
     unsafe {
         let page = &*page;
         let (stage, error) = match set_up(page) {
@@ -69,8 +72,9 @@ pub(crate) extern "C" fn main(page: *mut c_void) -> c_int {
     SETUP_FAILED
 }
 
-/// Ends the server's process. By the system call itself, for a sanitizer has an `_exit` of its own; and not of type `!`, because before a
-/// call that does not return a sanitizer looks after the stack. Neither is made for this one.
+/// Ends the server's process. It makes the system call itself, because sanitizers replace `_exit`. Its return type is not
+/// `!`, because sanitizers instrument calls that do not return with code that inspects the stack. Neither the replacement
+/// nor that code may run in this process.
 ///
 /// # Safety
 ///
@@ -80,7 +84,7 @@ pub(crate) unsafe fn exit(code: c_int) {
     unsafe { call!(libc::SYS_exit_group, c_long::from(code)) };
 }
 
-/// What a failed step leaves: its number in `STAGES` plus one, and the negated errno.
+/// A failed step: its index in `STAGES` plus one, and the negated errno.
 type Failed = (u32, c_long);
 
 fn stage(number: u32, value: c_long) -> Result<c_long, Failed> {
@@ -91,7 +95,7 @@ fn stage(number: u32, value: c_long) -> Result<c_long, Failed> {
 ///
 /// Only in the server's process, once, before `serve`.
 unsafe fn set_up(page: &Page) -> Result<(), Failed> {
-    // SAFETY: as above; nobody writes the policy any more.
+    // SAFETY: this is the server's process; the harness does not write the policy after the clone.
     let policy = unsafe { *page.policy.get() };
     // SAFETY: the pointers are to locals and statics of the right types, which the kernel reads before it returns.
     unsafe {
@@ -110,15 +114,15 @@ unsafe fn set_up(page: &Page) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Sets every signal to its default. It cannot fail, but for SIGKILL and SIGSTOP, which have no other.
+/// Sets every signal to its default. This fails only for SIGKILL and SIGSTOP, whose disposition is always the default.
 ///
-/// By number, and by the system call itself: the C library keeps two of the signals to itself.
+/// It makes the system call itself, because the C library's `sigaction` refuses the two signals that the C library reserves.
 ///
 /// # Safety
 ///
 /// Only in the server's process.
 unsafe fn forget_handlers() {
-    // The kernel's `struct sigaction`, which is no longer than this on any architecture; all zeros are SIG_DFL.
+    // Room for the kernel's `struct sigaction`, which is not longer than this on any architecture. All zeros mean SIG_DFL.
     let default = [0u64; 4];
     let none = std::ptr::null_mut::<u64>();
     for signal in 1..=8 * SIGSET as c_int {
@@ -150,14 +154,14 @@ unsafe fn dispose(policy: Policy) -> c_long {
     }
 }
 
-/// Counts. It runs on the server's stack, and so finds the page from the address of anything on it.
+/// Counts each SIGPIPE. The handler runs on the server's stack, so the address of a local variable leads to the page.
 extern "C" fn on_sigpipe(_: c_int) {
     let here = 0u8;
     // SAFETY: the stack is in the arena, and the arena is aligned to its size.
     unsafe { (*page_of(&raw const here)).handled.fetch_add(1, Relaxed) };
 }
 
-/// Makes the listener: descriptor 0, for the table is empty.
+/// Makes the listener. It is descriptor 0, because the table is empty.
 ///
 /// # Safety
 ///
@@ -167,7 +171,7 @@ unsafe fn listen(page: &Page) -> Result<(), Failed> {
     unsafe {
         let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
         stage(4, call!(libc::SYS_socket, libc::AF_INET, kind, 0))?;
-        // Accepted sockets inherit it: without it a second small send could be held back for 40 ms.
+        // Accepted sockets inherit TCP_NODELAY. Without it a second small send could be held back for 40 ms.
         let on: c_int = 1;
         let len = size_of::<c_int>();
         stage(4, call!(libc::SYS_setsockopt, LISTENER, libc::IPPROTO_TCP, libc::TCP_NODELAY, &raw const on, len))?;
@@ -183,16 +187,16 @@ unsafe fn listen(page: &Page) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Room for every client of a scenario and the probe, and then some.
+/// More than the clients of a scenario and the probe need.
 const BACKLOG: c_int = 128;
 
-/// Runs the program for ever. Its type is that of a failure, which it never is.
+/// Runs the program for ever. It never returns; its return type is the one that `main` expects.
 ///
 /// # Safety
 ///
 /// Only in the server's process, after `set_up`.
 unsafe fn serve(page: &Page) -> Failed {
-    // SAFETY: nobody writes these any more.
+    // SAFETY: the harness does not write these after the clone.
     let (ops, policy) = unsafe {
         let len = *page.ops_len.get();
         ((*page.ops.get()).get(..len).unwrap_or(&[]), *page.policy.get())
@@ -236,7 +240,7 @@ unsafe fn serve(page: &Page) -> Failed {
         page.result.store(result, Relaxed);
         page.returned.store(page.returned.load(Acquire).wrapping_add(1), Release);
         if cfg!(brokenpipe_plant) && result == -c_long::from(libc::ECONNRESET) {
-            // SAFETY: this is the server's process, and nobody writes to this field any more.
+            // SAFETY: this is the server's process, and the harness does not write this field after the clone.
             unsafe { (*page.wrong_end.get()).into_iter().for_each(|end| end.come_to(page)) };
         }
         machine.done(ops, if result < 0 { None } else { Some(result as u32) });

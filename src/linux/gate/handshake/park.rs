@@ -1,16 +1,17 @@
-//! The gate: the server is parked before each of its socket calls, and the harness lets it in, or answers in the kernel's
-//! place.
+//! The gate for the harness's own servers: a server is parked before each of its socket calls, until the harness releases
+//! the call or answers it in the kernel's place.
 //!
-//! It is a handshake over one word of the page that the two share, a futex (`futex(2)`). The server names its call, says
-//! that it is parked, and sleeps; the harness wakes it with an answer, and sleeps until it is parked again. When the server's
-//! process ends, however it does, the kernel itself sets the word and wakes the harness (`CLONE_CHILD_CLEARTID`). So the
-//! server never blocks unseen, and nothing is waited for that does not come.
+//! The handshake uses one word of the shared page as a futex (`futex(2)`). The server writes its call to the page, sets the
+//! word to `PARKED`, and sleeps. The harness wakes the server with an answer, and sleeps until the server is parked again.
+//! When the server's process ends, for whatever reason, the kernel itself clears the word and wakes the harness
+//! (`CLONE_CHILD_CLEARTID`). So the harness knows whenever the server blocks, and never waits for a wake-up that does not
+//! come.
 //!
-//! A seccomp filter with user notification (`seccomp_unotify(2)`) does the same for a server that cannot be asked to park
-//! itself, and is not used here, for a reason found the hard way. Each filter is compiled by the kernel and freed again by a
-//! work item, all under one lock (`pack_mutex` in `kernel/bpf/core.c`). At thousands of servers a second on a busy machine a
-//! thousand of these items fill the work queue; their lock is held by one that waits for another item of that same queue; and
-//! from then on no process of that machine can install a filter, or be killed while it tries.
+//! A seccomp filter with user notification (`seccomp_unotify(2)`) does the same for a server that cannot park itself. It is
+//! not used here, because it deadlocked the kernel. Each filter is compiled by the kernel and freed again by a work item,
+//! all under one lock (`pack_mutex` in `kernel/bpf/core.c`). At thousands of servers a second on a busy machine, a thousand
+//! of these items fill the work queue. The holder of the lock then waits for another item of the same queue. From then on no
+//! process of that machine can install a filter, or be killed while it tries to.
 
 use crate::linux::error::KernelError;
 use crate::linux::gate::handshake::arena::{Page, Parked, RUNNING};
@@ -20,11 +21,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-/// How long a server may be on its way from one call to the next, or in a call that can finish: a server that takes longer
-/// is stuck.
+/// How long a server may take from one call to the next, or in a call that can finish. A server that takes longer is stuck.
 pub(crate) const CALL_BOUND: Duration = Duration::from_secs(10);
 
-/// Values of the word beside [`RUNNING`]. The last is written by the kernel when the process ends.
+/// Values of [`Page::turn`] besides [`RUNNING`]. The kernel writes `ENDED` when the process ends.
 const PARKED: u32 = 1;
 const ENDED: u32 = 0;
 
@@ -33,7 +33,7 @@ const ENDED: u32 = 0;
 pub(crate) enum Next {
     Parked(Parked),
     Ended(Exit),
-    /// Neither within [`CALL_BOUND`].
+    /// The server neither parked nor ended within [`CALL_BOUND`].
     Late,
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn next(page: &Page, pidfd: &OwnedFd) -> Result<Next, KernelError> {
     loop {
         match page.turn.load(Acquire) {
             PARKED => {
-                // SAFETY: the server sleeps, and so does not write.
+                // SAFETY: the server is parked, and so does not write.
                 return Ok(Next::Parked(unsafe { *page.parked.get() }));
             }
             ENDED => {
@@ -62,16 +62,17 @@ pub(crate) fn next(page: &Page, pidfd: &OwnedFd) -> Result<Next, KernelError> {
     }
 }
 
-/// The harness's side: lets the parked call happen, or answers it with an error.
+/// The harness's side: releases the parked call, or answers it with an error.
 pub(crate) fn answer(page: &Page, refusal: Option<Errno>) {
     page.refusal.store(refusal.map_or(0, Errno::raw), Relaxed);
     page.turn.store(RUNNING, Release);
     sys::futex_wake(&page.turn);
 }
 
-/// The server's side: parks before a call, and gives the negated errno with which the harness refuses it, or 0.
+/// The server's side: parks before a call. Returns 0 if the harness releases the call, or the negated errno with which the
+/// harness refuses it.
 ///
-/// It runs in the server's process, and keeps to what may run there.
+/// It runs in the server's process, and does only what is allowed there ([`child`](crate::linux::gate::handshake::child)).
 pub(crate) fn park(page: &Page, parked: Parked) -> libc::c_long {
     // SAFETY: the harness sleeps while the server runs, and so does not read.
     unsafe { *page.parked.get() = parked };

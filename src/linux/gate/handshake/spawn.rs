@@ -1,16 +1,18 @@
-//! Making servers, looking at them, ending them.
+//! Starts servers, inspects them, and ends them.
 //!
 //! A server is a `clone(2)` of the calling thread with `CLONE_VM | CLONE_FILES` and a stack, thread-locals and page of its
-//! own ([`arena`](crate::linux::gate::handshake::arena)), and not a `fork`. Three things that a fork gets wrong come out right by construction:
-//! - *Cost.* No page table is copied, so that a server costs the same from a 3 MiB test as from a fuzzer with an ASAN shadow.
-//! - *Other cases' sockets.* The table is shared and then exchanged for an empty one; what the kernel copies for a moment is
-//!   kept free of sockets ([`fd_table`](crate::linux::sys::fd_table)). So no server ever holds a duplicate of a client socket, whose close would
-//!   then send nothing.
-//! - *Locks.* The child runs no code that could want one ([`child`](crate::linux::gate::handshake::child)).
+//! own ([`arena`](crate::linux::gate::handshake::arena)). It is not made by `fork`, which has three problems that a clone
+//! avoids:
+//! - *Cost.* A clone copies no page table, so a server costs the same from a 3 MiB test as from a fuzzer with an ASAN
+//!   shadow.
+//! - *Other cases' sockets.* The descriptor table is shared and then exchanged for an empty one, and the slots that the
+//!   kernel copies for a moment are kept free of sockets ([`fd_table`](crate::linux::sys::fd_table)). So no server ever
+//!   holds a duplicate of a client socket. With such a duplicate open, the close of the client socket would send nothing.
+//! - *Locks.* The child runs no code that could need a lock ([`child`](crate::linux::gate::handshake::child)).
 //!
-//! It is a process all the same: its own pid, its own signal dispositions, mask and pending set, its own descriptors (from its
-//! third call on), and its death is its own. It sends no signal when it ends (the host's SIGCHLD is the host's); its
-//! pidfd tells.
+//! The server is nevertheless a process: it has its own pid, its own signal dispositions, mask and pending set, and its own
+//! descriptors once it has exchanged the table. Its death does not end the harness. It sends no signal when it ends, because
+//! SIGCHLD belongs to the host; the harness learns of the end from the pidfd.
 //!
 //! All signals are blocked around the clone, so that no handler of the host ever runs on a server's stack.
 
@@ -27,7 +29,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-/// A server's process. Dropped, it is killed and reaped.
+/// A server's process. Dropping it kills and reaps the process.
 #[derive(Debug)]
 struct Process {
     pid: i32,
@@ -38,7 +40,7 @@ struct Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if !self.reaped {
-            // Errors mean that it is gone already.
+            // Errors mean that the process is gone already.
             let _ = sys::pidfd_kill(self.pidfd.as_fd(), libc::SIGKILL);
             let _ = sys::reap(self.pidfd.as_fd());
         }
@@ -48,7 +50,7 @@ impl Drop for Process {
 /// A running server, parked at a call.
 #[derive(Debug)]
 pub(crate) struct Server {
-    // In this order: the process goes before the memory it runs in.
+    // The order of the fields matters: the process is dropped before the memory that it runs in.
     process: Process,
     arena: Arena,
     pub(crate) setup: Setup,
@@ -57,8 +59,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server in `arena`. When this returns it is parked before its first `accept`, and its policy has been seen to
-    /// be in force.
+    /// Starts a server in `arena`. On return the server is parked before its first `accept`, and its policy has been checked
+    /// to be in force.
     pub(crate) fn start(mut arena: Arena, setup: &Setup) -> Result<Server, KernelError> {
         arena.prepare(setup);
         fd_table::fill().map_err(KernelError::call("start a server", "eventfd"))?;
@@ -79,24 +81,25 @@ impl Server {
         Ok(Server { process, arena, setup: setup.clone(), port, parked })
     }
 
-    /// The address it listens on.
+    /// The address that the server listens on.
     pub(crate) fn address(&self) -> SocketAddrV4 {
         SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.port)
     }
 
-    /// The page that it shares with the harness.
+    /// The page that the server shares with the harness.
     pub(crate) fn page(&self) -> &Page {
         self.arena.page()
     }
 
-    /// A duplicate of a descriptor of the server's. It must not be kept: as long as it is there, a close closes nothing.
+    /// A duplicate of one of the server's descriptors. Do not keep it: while it is open, the server's `close` does not close
+    /// the socket.
     pub(crate) fn duplicate(&self, fd: i32) -> Result<OwnedFd, KernelError> {
         sys::pidfd_getfd(self.process.pidfd.as_fd(), fd)
             .and_then(fd_table::beyond)
             .map_err(KernelError::call("look at the server's socket", "pidfd_getfd"))
     }
 
-    /// Lets the parked call happen, or refuses it with an error, and waits for the next call or the end.
+    /// Releases the parked call, or refuses it with an error, and waits until the server parks again or ends.
     pub(crate) fn go(&mut self, refusal: Option<Errno>) -> Result<Next, KernelError> {
         park::answer(self.page(), refusal);
         let next = park::next(self.page(), &self.process.pidfd)?;
@@ -113,10 +116,11 @@ impl Server {
         Ok(status(self.process.pid)?.pending)
     }
 
-    /// How many descriptors it has beside the listener.
+    /// How many descriptors the server has besides the listener.
     pub(crate) fn descriptors(&self) -> Result<u32, KernelError> {
         let path = format!("/proc/{}/fd", self.process.pid);
-        // Since Linux 6.2 the size of the folder is the number of descriptors; before, it is 0 and they have to be listed.
+        // Since Linux 6.2 the size of the folder is the number of descriptors. Before, the size is 0 and the entries have to
+        // be counted.
         let count = std::fs::metadata(&path).map(|m| m.len()).and_then(|size| match size {
             0 => Ok(std::fs::read_dir(&path)?.count() as u64),
             n => Ok(n),
@@ -125,7 +129,7 @@ impl Server {
         Ok((count as u32).saturating_sub(1))
     }
 
-    /// Kills it, if it is alive, reaps it, and gives its memory to whoever comes next.
+    /// Kills the server if it is alive, reaps it, and returns its memory for the next server.
     pub(crate) fn end(self) -> Arena {
         drop(self.process);
         self.arena
@@ -138,8 +142,9 @@ fn clone(arena: &Arena) -> Result<Process, Errno> {
         libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::CLONE_SETTLS | libc::CLONE_CHILD_CLEARTID;
     let mut pidfd = -1;
     let blocked = SignalsBlocked::new();
-    // SAFETY: the child's stack, thread-locals and page lie in the arena, which outlives it (`Process` is dropped first);
-    // what it runs keeps to what the head of `child` says. The kernel writes the new descriptor before clone returns.
+    // SAFETY: the child's stack, thread-locals and page lie in the arena, which outlives the child (`Process` is dropped
+    // first). The child's code follows the rules at the head of `child`. The kernel writes the new descriptor before clone
+    // returns.
     let pid = unsafe {
         let top = arena.stack_top();
         let turn = arena.page().turn.as_ptr();
@@ -150,7 +155,7 @@ fn clone(arena: &Arena) -> Result<Process, Errno> {
     if pid < 0 {
         return Err(failed);
     }
-    // SAFETY: made by the kernel for us.
+    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
     Ok(Process { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) }, reaped: false })
 }
 
@@ -160,7 +165,7 @@ pub(crate) struct SignalsBlocked(nix::sys::signal::SigSet);
 impl SignalsBlocked {
     pub(crate) fn new() -> SignalsBlocked {
         let all = nix::sys::signal::SigSet::all();
-        // It can only fail for an unknown `how`; the mask would then be as it was, which is what the default restores.
+        // This fails only for an unknown `how`. The mask is then unchanged, so restoring the current mask on drop is right.
         SignalsBlocked(
             all.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK).unwrap_or_else(|_| Self::current()),
         )
@@ -177,7 +182,7 @@ impl Drop for SignalsBlocked {
     }
 }
 
-/// Why a server ended before its program began, from what it left on its page.
+/// Why a server ended before its program began, according to its page.
 fn failure(page: &Page) -> KernelError {
     match child::STAGES.get((page.failed.load(Acquire) as usize).wrapping_sub(1)) {
         Some(call) => {
@@ -187,7 +192,7 @@ fn failure(page: &Page) -> KernelError {
     }
 }
 
-/// What `/proc/PID/status` says of SIGPIPE.
+/// What `/proc/PID/status` says about SIGPIPE.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Status {
     /// Pending on the thread (`SigPnd`), not on the process.
@@ -205,7 +210,8 @@ pub(crate) fn status(pid: i32) -> Result<Status, KernelError> {
 
 impl Status {
     fn parse(text: &str) -> Option<Status> {
-        // The process's name comes first and may be anything, but no line of it: a newline in it is escaped.
+        // The process's name comes first and may contain anything, but it cannot imitate another line: the kernel escapes
+        // newlines.
         let bit = |field: &str| -> Option<bool> {
             let mask = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
             let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
@@ -219,7 +225,7 @@ impl Status {
         })
     }
 
-    /// What is in force, in words.
+    /// The flags that are set, in words.
     pub(crate) fn words(self) -> String {
         let words =
             [(self.pending, "pending"), (self.blocked, "blocked"), (self.ignored, "ignored"), (self.caught, "caught")];
@@ -270,7 +276,7 @@ SigCgt:	0
             nix::sys::signal::SigSet::empty(),
         );
         for signal in [nix::sys::signal::Signal::SIGUSR2, nix::sys::signal::Signal::SIGABRT] {
-            // SAFETY: the handler does nothing, and nothing in these tests raises either.
+            // SAFETY: the handler does nothing, and nothing in these tests raises either signal.
             unsafe { nix::sys::signal::sigaction(signal, &installed) }.unwrap();
         }
         let server = Server::start(Arena::new().unwrap(), &Setup::default()).unwrap();

@@ -1,9 +1,9 @@
-//! Wrong ends of a server's process, one of which can be planted ([`seeded_defects`](crate::model::seeded_defects)) to see what a fuzzer makes of it:
-//! a server that aborts is a finding, and no crash of the fuzzer's own.
+//! Wrong ends of a server's process. One can be planted ([`seeded_defects`](crate::model::seeded_defects)) to check what a fuzzer makes of
+//! it: a server that aborts is a finding, not a crash of the fuzzer itself.
 
 use crate::model::seeded_defects::{Plant, planted};
 
-/// A way in which no server of ours should ever end.
+/// A way in which none of our servers should ever end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum WrongEnd {
     Abort,
@@ -13,11 +13,11 @@ pub(crate) enum WrongEnd {
 }
 
 impl WrongEnd {
-    /// The one that is planted. It is for the harness to ask: a server may not look into the environment.
+    /// The planted wrong end, if any. Only the harness may call this: a server may not read the environment.
     ///
     /// # Panics
     ///
-    /// If it dumps core, on a kernel where that would end the harness too.
+    /// If the planted end dumps core and, on this kernel, a core dump of the server would end the harness too.
     pub(crate) fn planted() -> Option<WrongEnd> {
         let ends = [
             (Plant::ServerAborts, WrongEnd::Abort),
@@ -33,7 +33,7 @@ impl WrongEnd {
         end
     }
 
-    /// Whether the kernel dumps core of a process that ends so (signal(7)).
+    /// Whether the kernel dumps core when a process ends in this way (signal(7)).
     const fn dumps_core(self) -> bool {
         matches!(self, WrongEnd::Abort | WrongEnd::Fault)
     }

@@ -1,17 +1,18 @@
-//! Which of a server's calls are handed to the harness: those by which it waits, talks, makes or ends tasks, sends signals or sets timers.
+//! Which of a server's calls the filter hands to the harness: those that can block, use sockets, make or end tasks, send signals or set
+//! timers, and those that make descriptors of which the gate has to know.
 
 use crate::linux::error::KernelError;
 
-/// What a call is to the gate.
+/// How the gate treats a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// It takes from the socket in this argument, and may wait for something to be there.
+    /// Takes data from the socket in this argument, and may block until there is some.
     In(usize),
-    /// It gives to the socket in this argument, and may wait for room.
+    /// Gives data to the socket in this argument, and may block until there is room.
     Out(usize),
-    /// It takes a connection from the listener in the first argument.
+    /// Takes a connection from the listener in the first argument.
     Accept,
-    /// It does something to the socket in this argument, and never waits.
+    /// Acts on the socket in this argument. The gate assumes that such a call never blocks.
     Now(usize),
     /// `poll`, `ppoll`.
     Poll,
@@ -19,23 +20,23 @@ pub(crate) enum Class {
     Select,
     /// `epoll_wait` and its like.
     Epoll,
-    /// It makes a task, or the task another program: no wait, but there may be more to look at afterwards.
+    /// Makes a task. The gate does not hold the call back, but there may be more tasks to watch afterwards.
     Tasks,
-    /// It sets up what the gate cannot see through.
+    /// Sets up an io_uring, whose operations the gate cannot see.
     Ring,
-    /// It ends the process, which may raise SIGCHLD in another one.
+    /// Ends the process, which may raise SIGCHLD in another process.
     Exit,
-    /// It sends a signal.
+    /// Sends a signal.
     Signal,
-    /// It arms, disarms or reads a timer that raises a signal.
+    /// Arms, disarms or reads a timer that raises a signal.
     Timer,
-    /// It makes a descriptor that becomes readable when a time is up (`timerfd_create(2)`).
+    /// Makes a descriptor that becomes readable when a timer expires (`timerfd_create(2)`).
     TimerDescriptor,
-    /// It makes a descriptor that becomes readable when somebody else touches a file.
+    /// Makes a descriptor that becomes readable when a process accesses or changes a file (`inotify(7)`, `fanotify(7)`).
     FileWatch,
 }
 
-/// Every call that is handed over: its name, its number, what it is.
+/// Every call that the filter hands over: its name, its number, its class.
 pub(crate) const CALLS: &[(&str, libc::c_long, Class)] = &[
     ("accept", libc::SYS_accept, Class::Accept),
     ("accept4", libc::SYS_accept4, Class::Accept),
@@ -95,7 +96,7 @@ pub(crate) fn call(number: i32) -> Option<(&'static str, Class)> {
     CALLS.iter().find(|c| c.1 == libc::c_long::from(number)).map(|c| (c.0, c.2))
 }
 
-/// `AUDIT_ARCH_*` of the machine's own calls; `None` where nobody has tried the gate.
+/// `AUDIT_ARCH_*` of the machine's own calls; `None` on an architecture on which the gate has never been tried.
 const ARCH: Option<u32> = if cfg!(target_arch = "x86_64") {
     Some(0xc000_003e)
 } else if cfg!(target_arch = "aarch64") {
@@ -104,15 +105,15 @@ const ARCH: Option<u32> = if cfg!(target_arch = "x86_64") {
     None
 };
 
-/// Where `struct seccomp_data` has the call's number and architecture.
+/// The offsets of the call's number and architecture in `struct seccomp_data`.
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 
-/// The filter, as classic BPF: a call of another architecture passes, one of [`CALLS`] is handed over, any other passes.
+/// The filter, as classic BPF. A call of another architecture passes, a call in [`CALLS`] is handed over, any other call passes.
 ///
 /// # Errors
 ///
-/// [`KernelError::Architecture`], where every call would be one of another architecture, and would pass.
+/// [`KernelError::Architecture`] on an architecture that the gate does not know: the filter would let every call pass.
 pub(crate) fn program() -> Result<Vec<libc::sock_filter>, KernelError> {
     ARCH.map(program_for).ok_or(KernelError::Architecture)
 }
@@ -138,7 +139,7 @@ fn program_for(architecture: u32) -> Vec<libc::sock_filter> {
 mod tests {
     use super::*;
 
-    /// Some architecture, whichever this is.
+    /// An example architecture, independent of the machine's.
     const OWN: u32 = 0xc000_003e;
 
     /// Runs the program as the kernel would.

@@ -1,4 +1,4 @@
-//! The calls of any program, brought to the harness by a filter.
+//! The calls of any program, intercepted by a seccomp filter and handed to the harness.
 
 pub(crate) mod filter;
 pub(crate) mod notify;

@@ -1,7 +1,8 @@
-//! seccomp's user notification (`seccomp_unotify(2)`): the calls that a server is about to make, and the answers to them.
+//! seccomp's user notification (`seccomp_unotify(2)`): receives the calls that a server is about to make, and answers them.
 //!
-//! A call that the filter hands over waits in the kernel, in its own thread, until it is answered. A signal to that thread takes the call
-//! back: its number is then no longer valid, and once the handler has run the call comes again under another.
+//! The thread that makes an intercepted call waits in the kernel until the call is answered. A signal to that thread cancels the call,
+//! unless the harness has received it and the filter has `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`. The id of a cancelled call is no longer
+//! valid. After the signal's handler has run, the call fails with EINTR or comes again under a new id.
 
 use crate::linux::error::KernelError;
 use crate::linux::sys::{self, check};
@@ -10,12 +11,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 const DOING: &str = "steer the server's calls";
 
-/// `struct seccomp_notif`: a call at the door.
+/// `struct seccomp_notif`: an intercepted call.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Notification {
     pub(crate) id: u64,
-    /// The thread, by its number outside of its namespace.
+    /// The thread's id outside its pid namespace.
     pub(crate) tid: i32,
     flags: u32,
     pub(crate) number: i32,
@@ -33,18 +34,18 @@ struct Response {
     flags: u32,
 }
 
-/// What to answer.
+/// How to answer an intercepted call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The call is made.
+    /// The kernel makes the call.
     Continue,
-    /// The call is not made, and gives this value.
+    /// The call is not made, and returns this value.
     Value(i64),
     /// The call is not made, and fails with this error.
     Error(Errno),
 }
 
-/// `_IOWR('!', number, size)` and its like, `direction` 1 to write and 3 for both.
+/// `_IOWR('!', number, size)` and its variants: `direction` is 1 for write, and 3 for read and write.
 const fn request(direction: u64, number: u64, size: usize) -> libc::c_ulong {
     direction << 30 | (size as u64) << 16 | 0x21 << 8 | number
 }
@@ -53,48 +54,48 @@ const RECV: libc::c_ulong = request(3, 0, size_of::<Notification>());
 const SEND: libc::c_ulong = request(3, 1, size_of::<Response>());
 const ID_VALID: libc::c_ulong = request(1, 2, size_of::<u64>());
 const SET_FLAGS: libc::c_ulong = request(1, 4, size_of::<u64>());
-/// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`: whoever is answered runs on the answerer's core.
+/// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`: the answered thread runs on the core of the thread that answers.
 const SYNC_WAKE_UP: u64 = 1;
 
-/// The harness's end.
+/// The harness's end of the filter.
 #[derive(Debug)]
 pub(crate) struct Notify(OwnedFd);
 
 impl Notify {
     pub(crate) fn new(fd: OwnedFd) -> Notify {
-        // Linux 6.6; without it each answer costs more.
+        // The flag needs Linux 6.6. Errors are ignored: without the flag each answer only takes longer.
         // SAFETY: the argument is the value itself.
         unsafe { libc::ioctl(fd.as_raw_fd(), SET_FLAGS, SYNC_WAKE_UP) };
         Notify(fd)
     }
 
-    /// Whether there is a call at the door that has not been received yet.
+    /// Whether a call waits at the gate that has not been received yet.
     pub(crate) fn knocks(&self) -> Result<bool, KernelError> {
         let [ready] =
             sys::poll([self.0.as_fd()], std::time::Duration::ZERO).map_err(KernelError::call(DOING, "poll"))?;
         Ok(ready & libc::POLLIN != 0)
     }
 
-    /// The next call at the door that has not been received yet. `None` if there is none now. If one `knocks` is known to whoever has
-    /// just asked.
+    /// The next call that waits at the gate and has not been received yet; `None` if there is none now. `knocks` is true if the caller has
+    /// just found that there is one.
     pub(crate) fn receive(&self, mut knocks: bool) -> Result<Option<Notification>, KernelError> {
         loop {
             if !std::mem::take(&mut knocks) && !self.knocks()? {
                 return Ok(None);
             }
             let mut notification = Notification::default();
-            // SAFETY: it has the size and the zeros that the kernel wants, and any bytes are a value of it.
+            // SAFETY: the struct has the size and the zeros that the kernel requires, and any bytes are a valid value of it.
             let received = check(unsafe { libc::ioctl(self.0.as_raw_fd(), RECV, &raw mut notification) }.into());
             match received {
                 Ok(_) => return Ok(Some(notification)),
-                // Taken back by a signal between the two calls, or a signal to us.
+                // A signal cancelled the call between `poll` and this ioctl, or interrupted this thread.
                 Err(Errno::ENOENT | Errno::EINTR) => {}
                 Err(errno) => return Err(KernelError::call(DOING, "ioctl SECCOMP_IOCTL_NOTIF_RECV")(errno)),
             }
         }
     }
 
-    /// Answers a call. False if it was taken back.
+    /// Answers a call. False if a signal has cancelled the call.
     pub(crate) fn answer(&self, id: u64, answer: Answer) -> Result<bool, KernelError> {
         let response = match answer {
             Answer::Continue => {

@@ -1,8 +1,8 @@
-//! Calls at the gate, and whether they could finish now.
+//! Calls that wait at the gate, and whether they could finish now.
 //!
-//! What a call would wait for is asked of the kernel with `poll(2)` and no timeout, on a duplicate of the descriptor in question. As long
-//! as the duplicate is there, the server's own `close` closes nothing: so it is dropped before the call is let in, and kept until then
-//! only if there is no other thread that could close the descriptor meanwhile.
+//! To find out whether a call would block, the harness calls `poll(2)` with a zero timeout on a duplicate of the call's descriptor. While
+//! that duplicate is open, the server's own `close` does not close the socket. So the harness drops the duplicate before it releases the
+//! call. It keeps the duplicate until then only if the process has no other thread, which could close the descriptor meanwhile.
 
 mod descriptors;
 
@@ -29,54 +29,55 @@ pub(crate) struct Parked {
     class: Class,
     number: i32,
     args: [u64; 6],
-    /// When the server would have been told that the time it gave is up.
+    /// When the time limit of the call expires; `None` if the call has none.
     pub(crate) deadline: Option<Instant>,
-    /// Where it lies in the order in which calls came.
+    /// The call's position in the order in which calls came to the gate.
     pub(crate) order: u64,
-    /// The socket or the epoll that it is made on, and the kernel's number of it if it is a socket (`SO_COOKIE`).
+    /// A duplicate of the socket or epoll descriptor that the call is made on, and the socket's cookie (`SO_COOKIE`) if it is a socket.
     kept: Option<(OwnedFd, Option<u64>)>,
 }
 
-/// A process whose call it is.
+/// The process that made a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Owner<'p> {
     pub(crate) pid: i32,
     pub(crate) pidfd: BorrowedFd<'p>,
-    /// Whether it has descriptors that tell of signals.
+    /// Whether the process has descriptors that report signals (`signalfd(2)`).
     pub(crate) signalfd: bool,
-    /// Whether it has no other thread: none that could close a descriptor while a call waits.
+    /// Whether the process has no other thread, which could close a descriptor while a call is pending.
     pub(crate) alone: bool,
 }
 
-/// How many words of eight bytes a timespec or a timeval has.
+/// How many eight-byte words a timespec or a timeval has.
 const TIME: usize = 2;
 
-/// What becomes of a call that has come to the gate.
+/// How the gate treats a call that has come to it.
 pub(crate) enum Arrival {
-    /// It is none that is steered.
+    /// The gate does not control this call, and lets it pass.
     Pass,
-    /// It makes tasks.
+    /// The call makes a task.
     Tasks,
-    /// It sets up an io_uring.
+    /// The call sets up an io_uring.
     Ring,
-    /// It arms, disarms or reads a timer.
+    /// The call arms, disarms or reads a timer.
     Timer(Parked),
-    /// It makes a timer descriptor.
+    /// The call makes a timer descriptor.
     TimerDescriptor,
-    /// It makes a watch on files.
+    /// The call makes a watch on files.
     FileWatch,
-    /// It sends a signal to one thread, which is not held back: runtimes wake their own threads so.
+    /// The call sends a signal to one thread. It is not held back, because runtimes wake their own threads in this way.
     ThreadSignal(Parked),
-    /// It waits at the gate.
+    /// The call waits at the gate.
     Parked(Parked),
 }
 
-/// The longest list of descriptors that is looked at: the most that a process may have open, unless an administrator says otherwise
-/// (`fs.nr_open`).
+/// The longest list of descriptors that the harness reads: as many as a process may have open, unless an administrator has raised that
+/// number (`fs.nr_open`).
 const MOST_DESCRIPTORS: u64 = 1 << 20;
 
 impl Parked {
-    /// What a call that has just come is. It parks if it is made on a socket, or waits for events that may be of one.
+    /// Classifies a call that has just come to the gate. The call waits there if it is made on a socket, waits for events that may be those
+    /// of a socket, ends its process, or sends a signal to a process.
     pub(crate) fn arrive(call: &Notification, owner: Owner<'_>, order: u64) -> Arrival {
         let Some((name, class)) = filter::call(call.number) else {
             return Arrival::Pass;
@@ -107,7 +108,7 @@ impl Parked {
                 None => return Arrival::Pass,
                 Some(kept) => parked.kept = Some(kept).filter(|_| owner.alone),
             },
-            // `accept` is given the limit of the listener's reads (`inet_csk_accept`).
+            // The time limit of `accept` is the listener's SO_RCVTIMEO (`inet_csk_accept`).
             Class::Accept | Class::In(_) | Class::Out(_) => match parked.socket(owner) {
                 None => return Arrival::Pass,
                 Some(kept) => {
@@ -132,7 +133,7 @@ impl Parked {
         Arrival::Parked(parked)
     }
 
-    /// The kind of call that a `fault` names, if one does.
+    /// The call of a `fault` event that applies to this call, if there is one.
     pub(crate) fn faultable(&self) -> Option<Call> {
         match self.class {
             Class::Accept => Some(Call::Accept),
@@ -142,12 +143,13 @@ impl Parked {
         }
     }
 
-    /// Whether it takes data from a socket.
+    /// Whether the call takes data from a socket.
     pub(crate) fn reads(&self) -> bool {
         matches!(self.class, Class::In(_))
     }
 
-    /// What a call that takes something will come to, as far as its socket shows it beforehand. Only for one that is about to be let in.
+    /// The result that a call that reads or accepts will have, as far as the state of its socket shows it; `None` if it does not. To be
+    /// used only for a call that is about to be released.
     pub(crate) fn foreseen(&self, socket: BorrowedFd<'_>) -> Option<Result<u32, Errno>> {
         let found = poll_one(socket, libc::POLLIN | libc::POLLRDHUP).ok()?;
         if found == 0 {
@@ -161,7 +163,7 @@ impl Parked {
             _ => u32::MAX,
         };
         match sys::unread(socket).ok()? {
-            // The end of what came, or an error: which it is shows only in what the server makes of it.
+            // The call will return EOF or an error. Which of the two shows only in what the server does next.
             0 if found & libc::POLLERR != 0 => None,
             0 if found & libc::POLLRDHUP != 0 => Some(Ok(0)),
             0 => None,
@@ -169,12 +171,12 @@ impl Parked {
         }
     }
 
-    /// Whether it takes a connection from a listener.
+    /// Whether the call takes a connection from a listener.
     pub(crate) fn accepts(&self) -> bool {
         self.class == Class::Accept
     }
 
-    /// The descriptor that it is made on.
+    /// The descriptor that the call is made on; `None` if there is not exactly one.
     pub(crate) fn descriptor(&self) -> Option<i32> {
         match self.class {
             Class::In(i) | Class::Out(i) | Class::Now(i) => Some(self.args[i] as i32),
@@ -183,39 +185,39 @@ impl Parked {
         }
     }
 
-    /// Its arguments, as the kernel has them.
+    /// The raw arguments of the call.
     pub(crate) const fn arguments(&self) -> &[u64; 6] {
         &self.args
     }
 
-    /// Whether it is let in by itself once everything else is blocked: it waits for nothing, and is no step of the server's. It ends the
-    /// process or sends a signal, so that signals come to tasks that are blocked and known to be.
+    /// Whether the call ends its process or sends a signal. Such a call waits for nothing and does not count as a step of the server. The
+    /// harness releases it once everything else is blocked, so that signals come to tasks that are known to be blocked.
     pub(crate) const fn is_deferred(&self) -> bool {
         matches!(self.class, Class::Exit | Class::Signal)
     }
 
-    /// Whether it never waits, so that no signal can cut it short without the gate.
+    /// Whether the call never blocks, so that without the gate no signal could make it fail with EINTR.
     pub(crate) fn never_fails(&self) -> bool {
         matches!(self.class, Class::Now(_))
     }
 
-    /// Whether it ends its process.
+    /// Whether the call ends its process.
     pub(crate) fn ends(&self) -> bool {
         self.class == Class::Exit
     }
 
-    /// Whether it sends a signal.
+    /// Whether the call sends a signal.
     pub(crate) fn sends_signal(&self) -> bool {
         self.class == Class::Signal
     }
 
-    /// Whether it connects the server to something.
+    /// Whether the call connects the server to a peer.
     pub(crate) fn connects(&self) -> bool {
         self.name == "connect"
     }
 
-    /// Whether a signal that waits is to be delivered to its thread in this call. Only where the call could not finish now is it let in for
-    /// that, so that it does nothing but return. `None` if no signal waits.
+    /// Whether a pending signal of the thread would be delivered in this call. True only if the call could not finish now: released for the
+    /// signal, it then does nothing but return. `None` if no signal is pending.
     pub(crate) fn is_interrupted(&self, owner: Owner<'_>) -> Result<Option<bool>, KernelError> {
         let masks = Masks::of(self.pid, self.tid);
         if !masks.any() {
@@ -226,29 +228,29 @@ impl Parked {
         Ok(Some(interrupted && !self.could_finish(owner)?))
     }
 
-    /// A duplicate of the socket that it is made on, and the socket's number; `None` if it is made on no socket.
+    /// A duplicate of the socket that the call is made on, and the socket's cookie; `None` if the call is made on no socket.
     fn socket(&self, owner: Owner<'_>) -> Option<(OwnedFd, Option<u64>)> {
-        // Data can also be moved from a socket to something else.
+        // `splice` can also move data from a socket to something else.
         let alternative = if self.name == "splice" { Some(self.args[0] as i32) } else { None };
         let mut all = self.descriptor().into_iter().chain(alternative).filter_map(|fd| duplicate(owner, fd));
-        // What is no socket has no such number.
+        // A descriptor that is not a socket has no SO_COOKIE.
         all.find_map(|fd| Some((sys::option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).ok()?, fd)))
             .map(|(cookie, fd)| (fd, Some(cookie)))
     }
 
-    /// Does something with the socket that it is made on and the socket's number.
+    /// Calls `what` with the socket that the call is made on and the socket's cookie, or with `None` if there is no socket.
     pub(crate) fn with_socket<T>(&self, owner: Owner<'_>, what: impl FnOnce(Option<(BorrowedFd<'_>, u64)>) -> T) -> T {
         let asked = if self.kept.is_some() || !self.is_on_socket() { None } else { self.socket(owner) };
         let socket = self.kept.as_ref().or(asked.as_ref());
         what(socket.and_then(|(fd, cookie)| Some((fd.as_fd(), (*cookie)?))))
     }
 
-    /// Whether it is made on a socket, and not on what waits for several.
+    /// Whether the call acts on one descriptor, rather than waiting for several, ending its process or sending a signal.
     fn is_on_socket(&self) -> bool {
         !matches!(self.class, Class::Poll | Class::Select | Class::Epoll) && !self.is_deferred()
     }
 
-    /// Whether it could finish now, and with what it is to be answered.
+    /// The answer to the call, if it could finish now or its time limit has expired; `None` if it has to stay pending.
     pub(crate) fn ready(&self, owner: Owner<'_>, now: Instant) -> Result<Option<Answer>, KernelError> {
         if self.could_finish(owner)? {
             return Ok(Some(Answer::Continue));
@@ -256,11 +258,11 @@ impl Parked {
         Ok(self.deadline.filter(|deadline| *deadline <= now).map(|_| self.time_is_up()))
     }
 
-    /// Whether it could finish now.
+    /// Whether the call could finish now.
     fn could_finish(&self, owner: Owner<'_>) -> Result<bool, KernelError> {
         Ok(match self.class {
             Class::Accept | Class::In(_) | Class::Out(_) => self.with_socket(owner, |socket| {
-                // Closed by another thread: the call fails, which is an end too.
+                // Another thread has closed the descriptor: the call finishes too, with an error.
                 let Some((socket, _)) = socket else { return Ok(true) };
                 let events = if matches!(self.class, Class::Out(_)) { libc::POLLOUT } else { libc::POLLIN };
                 Ok(self.never_waits(socket) || poll_one(socket, events)? != 0)
@@ -278,7 +280,7 @@ impl Parked {
         })
     }
 
-    /// Whether the call gives EAGAIN rather than wait.
+    /// Whether the call returns at once rather than block, by its flags or by O_NONBLOCK.
     fn never_waits(&self, socket: BorrowedFd<'_>) -> bool {
         let flags = match self.number as libc::c_long {
             libc::SYS_recvfrom | libc::SYS_sendto => self.args[3],
@@ -294,9 +296,10 @@ impl Parked {
         status & libc::O_NONBLOCK != 0
     }
 
-    /// What the kernel answers when the time is up, with what it leaves in the server's memory: no event, and no time left (`select(2)`).
+    /// The kernel's answer when a call's time limit has expired. It also writes to the server's memory what the kernel would write: no
+    /// events, and no time left (`select(2)`).
     fn time_is_up(&self) -> Answer {
-        // Memory that has gone meanwhile is the server's own fault, and no more is done to it than the kernel does.
+        // Errors are ignored: the server itself has unmapped the memory meanwhile.
         let clear = |address: u64, words: usize| {
             if address != 0 {
                 let _ = sys::write_memory(self.pid, address, &vec![0u64; words]);
@@ -336,7 +339,7 @@ mod tests {
         let (read, write) = std::io::pipe().unwrap();
         let pidfd = sys::pidfd_open(nix::unistd::getpid().as_raw()).unwrap();
         let owner = Owner { pid: nix::unistd::getpid().as_raw(), pidfd: pidfd.as_fd(), signalfd: false, alone: false };
-        // All but the last are passed over, as poll(2) has it.
+        // `poll(2)` ignores all entries but the last, because their descriptors are negative.
         let mut list = vec![libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 }; LONG];
         list[LONG - 1].fd = read.as_raw_fd();
         let poll = parked("poll", Class::Poll, [list.as_ptr() as u64, LONG as u64, 0, 0, 0, 0]);

@@ -1,15 +1,16 @@
-//! What runs in the guardian and in the server before it is the program.
+//! The code that runs in the guardian, and in the server before its `execve`.
 //!
-//! What runs in the two children is a copy of one thread of a process with others, so: no allocation, no lock, no panic; only system calls
-//! through `libc::syscall`, and memory that was made before. In order:
+//! Each of the two is a copy of one thread of a process with other threads. So this code does not allocate, takes no lock and does not
+//! panic. It uses only system calls, through `libc::syscall`, and memory that was allocated before the clone. The steps, in order:
 //! 1. The guardian is cloned with the harness's own descriptor table and exchanges it for an empty one in a single call, as
 //!    [`child`](crate::linux::gate::handshake::child) does and for the same reason: it must never hold a copy of another worker's sockets.
-//! 2. The guardian clones the server, which takes a process group of its own, for it may signal all of its group, in the harness's session
-//!    if that is a worker's ([`session`](crate::linux::process::session)) and else in one of its own, puts every signal to its default, opens its standard
-//!    descriptors and, if asked, the listener, and installs the filter. From then on it makes no call that the filter knows.
-//! 3. It says so on the page that both share, and waits for the harness to fetch the other end of the filter: the descriptor is
+//! 2. The guardian clones the server. The server takes a process group of its own, because it may signal its whole group. That group is in
+//!    the harness's session if that is a worker's ([`session`](crate::linux::process::session)), and else in a session of its own. The
+//!    server sets every signal to its default, opens its standard descriptors and, if asked, the listener, and installs the filter. From
+//!    then on, unless a step fails, it makes no call that the filter intercepts.
+//! 3. The server sets the stage on the shared page, and waits until the harness has fetched the filter's notification descriptor, which is
 //!    close-on-exec.
-//! 4. It becomes the server by `execve`.
+//! 4. The server calls `execve`.
 
 use super::page::{ALONE, CHDIR, CLONE, EXEC, FAILED, LISTEN, OPEN, PRCTL, Page, READY, REAPED, SECCOMP};
 use super::{Plan, START_BOUND, Sigpipe};
@@ -18,7 +19,7 @@ use libc::{c_char, c_int, c_long};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
-/// What the children read. All of it is made before the clone.
+/// What the two processes read. All of it is made before the clone.
 pub(super) struct Prepared<'p> {
     pub(super) plan: &'p Plan,
     pub(super) arguments: Vec<*const c_char>,
@@ -27,16 +28,16 @@ pub(super) struct Prepared<'p> {
     pub(super) listen_pid: *mut u8,
     pub(super) filter: Vec<libc::sock_filter>,
     pub(super) namespace: bool,
-    /// Whether calls at the gate are kept from being cut short by signals, where the kernel can do that.
+    /// Whether the filter keeps signals from cutting short calls at the gate, where the kernel can do that.
     pub(super) killable: bool,
-    /// Whether the harness's session is the server's too.
+    /// Whether the server stays in the harness's session.
     pub(super) in_session: bool,
-    /// The server's limits of descriptors, if they are not the harness's.
+    /// The limits of descriptors to set in the server, if they differ from the harness's.
     pub(super) descriptors: Option<libc::rlimit>,
     pub(super) page: &'p Page,
 }
 
-/// The result of a system call, which is negative, or minus one with the error in `errno`.
+/// The result of a system call: -1 if it failed, with the error in `errno`.
 macro_rules! call {
     ($($argument:expr),+) => { libc::syscall($($argument),+) };
 }
@@ -46,13 +47,25 @@ fn reached(page: &Page, stage: u32) {
     futex_wake(&page.stage);
 }
 
-/// Says what failed, and ends.
+/// Records the failed step and its errno on the page, and exits.
 unsafe fn failed(page: &Page, step: u32) -> ! {
     // SAFETY: errno is this thread's own.
     page.errno.store(unsafe { *libc::__errno_location() }, Relaxed);
     reached(page, FAILED + step);
-    // SAFETY: it does not return.
-    unsafe { libc::_exit(127) }
+    // SAFETY: this process has one thread.
+    unsafe { end() }
+}
+
+/// Ends this process by `exit(2)`. The filter intercepts `exit_group`, which `_exit` makes, and a harness that has died answers nothing.
+///
+/// # Safety
+///
+/// Only in a process of one thread that `clone_process` has made.
+unsafe fn end() -> ! {
+    loop {
+        // SAFETY: the call takes no pointer, and does not return.
+        unsafe { call!(libc::SYS_exit, 127 as c_long) };
+    }
 }
 
 /// # Safety
@@ -60,7 +73,7 @@ unsafe fn failed(page: &Page, step: u32) -> ! {
 /// Only in a child that `clone_process` has made.
 pub(super) unsafe fn guardian(prepared: &Prepared<'_>) -> ! {
     let page = prepared.page;
-    // SAFETY: system calls that take no memory but of this stack.
+    // SAFETY: system calls that use no memory but this stack.
     unsafe {
         call!(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL as c_long);
         if call!(libc::SYS_close_range, 0, u32::MAX, libc::CLOSE_RANGE_UNSHARE) < 0 {
@@ -79,7 +92,7 @@ pub(super) unsafe fn guardian(prepared: &Prepared<'_>) -> ! {
             let mut status: c_int = 0;
             let ended = call!(libc::SYS_wait4, -1 as c_long, &raw mut status, libc::__WALL as c_long, 0usize);
             if ended > 0 {
-                // This process is the only one that writes here.
+                // The guardian is the only process that writes these fields.
                 let count = page.count.load(Relaxed);
                 if let Some(place) = page.reaped.get(count as usize % REAPED) {
                     place.pid.store(ended as i32, Relaxed);
@@ -94,12 +107,13 @@ pub(super) unsafe fn guardian(prepared: &Prepared<'_>) -> ! {
                 futex_wake(&page.ended);
             }
             if ended < 0 && *libc::__errno_location() == libc::ECHILD {
-                // Nobody is left, and nobody can come: it stays to be asked until the harness ends it, or is gone before it was to die
-                // with it.
+                // No child is left, and none can be added. The guardian stays until the harness kills it, because the harness may still
+                // inspect it. If `go` was never set, the harness may have died before `PR_SET_PDEATHSIG` was set, so the guardian exits by
+                // itself.
                 if page.go.load(Acquire) == 0 {
                     libc::_exit(0);
                 }
-                // There is no such word: it waits for ever, and any signal but the last only has it wait again.
+                // `ended` is 1 and never changes again, so this blocks for ever. A signal other than SIGKILL only makes the loop repeat.
                 futex_wait(&page.ended, 1, Duration::MAX);
             }
         }
@@ -148,7 +162,7 @@ unsafe fn server(prepared: &Prepared<'_>) -> ! {
                 let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | flags;
                 call!(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER as c_long, flags, &raw const program)
             };
-            // Linux 5.19 or later; before, a signal makes a call at the gate return EINTR without having run.
+            // The flag needs Linux 5.19. Without it, a signal makes a call at the gate return EINTR without having run.
             let mut flags = if prepared.killable { libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV } else { 0 };
             let mut fd = install(flags);
             if fd < 0 && *libc::__errno_location() == libc::EINVAL {
@@ -156,7 +170,7 @@ unsafe fn server(prepared: &Prepared<'_>) -> ! {
                 fd = install(flags);
             }
             if fd < 0 && *libc::__errno_location() == libc::EACCES {
-                // Without CAP_SYS_ADMIN a filter takes the promise that no privilege is ever gained.
+                // Without CAP_SYS_ADMIN the kernel takes a filter only after PR_SET_NO_NEW_PRIVS.
                 if call!(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS as c_long, 1 as c_long, 0usize, 0usize, 0usize) < 0
                 {
                     failed(page, PRCTL);
@@ -172,20 +186,20 @@ unsafe fn server(prepared: &Prepared<'_>) -> ! {
         reached(page, READY);
         futex_wait(&page.go, 0, START_BOUND);
         if page.go.load(Acquire) == 0 {
-            libc::_exit(127);
+            end();
         }
         libc::execve(plan.program.as_ptr(), prepared.arguments.as_ptr(), prepared.environment.as_ptr());
         failed(page, EXEC)
     }
 }
 
-/// Every signal to its default, none blocked; SIGPIPE as asked for.
+/// Sets every signal to its default and unblocks all of them. SIGPIPE is set as asked for.
 ///
 /// # Safety
 ///
 /// Only in the server's process.
 unsafe fn signals(sigpipe: Sigpipe) {
-    /// The kernel's `struct sigaction`, which the C library's function would not take for signals of its own.
+    /// The kernel's `struct sigaction`. The C library's `sigaction` refuses the signals that the C library reserves.
     #[repr(C)]
     struct Action {
         handler: usize,
@@ -197,7 +211,7 @@ unsafe fn signals(sigpipe: Sigpipe) {
         let ignore = signal == libc::SIGPIPE && sigpipe == Sigpipe::Ignore;
         let handler = if ignore { libc::SIG_IGN } else { libc::SIG_DFL };
         let action = Action { handler, flags: 0, restorer: 0, mask: 0 };
-        // SAFETY: the kernel reads the struct. Of two signals it refuses to change anything.
+        // SAFETY: the kernel reads the struct. It refuses to change SIGKILL and SIGSTOP.
         unsafe { call!(libc::SYS_rt_sigaction, signal as c_long, &raw const action, 0usize, 8usize) };
     }
     let mask = if sigpipe == Sigpipe::Blocked { 1u64 << (libc::SIGPIPE - 1) } else { 0 };
@@ -205,7 +219,7 @@ unsafe fn signals(sigpipe: Sigpipe) {
     unsafe { call!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK as c_long, &raw const mask, 0usize, 8usize) };
 }
 
-/// Makes the listener, which is descriptor 3 for the first three are taken. False if it cannot be.
+/// Makes the listener, which is descriptor 3, because the first three are taken. False if that fails.
 ///
 /// # Safety
 ///
@@ -227,11 +241,11 @@ unsafe fn listen(port: u16) -> bool {
     }
 }
 
-/// Writes a number and the end of a string.
+/// Writes a number in decimal, and a NUL byte after it.
 ///
 /// # Safety
 ///
-/// There is room for eleven bytes.
+/// There is room for eleven bytes at `to`.
 unsafe fn digits(to: *mut u8, number: u32) {
     let mut length = 1;
     let mut rest = number / 10;

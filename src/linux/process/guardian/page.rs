@@ -9,39 +9,39 @@ use std::sync::atomic::{AtomicI32, AtomicU32};
 /// The page that harness, guardian and server share.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// What has been reached: one of the constants below.
+    /// The stage reached: `ALONE`, `READY`, or `FAILED` plus the index of the failed step in `STEPS`.
     pub(super) stage: AtomicU32,
-    /// With what the step after it failed.
+    /// The errno of the failed step.
     pub(super) errno: AtomicI32,
-    /// The descriptor of the filter's other end, in the server's table.
+    /// The filter's notification descriptor, by its number in the server's table.
     pub(super) listener: AtomicI32,
-    /// Set by the harness: the server may go on.
+    /// Set to 1 by the harness: the server may call `execve`.
     pub(super) go: AtomicU32,
-    /// Set by the guardian when it has reaped the server, and how that ended, as `waitpid(2)` has it.
+    /// Set to 1 by the guardian when it has reaped the server. `status` then says how the server ended, as `waitpid(2)` gives it.
     pub(super) ended: AtomicU32,
     pub(super) status: AtomicI32,
-    /// The signal mode of the filter: 1 if a call that has been received is not cut short by signals.
+    /// The signal mode of the filter: 1 if signals do not cut short a call that the harness has received.
     pub(super) killable: AtomicU32,
-    /// How many processes the guardian has reaped; the last of them are in `reaped`.
+    /// How many processes the guardian has reaped. `reaped` holds the latest of them.
     pub(super) count: AtomicU32,
     pub(super) reaped: [Reaped; REAPED],
 }
 
-/// How many ends are kept: those of many more processes than end between two looks.
+/// How many reaped processes are kept: many more than end between two reads of the page.
 pub(super) const REAPED: usize = 256;
 
-/// A process that the guardian has reaped: its number, as the guardian has it, and how it ended.
+/// A process that the guardian has reaped: its pid in the guardian's namespace, and its status.
 #[derive(Debug)]
 pub(super) struct Reaped {
     pub(super) pid: AtomicI32,
     pub(super) status: AtomicI32,
 }
 
-/// The guardian has a table of its own.
+/// The guardian has a descriptor table of its own.
 pub(super) const ALONE: u32 = 1;
-/// The server waits to become another program.
+/// The server is ready to execute its program.
 pub(super) const READY: u32 = 2;
-/// Something failed; the stages after this one say what.
+/// Stage `FAILED + n`: step `STEPS[n]` has failed.
 pub(super) const FAILED: u32 = 100;
 pub(super) const STEPS: [&str; 7] = ["clone", "open", "socket, bind or listen", "chdir", "prctl", "seccomp", "execve"];
 pub(super) const CLONE: u32 = 0;
@@ -62,7 +62,7 @@ const _: () = assert!(size_of::<Page>() <= PAGE);
 impl Shared {
     pub(super) fn new() -> Result<Shared, Errno> {
         let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping, of which nobody else knows; all zeros is a valid page.
+        // SAFETY: a new mapping, to which nothing else has a pointer; all zeros is a valid page.
         let page = unsafe { libc::mmap(std::ptr::null_mut(), PAGE, protection, flags, -1, 0) };
         match NonNull::new(page.cast::<Page>()) {
             Some(shared) if page != libc::MAP_FAILED => Ok(Shared(shared)),
@@ -71,17 +71,17 @@ impl Shared {
     }
 
     pub(super) fn page(&self) -> &Page {
-        // SAFETY: mapped as long as we are, and all of it is atomic.
+        // SAFETY: the page is mapped as long as `self` lives, and all of it is atomic.
         unsafe { self.0.as_ref() }
     }
 
-    /// How the server has ended, as `waitpid(2)` has it, if the guardian has reaped it.
+    /// How the server ended, as `waitpid(2)` gives it, if the guardian has reaped it.
     pub(crate) fn status(&self) -> Option<i32> {
         (self.page().ended.load(Acquire) == 1).then(|| self.page().status.load(Relaxed))
     }
 
-    /// How a process ended that the guardian has reaped, by its number as the guardian has it: its latest bearer's. `None` if the guardian
-    /// has reaped none of that number, or so many others since that its end is no longer kept.
+    /// How the latest process with this pid in the guardian's namespace ended. `None` if the guardian has reaped no such process, or so
+    /// many others since that this one is no longer kept.
     pub(crate) fn reaped(&self, pid: i32) -> Option<i32> {
         let page = self.page();
         let count = page.count.load(Acquire) as usize;
@@ -94,7 +94,7 @@ impl Shared {
         self.page().killable.load(Relaxed) == 1
     }
 
-    /// With what `execve` failed, if it did.
+    /// The errno of `execve`, if it failed.
     pub(crate) fn not_executed(&self) -> Option<Errno> {
         let failed = self.page().stage.load(Acquire) == FAILED + EXEC;
         failed.then(|| Errno::from_raw(self.page().errno.load(Relaxed)))
@@ -103,7 +103,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // SAFETY: the mapping of `new`; what the children have is their own.
+        // SAFETY: the mapping of `new`; the children have mappings of their own.
         unsafe { libc::munmap(self.0.as_ptr().cast(), PAGE) };
     }
 }
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!([7, 8, 9].map(|pid| shared.reaped(pid)), [Some(libc::SIGPIPE), Some(0), None]);
         reap(7, 1 << 8);
         assert_eq!(shared.reaped(7), Some(1 << 8));
-        // Of those that ended long before nothing is known.
+        // Processes reaped long before are no longer kept.
         (0..REAPED).for_each(|_| reap(8, 0));
         assert_eq!([7, 8].map(|pid| shared.reaped(pid)), [None, Some(0)]);
     }

@@ -16,24 +16,24 @@ use super::{DOING, GONE};
 pub(super) struct Task {
     pub(super) stat: File,
     pub(super) schedstat: Option<File>,
-    /// Not of a process that this one may not trace.
+    /// `None` for a task of a process that the harness may not trace.
     pub(super) syscall: Option<File>,
-    /// The count of the last look.
+    /// The count of switches at the last scan.
     pub(super) switches: u64,
-    /// Whether it was blocked at the last look. As long as it is not given a core, it is in the same call.
+    /// Whether the task was blocked at the last scan. Until it is given a core, it is in the same call.
     pub(super) slept: bool,
-    /// What it was last seen blocked in, outside the gate.
+    /// The call outside the gate in which the task was last seen blocked.
     pub(super) blocked: Option<Blocked>,
 }
 
-/// What a task is blocked in.
+/// A call in which a task is blocked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocked {
     pub(super) call: Call,
     pub(super) wait: Wait,
-    /// How often it had been given a core by then.
+    /// How often the task had been given a core by then.
     pub(super) switches: u64,
-    /// When it was first seen in this call: a time limit of the call runs from then at the latest.
+    /// When the task was first seen in this call. A time limit of the call began no later than this.
     pub(super) since: Instant,
 }
 
@@ -44,11 +44,11 @@ const FLAGS: usize = 9;
 const PF_EXITING: u32 = 4;
 
 impl Task {
-    /// `None` if it is gone.
+    /// `None` if the task is gone.
     ///
     /// # Errors
     ///
-    /// If its files cannot be opened for another reason, such as the limit of open files.
+    /// If the task's files cannot be opened for another reason, such as the limit of open files.
     pub(super) fn open(pid: i32, tid: i32) -> Result<Option<Task>, KernelError> {
         let open = |name| match File::open(format!("/proc/{pid}/task/{tid}/{name}")) {
             Ok(file) => Ok(Some(file)),
@@ -61,21 +61,26 @@ impl Task {
         Ok(Some(Task { stat, schedstat, syscall, switches: 0, slept: false, blocked: None }))
     }
 
-    /// The call that it is blocked in; `None` if it runs or is gone.
+    /// Whether this process may trace it, as far as its files tell.
+    pub(super) fn may_be_traced(&self) -> bool {
+        self.syscall.is_some()
+    }
+
+    /// The call in which the task is blocked; `None` if the task runs or is gone.
     pub(super) fn call(&self) -> Option<Call> {
-        // A number of at most three digits, and eight of sixteen with their prefix.
+        // The file has a number of at most three digits, and eight numbers of at most sixteen digits with their prefix.
         let mut buffer = [0; 192];
         let read = self.syscall.as_ref()?.read_at(&mut buffer, 0).ok()?;
         blocked_call::parse(std::str::from_utf8(&buffer[..read]).ok()?)
     }
 
-    /// Whether it was blocked at the last look and has been since, as far as its own count tells.
+    /// Whether the task was blocked at the last scan and has been since, as far as its own count tells.
     pub(super) fn still_sleeps(&self) -> bool {
-        // One that has been woken and waits for a core is in no call.
+        // A task that has been woken and waits for a core is in no call.
         self.slept && self.schedstat.is_some() && self.switches() == self.switches && self.call().is_some()
     }
 
-    /// What it is blocked in outside the gate.
+    /// Whether the task is blocked outside the gate, and what can end that call.
     pub(super) fn blocked_state(&mut self, pid: i32, tid: i32) -> TaskState {
         let Some(call) = self.call() else { return TaskState::Running(tid) };
         let switches = self.switches();
@@ -88,33 +93,33 @@ impl Task {
         TaskState::Blocked { wakes: blocked.wait.wakes, deadline: blocked.wait.deadline(blocked.since) }
     }
 
-    /// The letter of its state, that of one that runs for a task that is about to end; `None` if it is gone.
+    /// The letter of the task's state; `R` for a task that is about to end and sleeps. `None` if the task is gone.
     pub(super) fn state(&self) -> Option<u8> {
-        // A name has at most 64 bytes with its escapes, and a parenthesis can stand in it.
+        // A name has at most 64 bytes with its escapes, and may contain a parenthesis.
         let mut buffer = [0; 192];
         let read = self.stat.read_at(&mut buffer, 0).ok()?;
         Task::state_in(&buffer[..read])
     }
 
-    /// The same, of the beginning of its `stat`.
+    /// The same as [`Task::state`], from the beginning of the text of `stat`.
     pub(super) fn state_in(text: &[u8]) -> Option<u8> {
         let end = text.iter().rposition(|b| *b == b')')?;
         let mut fields = std::str::from_utf8(&text[end + 1..]).ok()?.split_ascii_whitespace();
         let state = *fields.next()?.as_bytes().first()?;
         let flags: u32 = fields.nth(FLAGS - STATE - 1)?.parse().ok()?;
-        // It may sleep on its way out, as the first process of a namespace does until all others have ended.
+        // A task may sleep while it ends, as the first process of a pid namespace does until all others have ended.
         let ends = flags & PF_EXITING != 0 && matches!(state, b'S' | b'D' | b'I');
         Some(if ends { b'R' } else { state })
     }
 
-    /// What it has been given of the processors.
+    /// How long the task has run, and has waited for a core.
     pub(super) fn scheduled(&self) -> Option<Scheduled> {
         let mut buffer = [0; 96];
         let read = self.schedstat.as_ref()?.read_at(&mut buffer, 0).ok()?;
         Scheduled::parse(std::str::from_utf8(&buffer[..read]).ok()?)
     }
 
-    /// How often it has been given a core.
+    /// How often the task has been given a core; 0 if that cannot be read.
     pub(super) fn switches(&self) -> u64 {
         let mut buffer = [0; 96];
         let read = self.schedstat.as_ref().and_then(|file| file.read_at(&mut buffer, 0).ok()).unwrap_or(0);

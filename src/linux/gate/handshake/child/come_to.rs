@@ -1,4 +1,4 @@
-//! How a server comes to a planted wrong end.
+//! Brings about a planted wrong end of a server.
 
 use super::{SIGSET, call, exit};
 use crate::linux::gate::handshake::arena::{Page, guard_of};
@@ -9,10 +9,11 @@ use libc::{c_int, c_long};
 const CODE: c_int = 3;
 
 impl WrongEnd {
-    /// Comes to this end. What handlers the server has get their chance, as in a server that has its signals open.
+    /// Ends the server's process in this way. All signals are unblocked first, so that a handler of the server runs, as in a server that
+    /// blocks no signals.
     ///
-    /// Nothing of the C library's: its `abort` takes a lock that would stay taken for the harness too, whose memory this is, and its
-    /// `exit` runs what the harness wants done when it exits itself.
+    /// It uses no function of the C library, because the server shares the harness's memory: `abort` takes a lock that would stay locked
+    /// for the harness too, and `exit` runs the harness's exit handlers.
     ///
     /// # Safety
     ///
@@ -29,13 +30,15 @@ impl WrongEnd {
             WrongEnd::Terminate => unsafe { raise(libc::SIGTERM) },
             // SAFETY: as above.
             WrongEnd::Exit => unsafe { exit(CODE) },
-            // SAFETY: it is mapped, and for nobody to read: the kernel's answer, a SIGSEGV, is what it is read for.
+            // SAFETY: the address is in the guard page, which is mapped without access. The kernel answers the read with a SIGSEGV, which
+            // is the purpose of the read.
             WrongEnd::Fault => drop(unsafe { guard_of(page).read_volatile() }),
         }
     }
 }
 
-/// Raises a signal in the calling thread, whatever the C library believes to be its number.
+/// Raises a signal in the calling thread. The ids come from the kernel, because the thread id that the C library keeps need not be right
+/// in this process.
 ///
 /// # Safety
 ///

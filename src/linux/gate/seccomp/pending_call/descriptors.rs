@@ -1,4 +1,4 @@
-//! What the descriptors of a pending call have to say.
+//! Whether the descriptors that a pending call waits for are ready.
 
 use super::{Class, DOING, MOST_DESCRIPTORS, Owner, Parked};
 use crate::linux::error::KernelError;
@@ -20,15 +20,15 @@ impl Parked {
         Some(list)
     }
 
-    /// How many words each set of a `select` has.
+    /// How many 64-bit words each set of a `select` has.
     pub(super) fn set_words(&self) -> usize {
         (self.args[0].min(MOST_DESCRIPTORS) as usize).div_ceil(64)
     }
 
-    /// The descriptors of a `select`, each with what is asked of it; `None` if they cannot be read.
+    /// The descriptors of a `select`, each with its requested events; `None` if the sets cannot be read.
     pub(super) fn select_list(&self) -> Option<Vec<(i32, i16)>> {
         let mut list: Vec<(i32, i16)> = Vec::new();
-        // What `select` means by its three sets (`fs/select.c`).
+        // The poll events that each of `select`'s three sets stands for (`fs/select.c`).
         let meanings = [libc::POLLIN | libc::POLLHUP | libc::POLLERR, libc::POLLOUT | libc::POLLERR, libc::POLLPRI];
         for (set, events) in self.args[1..4].iter().zip(meanings) {
             let mut words = vec![0u64; self.set_words()];
@@ -43,8 +43,8 @@ impl Parked {
         Some(list)
     }
 
-    /// Whether one of the descriptors that it waits for is a socket, or may stand for some. True if there is none at all: then nothing
-    /// but time ends it, or nothing.
+    /// Whether one of the descriptors that the call waits for is a socket, or an epoll instance that may watch sockets. Also true if there
+    /// is no descriptor at all: then only the call's time limit ends the call, if it has one.
     pub(super) fn is_steered(&self, owner: Owner<'_>) -> bool {
         let fds: Option<Vec<i32>> = match self.class {
             Class::Poll => self.poll_list().map(|list| list.iter().map(|p| p.fd).filter(|fd| *fd >= 0).collect()),
@@ -58,13 +58,13 @@ impl Parked {
         fds.is_some_and(|fds| fds.is_empty() || fds.into_iter().any(is_socket))
     }
 
-    /// Whether a `poll` would find something. One whose list is gone meanwhile fails, which is an end too.
+    /// Whether a `poll` would return now. A `poll` whose list can no longer be read does, with an error.
     pub(super) fn polled(&self, owner: Owner<'_>) -> Result<bool, KernelError> {
         let Some(list) = self.poll_list() else { return Ok(true) };
         any(owner, list.iter().filter(|p| p.fd >= 0).map(|p| (p.fd, p.events)))
     }
 
-    /// Whether a `select` would find something.
+    /// Whether a `select` would return now.
     pub(super) fn selected(&self, owner: Owner<'_>) -> Result<bool, KernelError> {
         let Some(list) = self.select_list() else { return Ok(true) };
         for (fd, events) in list {
@@ -76,8 +76,9 @@ impl Parked {
         Ok(false)
     }
 
-    /// Whether a signal waits that a signalfd tells of: `poll` of a duplicate asks about the signals of whoever polls. To be asked first: an
-    /// epoll that is polled by somebody without such a signal takes the signalfd off the list of what is ready (`ep_item_poll`).
+    /// Whether a signal is pending that a signalfd of the process reports. Polling a duplicate of the signalfd cannot answer this, because
+    /// `poll` on a signalfd reports the signals of the process that polls. Call this before polling a duplicate of an epoll descriptor: if
+    /// the polling process has no such signal, the kernel removes the signalfd from the epoll's ready list (`ep_item_poll`).
     pub(super) fn signalled(&self, owner: Owner<'_>) -> bool {
         if !owner.signalfd {
             return false;
@@ -87,12 +88,12 @@ impl Parked {
     }
 }
 
-/// A duplicate of a descriptor of the server's; `None` if it has no such.
+/// A duplicate of a descriptor of the server; `None` if the server has no such descriptor.
 pub(super) fn duplicate(owner: Owner<'_>, fd: i32) -> Option<OwnedFd> {
     kernel_sys::pidfd_getfd(owner.pidfd, fd).and_then(fd_table::beyond).ok()
 }
 
-/// What one descriptor has to say of these events and the conditions that need not be asked for.
+/// Which of these events one descriptor has, with the conditions that `poll(2)` reports without being asked.
 pub(super) fn poll_one(fd: BorrowedFd<'_>, events: i16) -> Result<i16, KernelError> {
     let mut polled = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
     loop {
@@ -105,7 +106,7 @@ pub(super) fn poll_one(fd: BorrowedFd<'_>, events: i16) -> Result<i16, KernelErr
     }
 }
 
-/// Whether any of these descriptors has what is asked of it; one that is none has, for the call says so.
+/// Whether any of these descriptors has one of its requested events. An invalid descriptor counts, because `poll(2)` reports it.
 pub(super) fn any(owner: Owner<'_>, list: impl Iterator<Item = (i32, i16)>) -> Result<bool, KernelError> {
     for (fd, events) in list {
         let Some(duplicate) = duplicate(owner, fd) else { return Ok(true) };
