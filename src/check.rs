@@ -1,4 +1,4 @@
-//! The shortest way in: a server as text, a policy, and a number of scenarios.
+//! A test of a server in one call: the server as text, a policy, and a number of scenarios.
 
 use crate::input::Input;
 use crate::linux::{Kernel, KernelError};
@@ -10,12 +10,12 @@ use crate::subject::{Policy, Setup};
 use std::fmt;
 use std::ops::ControlFlow;
 
-/// Plays `scenarios` random scenarios on the kernel against a server that does `program` with each connection, or is the
-/// preset of that name, under `policy`. The scenarios are the same ones each time.
+/// Plays `scenarios` random scenarios on the kernel against a server. `program` is what the server does with each connection, or the name
+/// of a preset; `policy` is what the server does about SIGPIPE. The scenarios are the same in each call.
 ///
 /// # Errors
 ///
-/// The first finding, cut down to the fewest events; its `Debug` is the whole report, so that `unwrap` shows it:
+/// [`CheckError::Found`] with the first finding, minimised. Its `Debug` is the full report, so that `unwrap` shows it:
 ///
 /// ```no_run
 /// use brokenpipe::{CheckError, Policy, check};
@@ -26,7 +26,7 @@ use std::ops::ControlFlow;
 /// assert_eq!(finding.scenario.to_string(), "a connect; b connect; b fin; b rst; a fin");
 /// ```
 ///
-/// Otherwise, that `program` is none, or that this machine cannot play.
+/// [`CheckError::Program`] if `program` does not parse, [`CheckError::Kernel`] if the kernel world fails on this machine.
 pub fn check(program: &str, policy: Policy, scenarios: u64) -> Result<(), CheckError> {
     let setup = Setup::new(program.parse()?, policy);
     let mut kernel = Kernel::new()?;
@@ -47,18 +47,18 @@ pub enum CheckError {
     /// A scenario failed.
     #[error("{}", report::finding(.0, &replay(.0)))]
     Found(
-        /// What, in the fewest events.
+        /// The finding, minimised.
         Box<Finding>,
     ),
-    /// The program is none.
+    /// The program does not parse.
     #[error("the program: {0}")]
     Program(#[from] ParseError),
-    /// This machine cannot play.
+    /// The kernel world failed.
     #[error(transparent)]
     Kernel(#[from] KernelError),
 }
 
-/// The command that plays a finding again.
+/// The shell command that plays a finding again.
 fn replay(finding: &Finding) -> String {
     Input::new(finding.setup.clone(), finding.scenario.clone()).replay()
 }

@@ -1,4 +1,4 @@
-//! What a fuzzer plays: a server and a scenario, as bytes.
+//! The input of the fuzz targets: a server and a scenario, as bytes.
 
 use crate::case::Case;
 use crate::model::Model;
@@ -7,8 +7,8 @@ use crate::subject::Setup;
 use crate::trace::Trace;
 use crate::world::{certain, play};
 
-/// One input of the fuzz targets: the bytes of a [`Setup`], then those of a [`Scenario`]. A file of their corpus holds one, and so
-/// does an artifact.
+/// One input of the fuzz targets. Its binary form is the bytes of a [`Setup`], then those of a [`Scenario`]. Each file of a fuzzer's corpus
+/// holds one input, and so does each artifact.
 ///
 /// ```
 /// use brokenpipe::{Input, Setup};
@@ -26,24 +26,23 @@ pub struct Input {
 }
 
 impl Input {
-    /// An input of these two.
+    /// An input of this server and this scenario.
     pub const fn new(setup: Setup, scenario: Scenario) -> Input {
         Input { setup, scenario }
     }
 
-    /// The input that `bytes` stand for. Any do ([`Setup::decode`], [`Scenario::decode`]).
+    /// Decodes an input. All bytes are valid ([`Setup::decode`], [`Scenario::decode`]).
     pub fn decode(bytes: &[u8]) -> Input {
         let (setup, rest) = Setup::decode(bytes);
         Input { setup, scenario: Scenario::decode(rest) }
     }
 
-    /// The bytes that [`Input::decode`] turns back into this input, its clients renamed to `a`, `b`, … in the order of their
-    /// names.
+    /// Encodes the input. [`Input::decode`] gives it back, with its clients renamed to `a`, `b`, … in the order of their names.
     pub fn encode(&self) -> Vec<u8> {
         [self.setup.encode(), self.scenario.encode()].concat()
     }
 
-    /// The command that plays it in both worlds, as one types it into a shell.
+    /// The shell command that plays the input in both worlds.
     ///
     /// ```
     /// use brokenpipe::Input;
@@ -53,12 +52,12 @@ impl Input {
     /// ```
     pub fn replay(&self) -> String {
         let Setup { program, policy } = &self.setup;
-        // No text of these holds a quote: that of a payload escapes it.
+        // None of these texts contains a single quote: the text of a payload escapes it.
         let scenario = &self.scenario;
         format!("brokenpipe run --program '{program}' --policy {policy} '{scenario}'")
     }
 
-    /// The case that holds it to what comes of it in the model.
+    /// A case that expects what the model predicts for this input.
     pub fn case(&self, cause: impl Into<String>) -> Case {
         let Input { setup, scenario } = self;
         let mut trace = Trace::default();
@@ -68,7 +67,7 @@ impl Input {
 }
 
 impl From<&Case> for Input {
-    /// What is played of a case, without what it must come to.
+    /// The server and the scenario of a case, without the expected result.
     fn from(case: &Case) -> Input {
         Input::new(case.setup(), case.scenario.clone())
     }

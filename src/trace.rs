@@ -1,4 +1,4 @@
-//! What happened: the one type that both worlds produce, and that can be compared with `==`.
+//! Traces: what happened in a run. All worlds produce the same type, so traces can be compared with `==`.
 
 mod at;
 mod outcome;
@@ -16,31 +16,32 @@ pub use tcp_state::TcpState;
 
 use crate::scenario::Client;
 
-/// Most bytes that may be under way in one direction of a connection. A client's send beyond it does nothing, and a server's
-/// waits until something was read: what a closed window does, at a size that does not depend on the kernel's buffers.
+/// Maximum number of bytes sent and not yet read in one direction of a connection. A client's send that would exceed it does
+/// nothing, and a server's send blocks until the client reads. A closed TCP window has this effect too; this size does not depend
+/// on the kernel's buffers.
 pub const WINDOW: u32 = 32 * 1024;
 
-/// One step of a run: an event or a part of the teardown, and all that it brought about.
+/// One step of a run: an event or a part of the teardown, with its effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step<'t> {
-    /// Which event; of rounds that went the same, the first.
+    /// The place of the event; for equal rounds, the place in the first of them.
     pub at: At,
-    /// How many rounds in a row, from this one on, went the same: 1 for a step outside a block.
+    /// Number of consecutive equal rounds, this one included; 1 for a step outside a block.
     pub times: u16,
-    /// What it gave.
+    /// The result of the event.
     pub reply: Reply,
-    /// The calls the server then made, in order.
+    /// The calls that the server then made, in order.
     pub calls: &'t [Called],
     /// The TCP state of each server-side socket afterwards, in the order in which the clients connected.
     pub sockets: &'t [(Client, TcpState)],
 }
 
-/// What happened in a run, in order. It ends with the step at which the server ended.
+/// What happened in a run, in order. If the server ends, the trace ends with the step in which it ended.
 ///
-/// Of the rounds of a block those in a row that went the same, all their steps and not only this one, are kept once, with their
-/// number ([`Step::times`]): ten thousand equal rounds are as long as one. [`Trace::unfolded`] has each step that was made.
+/// Consecutive rounds of a block in which all steps are equal are stored once, with their number ([`Step::times`]): ten thousand
+/// equal rounds take as much space as one. [`Trace::unfolded`] gives each step that was played.
 ///
-/// It is kept in three flat lists, so that a run over a used trace allocates nothing.
+/// The data is in three flat lists, so that a run into a used trace allocates nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Trace {
     steps: Vec<Record>,
@@ -62,7 +63,7 @@ struct Record {
     at: At,
     times: u16,
     reply: Reply,
-    /// Where the step's calls and sockets end in the flat lists; they begin where the step before ends.
+    /// Where the step's calls and sockets end in the flat lists. They begin where those of the step before end.
     calls_end: usize,
     sockets_end: usize,
 }
@@ -80,7 +81,7 @@ impl Trace {
         (0..self.steps.len()).map(|i| self.step(i))
     }
 
-    /// Each step that was made, in order: those of rounds that went the same once for each of them.
+    /// Each step that was played, in order: the steps of equal rounds come once for each round.
     pub fn unfolded(&self) -> impl Iterator<Item = Step<'_>> {
         let (mut next, mut copy) = (0, 0);
         std::iter::from_fn(move || {
@@ -120,17 +121,17 @@ impl Trace {
         }
     }
 
-    /// The server's calls over all steps, in order; those of equal rounds once.
+    /// The server's calls over all steps, in order; the calls of equal rounds come once.
     pub fn calls(&self) -> &[Called] {
         &self.calls
     }
 
-    /// How it ended.
+    /// How the run ended for the server.
     pub const fn outcome(&self) -> Outcome {
         self.outcome
     }
 
-    /// Empties it and keeps what it has allocated.
+    /// Empties the trace and keeps its allocations.
     pub(crate) fn clear(&mut self) {
         self.steps.clear();
         self.calls.clear();
@@ -138,12 +139,12 @@ impl Trace {
         self.outcome = Outcome::Survived(Survivor::default());
     }
 
-    /// Adds a call to the step that is not finished yet.
+    /// Adds a call to the step that [`Trace::push_step`] will finish.
     pub(crate) fn push_call(&mut self, called: Called) {
         self.calls.push(called);
     }
 
-    /// Finishes a step; `sockets` adds the states.
+    /// Finishes a step. `sockets` appends the TCP states. Fails only if `sockets` fails.
     pub(crate) fn push_step<E>(
         &mut self,
         at: At,
@@ -156,13 +157,13 @@ impl Trace {
         Ok(())
     }
 
-    /// A place between steps.
+    /// The end of the trace so far.
     pub(crate) fn mark(&self) -> Mark {
         Mark { steps: self.steps.len(), calls: self.calls.len(), sockets: self.sockets.len() }
     }
 
-    /// Takes note that a round has ended, which began at `start`. If it went as the one before it, which began at `last`, it is
-    /// counted there and dropped. Gives the beginning of the round that is now the last.
+    /// Ends the round that began at `start`. If it equals the round before, which began at `last`, the new round is dropped and
+    /// counted in the `times` of that one. Returns where the round that is now the last begins.
     pub(crate) fn fold(&mut self, last: Option<Mark>, start: Mark) -> Mark {
         let Some(last) = last.filter(|last| self.equal(*last, start)) else {
             return start;
@@ -174,7 +175,7 @@ impl Trace {
         last
     }
 
-    /// Whether the round from `one` to `other` and that from there to the end went the same.
+    /// Whether the round from `one` to `other` equals the round from `other` to the end.
     fn equal(&self, one: Mark, other: Mark) -> bool {
         let ends = |record: &Record, from: Mark| (record.calls_end - from.calls, record.sockets_end - from.sockets);
         let (x, y) = (&self.steps[one.steps..other.steps], &self.steps[other.steps..]);

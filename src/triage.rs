@@ -1,4 +1,4 @@
-//! From a fuzzer's artifacts to cases: each is played afresh, told from its duplicates, and cut down.
+//! Turns a fuzzer's artifacts into findings: plays each again, groups duplicates, and minimises one of each group.
 
 use crate::input::Input;
 use crate::model::Model;
@@ -10,16 +10,16 @@ use crate::trace::{At, Step, TcpState, Trace};
 use crate::world::{World, certain, play};
 use std::fmt;
 
-/// What came of playing an input [`Triage::TIMES`] times.
+/// The result of playing an input [`Triage::TIMES`] times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Triage {
-    /// It never failed.
+    /// No run failed.
     Holds,
-    /// It failed each time, and in the same way.
+    /// Each run failed, and in the same way. Holds the finding of the first.
     Fails(Box<Finding>),
-    /// It did not come to the same each time: a [`Kind::Nondeterminism`], whatever else it is.
+    /// The runs differ: a [`Kind::Nondeterminism`], whether or not some of them failed.
     Flaky {
-        /// How often it failed.
+        /// How many of the runs failed.
         failed: usize,
         /// Two of the runs that differ.
         finding: Box<Finding>,
@@ -27,11 +27,11 @@ pub enum Triage {
 }
 
 impl Triage {
-    /// How often an input is played to see whether it fails, each time against a fresh server.
+    /// How often an input is played, each time against a fresh server.
     pub const TIMES: usize = 3;
 }
 
-/// Plays an input [`Triage::TIMES`] times in the `kernel` world, which must start a server for each run, as
+/// Plays an input [`Triage::TIMES`] times in the `kernel` world. That world must start a new server for each run, as
 /// [`Kernel::fresh`](crate::Kernel::fresh) does.
 ///
 /// ```
@@ -47,7 +47,7 @@ impl Triage {
 ///
 /// # Errors
 ///
-/// The kernel world's.
+/// The error of the kernel world.
 pub fn triage<W: World<Setup = Setup>>(kernel: &mut W, input: &Input) -> Result<Triage, W::Error> {
     let Input { setup, scenario } = input;
     let mut expected = Trace::default();
@@ -76,16 +76,15 @@ pub fn triage<W: World<Setup = Setup>>(kernel: &mut W, input: &Input) -> Result<
     })
 }
 
-/// What makes two findings duplicates of each other: the kind, the call of the server's at which it shows, and the state that
-/// the socket of that call was in before. What one client does to a server in a hundred ways, from a hundred scenarios, is one
-/// finding.
+/// Findings with equal signatures are duplicates: they have the same kind, show at the same server call, and the socket of that call was in
+/// the same state before. One fault that is found by many scenarios is thus one group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signature {
-    /// What is wrong.
+    /// The kind of the finding.
     pub kind: Kind,
-    /// The call; `None` if it shows elsewhere, in a client's reply or in the states.
+    /// The server's call at which the finding shows; `None` if it shows in a client's reply or in the TCP states.
     pub call: Option<Call>,
-    /// The state; `None` for a socket that was not there yet.
+    /// The TCP state of the socket before that step; `None` if there was no such socket.
     pub state: Option<TcpState>,
 }
 
@@ -103,7 +102,7 @@ impl Signature {
             (Some(What::Outcome) | None, Some(step)) => step.calls.last(),
             _ => None,
         };
-        // Where no call is to blame, the socket is the one that differs.
+        // Without a call, the socket is the first whose state differs between the two traces.
         let differs = || finding.model.unfolded().find(|s| Some(s.at) == at.0).zip(step).and_then(|(x, y)| other(x, y));
         let client = called.map_or_else(differs, |called| called.client);
         let state = |step: Step<'_>| step.sockets.iter().find(|(c, _)| Some(*c) == client).map(|(_, state)| *state);
@@ -111,12 +110,12 @@ impl Signature {
     }
 }
 
-/// The first client whose socket is in two states in two steps.
+/// The first client whose socket has different states in the two steps.
 fn other(x: Step<'_>, y: Step<'_>) -> Option<Client> {
     x.sockets.iter().zip(y.sockets).find(|(x, y)| x != y).map(|((client, _), _)| *client)
 }
 
-/// The step at a place, and the one before it.
+/// The step at a place, and the step before it.
 fn place(trace: &Trace, at: At) -> (Option<Step<'_>>, Option<Step<'_>>) {
     let mut before = None;
     for step in trace.unfolded() {
@@ -139,16 +138,17 @@ impl fmt::Display for Signature {
 /// Findings of one [`Signature`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group<T> {
-    /// What they have in common.
+    /// The signature of all of them.
     pub signature: Signature,
-    /// The one to look at: that of the fewest events, and the first of those.
+    /// The finding with the fewest events; of several such, the first.
     pub finding: Finding,
-    /// Where all of them come from, in the order in which they were given.
+    /// The sources of all findings of the group, in the order in which they were given.
     pub sources: Vec<T>,
 }
 
 impl<T> Group<T> {
-    /// Puts findings, each with where it comes from, into groups of duplicates; the worst kind first.
+    /// Groups findings by their signature. Each finding is given with its source. The groups are in the order of their kinds, the worst
+    /// first.
     pub fn all(findings: impl IntoIterator<Item = (T, Finding)>) -> Vec<Group<T>> {
         let mut groups: Vec<Group<T>> = Vec::new();
         for (source, finding) in findings {
@@ -167,12 +167,12 @@ impl<T> Group<T> {
         groups
     }
 
-    /// The same with its finding in the fewest events, played in the `kernel` world. A [`Kind::Nondeterminism`] stays as it is: what
-    /// fails now and then cannot be cut down by trying.
+    /// Minimises the finding of the group, by playing it in the `kernel` world. A [`Kind::Nondeterminism`] is not minimised: that needs a
+    /// failure that always reproduces.
     ///
     /// # Errors
     ///
-    /// The kernel world's.
+    /// The error of the kernel world.
     pub fn reduced<W: World<Setup = Setup>>(self, kernel: &mut W) -> Result<Group<T>, W::Error> {
         match self.signature.kind {
             Kind::Nondeterminism => Ok(self),

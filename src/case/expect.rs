@@ -1,4 +1,4 @@
-//! What a case must come to.
+//! The expected result of a case, and its text form.
 
 use crate::oracle::{is_broken, outcome_words};
 use crate::scenario::text::{Scanner, Statement, Word};
@@ -7,31 +7,31 @@ use crate::trace::{At, Called, Outcome, Signal, Survivor, Trace};
 use std::fmt;
 use std::str::FromStr;
 
-/// What must come of a case: how it ends for the server, and calls that it makes on the way, in this order and perhaps with
-/// others between them.
+/// The expected result of a case: the outcome for the server, and calls that the server must make, in this order. Other calls may come
+/// between them.
 ///
 /// Its text form is the outcome, then the calls, joined by `; `, each as `Display` gives it:
-/// `killed by SIGPIPE at 4; send b EPIPE SIGPIPE`. A survivor is back at `accept`, or `survived waiting on a`; no more is expected of
-/// it.
+/// `killed by SIGPIPE at 4; send b EPIPE SIGPIPE`. `survived` means that the server is back at `accept`, and `survived waiting on a` that
+/// the server waits on the connection of client `a`. Nothing else about a survivor is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expect {
     outcome: Outcome,
     calls: Vec<Called>,
 }
 
-/// A run that did not come to what its case expects. `Display` shows both, one below the other.
+/// The result of a run that differs from the expected one. `Display` shows the two on consecutive lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
-    /// What was expected, in the form of the `expect:` header.
+    /// The expected result, in the form of the `expect:` header.
     pub expected: String,
-    /// What came: the outcome with all that is known of a survivor, and every call.
+    /// The actual result: the outcome with all that is known of a survivor, and every call.
     pub got: String,
-    /// The first of the expected calls that did not come.
+    /// The first expected call that the server did not make.
     pub missing: Option<Called>,
 }
 
 impl Expect {
-    /// This outcome, by way of these calls.
+    /// Expects this outcome, and these calls in this order. Of a survivor, only the client that it waits on is compared.
     pub fn new(outcome: Outcome, calls: Vec<Called>) -> Expect {
         let outcome = match outcome {
             Outcome::Survived(Survivor { waits_on, .. }) => {
@@ -42,12 +42,12 @@ impl Expect {
         Expect { outcome, calls }
     }
 
-    /// The outcome of this trace, by way of its first broken send if there is one.
+    /// Expects the outcome of this trace, and its first send that failed with EPIPE, if there is one.
     pub fn of(trace: &Trace) -> Expect {
         Expect::new(trace.outcome(), trace.calls().iter().copied().find(is_broken).into_iter().collect())
     }
 
-    /// How it must end for the server.
+    /// The expected outcome for the server.
     pub const fn outcome(&self) -> Outcome {
         self.outcome
     }
@@ -57,11 +57,11 @@ impl Expect {
         &self.calls
     }
 
-    /// Whether `trace` is what was expected.
+    /// Compares `trace` with the expected result.
     ///
     /// # Errors
     ///
-    /// A [`Mismatch`] that shows both.
+    /// A [`Mismatch`] if the outcome differs or an expected call is missing.
     pub fn check(&self, trace: &Trace) -> Result<(), Mismatch> {
         let mut made = trace.calls().iter();
         let missing = self.calls.iter().copied().find(|expected| !made.any(|called| called == expected));
@@ -144,7 +144,7 @@ fn outcome(statement: &mut Statement<'_>) -> Result<Outcome, ParseError> {
     })
 }
 
-/// A word that can only be this one.
+/// Reads this word, and fails at any other.
 fn keyword(statement: &mut Statement<'_>, keyword: &'static str) -> Result<(), ParseError> {
     let expected = format!("`{keyword}`");
     let word = statement.word(&expected)?;
@@ -154,7 +154,7 @@ fn keyword(statement: &mut Statement<'_>, keyword: &'static str) -> Result<(), P
     Err(word.error(format!("`{}` where `{keyword}` should be", word.word), &expected).near(word.word, [keyword]))
 }
 
-/// The rest of an outcome: when it was.
+/// Reads the rest of an outcome: `at`, and the place in the run.
 fn at(statement: &mut Statement<'_>) -> Result<At, ParseError> {
     keyword(statement, "at")?;
     let word = statement.word(WHERE)?;
@@ -171,16 +171,16 @@ fn at(statement: &mut Statement<'_>) -> Result<At, ParseError> {
     }
 }
 
-/// A place in a block: the number of the block among the events, the round, and the number of the event in the block.
+/// A place in a block, `EVENT.ROUND.EVENT`: the index of the block among the events, the round, and the index in the block, each from 0.
 fn round(word: &str) -> Option<At> {
     let mut numbers = word.split('.');
     let (event, round, inner) = (numbers.next()?, numbers.next()?, numbers.next()?);
     let at = At::Round { event: event.parse().ok()?, round: round.parse().ok()?, inner: inner.parse().ok()? };
-    // As it is printed and not otherwise: `+1` is no place.
+    // Only the form in which it is printed is accepted: `parse` alone would also accept `+1`.
     (at.to_string() == word).then_some(at)
 }
 
-/// A signal by its name, or one that has none as `signal N`.
+/// Reads a signal by its name, or as `signal N` if it has no name.
 fn signal(statement: &mut Statement<'_>) -> Result<Signal, ParseError> {
     const EXPECTED: &str = "the name of a signal, as in SIGPIPE";
     use nix::sys::signal::Signal as Named;
@@ -203,14 +203,15 @@ fn called(statement: &mut Statement<'_>) -> Result<Called, ParseError> {
         return Err(error.near(word.word, Call::ALL.map(Call::name)));
     };
     let word = statement.word("a client's name")?;
-    // Only an accept can fail without a client. Whatever may be an error's name is none of a client's.
+    // Only an accept that failed has no client. The name of an error is in upper case and that of a client in lower case.
+    // `accept errno 999` is an error by its number, `accept errno` an accept of the client `errno`.
     let client = match (call, word.word.parse::<Client>()) {
         (Call::Accept, Ok(_)) if word.word == "errno" && statement.more() => None,
         (Call::Accept, Err(_)) if word.word.parse::<Errno>().is_ok() => None,
         (_, client) => Some(client.map_err(|e| no_client(&word, e))?),
     };
     let result = match (call, client) {
-        // Not among the calls that can be named here.
+        // Not reached: `Call::ALL` does not contain `Other`.
         (Call::Other(_), _) => Ok(0),
         (Call::Accept, None) => Err(errno(&word, statement)?),
         (Call::Accept, Some(_)) => Ok(0),
@@ -232,7 +233,7 @@ fn called(statement: &mut Statement<'_>) -> Result<Called, ParseError> {
     Ok(Called { call, client, result, sigpipe })
 }
 
-/// An error by its name, or one that has none as `errno N`.
+/// Reads an error by its name, or as `errno N` if it has no name.
 fn errno(word: &Word<'_>, statement: &mut Statement<'_>) -> Result<Errno, ParseError> {
     const EXPECTED: &str = "the name of an error, as in ECONNRESET";
     if word.word == "errno" {

@@ -1,4 +1,4 @@
-//! Case files of either kind.
+//! Case files of both kinds, told apart by their headers.
 
 use super::{Case, CaseError, TargetCase, load, save};
 use crate::scenario::{ParseError, Scenario};
@@ -17,9 +17,9 @@ use std::str::FromStr;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaseFile {
-    /// Of a program, with `program:`.
+    /// The case of a program, with the header `program:`.
     Program(Case),
-    /// Of a target, with `command:`.
+    /// The case of a target, with the header `command:`.
     Target(TargetCase),
 }
 
@@ -28,16 +28,17 @@ impl CaseFile {
     ///
     /// # Errors
     ///
-    /// [`CaseError::Read`] if it cannot be read or is no UTF-8, [`CaseError::Parse`] if it is no case.
+    /// [`CaseError::Read`] if the file cannot be read or is not UTF-8, [`CaseError::Parse`] if it is not a valid case.
     pub fn load(path: impl AsRef<Path>) -> Result<CaseFile, CaseError> {
         load(path.as_ref())
     }
 
-    /// Writes the canonical file, over one that is there. Whoever looks finds the old file or the new, never half of one.
+    /// Writes the case in its canonical form. An existing file is replaced atomically: a concurrent reader sees the old file or the new
+    /// one.
     ///
     /// # Errors
     ///
-    /// [`CaseError::Write`]; what was there before is then untouched.
+    /// [`CaseError::Write`] if the file cannot be written; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CaseError> {
         save(path.as_ref(), self)
     }

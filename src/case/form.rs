@@ -1,21 +1,21 @@
-//! What every case file is made of: a first line, headers, an empty line, and the events.
+//! The structure of every case file: a first line, headers, an empty line, and the events.
 
 use crate::scenario::text::{Scanner, Statement};
 use crate::scenario::{ParseError, Scenario};
 use std::str::FromStr;
 
-/// The first line of every case file. The number is the version of the form.
+/// The first line of every case file. The number is the version of the format.
 pub(super) const FIRST: &str = "brokenpipe case 1";
 /// The first line without the version.
 const MAGIC: &str = "brokenpipe case";
 
-/// A header that a kind of case has.
+/// A header that case files of one kind may have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     pub(super) name: &'static str,
-    /// Whether it may be there more than once.
+    /// Whether the header may occur more than once.
     many: bool,
-    /// Whether its value is words for a shell, in which a quotation mark can take in the end of a line.
+    /// Whether the value is a list of shell words, in which a quoted string may extend over several lines.
     words: bool,
 }
 
@@ -33,7 +33,7 @@ impl Header {
     }
 }
 
-/// The value of a header, and where in the file it begins.
+/// The value of a header, and its byte offset in the file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value<'t> {
     whole: &'t str,
@@ -46,7 +46,7 @@ impl<'t> Value<'t> {
         self.text.parse().map_err(|e: ParseError| self.within(e))
     }
 
-    /// What reads the value piece by piece must make of all of it.
+    /// Parses the value with `read`, which must consume all of it. An empty value is an error, and so is a second statement.
     pub(super) fn scan<T>(
         self,
         expected: &str,
@@ -78,7 +78,7 @@ impl<'t> Value<'t> {
     }
 }
 
-/// A case file, taken apart.
+/// A case file, split into its headers and the events.
 #[derive(Debug)]
 pub(super) struct Form<'t> {
     whole: &'t str,
@@ -88,9 +88,9 @@ pub(super) struct Form<'t> {
 }
 
 impl<'t> Form<'t> {
-    /// Takes apart a file that may have these headers; `expected` names them.
+    /// Splits a file. `headers` are the allowed headers, and `expected` names them in error messages.
     pub(super) fn read(whole: &'t str, headers: &[Header], expected: &str) -> Result<Form<'t>, ParseError> {
-        // Editors of other systems put a byte order mark there.
+        // Some editors on Windows begin a file with a byte order mark.
         let mark = whole.strip_prefix('\u{feff}').map_or(0, |rest| whole.len() - rest.len());
         let first = line(whole, mark);
         first_line(whole, mark, first.trim_end())?;
@@ -123,17 +123,17 @@ impl<'t> Form<'t> {
         Ok(form)
     }
 
-    /// The value of a header, if it is there.
+    /// The first value of a header, if the file has it.
     pub(super) fn get(&self, name: &str) -> Option<Value<'t>> {
         self.all(name).next()
     }
 
-    /// Every value of a header.
+    /// All values of a header.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = Value<'t>> {
         self.values.iter().filter(move |(header, _)| *header == name).map(|(_, value)| *value)
     }
 
-    /// The value of a header that must be there.
+    /// The value of a header that the file must have.
     pub(super) fn need(&self, name: &str) -> Result<Value<'t>, ParseError> {
         let expected = || format!("a line `{name}: …` before this");
         self.get(name).ok_or_else(|| {
@@ -147,13 +147,14 @@ impl<'t> Form<'t> {
     }
 }
 
-/// The line that begins at `at`, with its end.
+/// The line that begins at `at`, including its line end.
 fn line(text: &str, at: usize) -> &str {
     let rest = &text[at..];
     &rest[..rest.find('\n').map_or(rest.len(), |n| n + 1)]
 }
 
-/// Where the words that begin at `from` end: at the end of a line, `end` or a later one, at which no quotation mark is open.
+/// The offset at which the shell words that begin at `from` end: `end`, or the first later line end outside quotation marks. Fails if the
+/// file ends inside them.
 fn end_of_words(whole: &str, from: usize, mut end: usize) -> Result<usize, ParseError> {
     while shlex::split(&whole[from..end]).is_none() {
         if end == whole.len() {
@@ -181,7 +182,7 @@ fn first_line(text: &str, at: usize, line: &str) -> Result<(), ParseError> {
     }
 }
 
-/// A header line, which begins at `offset`: which header, and where in the line its value begins.
+/// Parses the header line that begins at `offset` of `text`. Gives the header, and the offset of its value in the line.
 fn header(
     text: &str,
     offset: usize,

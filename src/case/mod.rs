@@ -1,4 +1,4 @@
-//! Case files: a scenario with what it must come to, in a form that people read, commit and replay.
+//! Case files: a server, a scenario and the expected result, as text that people can read, commit and replay.
 
 mod expect;
 mod file;
@@ -22,11 +22,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A case: what clients do to which server, and what must come of it.
+/// A case: a server, a scenario that is played against it, and the expected result.
 ///
-/// Its text form is a file: the line `brokenpipe case 1`, the headers `program:`, `policy:`, `expect:` and `cause:` in any
-/// order, an empty line, and the scenario. `policy` and `cause` may be left out. `Display` gives the canonical file, with
-/// one event a line, and [`str::parse`] reads it back.
+/// Its text form is a file: the line `brokenpipe case 1`, the headers `program:`, `policy:`, `expect:` and `cause:` in any order, an empty
+/// line, and the scenario. `policy` and `cause` may be left out. `Display` gives the canonical file, with one event per line, and
+/// [`str::parse`] reads it back.
 ///
 /// ```
 /// use brokenpipe::{Case, Model, Trace, play};
@@ -51,11 +51,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub struct Case {
     /// What the server does with a connection.
     pub program: Program,
-    /// What it does about SIGPIPE.
+    /// What the server does about SIGPIPE.
     pub policy: Policy,
-    /// What must come of it.
+    /// The expected outcome and calls.
     pub expect: Expect,
-    /// Why it is so, for people: one line, or empty.
+    /// An explanation of the expected result, for people: one line, or empty.
     pub cause: String,
     /// What the clients do.
     pub scenario: Scenario,
@@ -70,15 +70,15 @@ pub enum CaseError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is no case.
+    /// The file is not a valid case.
     #[error("{}: {source}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
-        /// Where it is none, and why.
+        /// The place of the error, and the reason.
         source: ParseError,
     },
     /// The file could not be written.
@@ -86,19 +86,19 @@ pub enum CaseError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl Case {
-    /// The case that holds a run to what it did: it must end as in `trace`, and by the same call if that broke.
+    /// A case that expects the result in `trace`: its outcome, and its first send that failed with EPIPE, if there is one.
     pub fn of(scenario: &Scenario, setup: &Setup, trace: &Trace, cause: impl Into<String>) -> Case {
         let Setup { program, policy } = setup.clone();
         Case { program, policy, expect: Expect::of(trace), cause: cause.into(), scenario: scenario.clone() }
     }
 
-    /// The server that it is played against.
+    /// The server that the case is played against.
     pub fn setup(&self) -> Setup {
         Setup::new(self.program.clone(), self.policy)
     }
@@ -107,25 +107,26 @@ impl Case {
     ///
     /// # Errors
     ///
-    /// [`CaseError::Read`] if it cannot be read or is no UTF-8, [`CaseError::Parse`] if it is no case.
+    /// [`CaseError::Read`] if the file cannot be read or is not UTF-8, [`CaseError::Parse`] if it is not a valid case.
     pub fn load(path: impl AsRef<Path>) -> Result<Case, CaseError> {
         load(path.as_ref())
     }
 
-    /// Writes the canonical file, over one that is there. Whoever looks finds the old file or the new, never half of one.
+    /// Writes the case in its canonical form. An existing file is replaced atomically: a concurrent reader sees the old file or the new
+    /// one.
     ///
     /// # Errors
     ///
-    /// [`CaseError::Write`]; what was there before is then untouched.
+    /// [`CaseError::Write`] if the file cannot be written; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CaseError> {
         save(path.as_ref(), self)
     }
 
-    /// Whether a run of it came to what it must.
+    /// Compares the trace of a run with the expected result.
     ///
     /// # Errors
     ///
-    /// A [`Mismatch`] that says what was expected and what came instead.
+    /// A [`Mismatch`] with the expected and the actual result, if they differ.
     pub fn check(&self, trace: &Trace) -> Result<(), Mismatch> {
         self.expect.check(trace)
     }
@@ -140,9 +141,9 @@ fn save(path: &Path, case: &impl fmt::Display) -> Result<(), CaseError> {
     replace(path, &case.to_string()).map_err(|source| CaseError::Write { path: path.to_owned(), source })
 }
 
-/// Writes a file under a name of its own beside `path`, then gives it that name.
+/// Writes `text` to a temporary file in the same folder, then renames that file to `path`.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // Two threads may save at once, and two processes: the name is neither's alone without both numbers.
+    // Several threads and processes may save at once: the process id and the counter together make the temporary name unique.
     static SAVES: AtomicU32 = AtomicU32::new(0);
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "this names no file"))?;
     let mut beside = OsString::from(".");
@@ -155,7 +156,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     });
     let renamed = written.and_then(|()| fs::rename(&beside, path));
     if renamed.is_err() {
-        // The error that matters is the first; a file that could not be made cannot be removed either.
+        // The first error is the one to report. Removing fails too if the temporary file could not be created.
         let _ = fs::remove_file(&beside);
     }
     renamed

@@ -1,4 +1,4 @@
-//! The case of a target: a command, what clients do to it, and what is then wrong with it.
+//! Cases of a target: a command, a scenario, and the failure that the scenario causes.
 
 use super::form::{FIRST, Form, Header, Value};
 use super::text::write_cause;
@@ -13,11 +13,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::str::FromStr;
 
-/// A case of a target: which server, what clients do to it, and what is then wrong with it.
+/// A case of a target: the server, a scenario, and the failure that the scenario causes.
 ///
-/// Its text form is a file as that of a [`Case`](super::Case), with `command:` in place of `program:` and `policy:`. The command is
-/// words as for a shell. `env:`, for a name each, and `say:` may be there several times; `cwd:`, `setup:`, `sigpipe:`, `polite:`, `options:` and
-/// `cause:` only where they say something.
+/// Its text form is a file like that of a [`Case`](super::Case), with `command:` in place of `program:` and `policy:`. The value of
+/// `command:` is a list of shell words. `env:`, with one variable each, and `say:` may occur several times. Only `command:` and `expect:`
+/// are required.
 ///
 /// ```
 /// use brokenpipe::{Symptom, TargetCase};
@@ -38,23 +38,23 @@ use std::str::FromStr;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetCase {
-    /// The server, and how it is started and talked to.
+    /// The server, how to start it, and what clients send to it.
     pub target: Target,
-    /// What is wrong with it.
+    /// The failure that the scenario must cause.
     pub expect: Symptom,
-    /// What was seen, for people: one line, or empty.
+    /// What was observed, for people: one line, or empty.
     pub cause: String,
     /// What the clients do.
     pub scenario: Scenario,
 }
 
 impl TargetCase {
-    /// The case that holds a target to what was found in it.
+    /// A case that expects the failure of `finding`, and is played with the gate if the finding was made with it.
     pub fn of(target: &Target, finding: &TargetFinding) -> TargetCase {
         TargetCase {
             target: target.clone().gate(finding.gate),
             expect: finding.identity.symptom,
-            // It may quote what the server wrote.
+            // The evidence may quote the server's output, which may contain control characters.
             cause: finding.evidence.replace(char::is_control, " "),
             scenario: finding.scenario.clone(),
         }
@@ -64,16 +64,17 @@ impl TargetCase {
     ///
     /// # Errors
     ///
-    /// [`CaseError::Read`] if it cannot be read or is no UTF-8, [`CaseError::Parse`] if it is no case of a target.
+    /// [`CaseError::Read`] if the file cannot be read or is not UTF-8, [`CaseError::Parse`] if it is not a valid case of a target.
     pub fn load(path: impl AsRef<Path>) -> Result<TargetCase, CaseError> {
         load(path.as_ref())
     }
 
-    /// Writes the canonical file, over one that is there. Whoever looks finds the old file or the new, never half of one.
+    /// Writes the case in its canonical form. An existing file is replaced atomically: a concurrent reader sees the old file or the new
+    /// one.
     ///
     /// # Errors
     ///
-    /// [`CaseError::Write`]; what was there before is then untouched.
+    /// [`CaseError::Write`] if the file cannot be written; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CaseError> {
         save(path.as_ref(), self)
     }
@@ -173,13 +174,13 @@ const PAYLOAD: &str = "what clients send, quoted, with C escapes";
 const TEXT: &str = "text on one line, or the whole of it quoted, with C escapes";
 
 fn command(value: Value<'_>) -> Result<Vec<String>, ParseError> {
-    // That no quotation mark is left open was seen to before.
+    // `split` does not fail: `Form::read` accepts no open quotation mark.
     let words = shlex::split(value.text).unwrap_or_default();
     let expected = "the words of a command, as for a shell";
     if words.is_empty() { Err(value.error("there is no command".to_owned(), expected)) } else { Ok(words) }
 }
 
-/// The bytes of a value, which is as it stands there, or quoted.
+/// The bytes of a value: those between its quotation marks, unescaped, or else the text as it is.
 fn bytes(value: Value<'_>) -> Result<Vec<u8>, ParseError> {
     match value.text {
         "" => Err(value.error("something is missing here".to_owned(), TEXT)),
@@ -214,7 +215,7 @@ impl fmt::Display for TargetCase {
         match &target.polite {
             Polite::Protocol => {}
             Polite::As(protocol) => writeln!(f, "polite: {protocol}")?,
-            // One that is called as a protocol is.
+            // A command with the name of a protocol is quoted, so that it is not read back as the protocol.
             Polite::Command(command) if command.parse::<crate::Protocol>().is_ok() => {
                 writeln!(f, "polite: {}", Text::Quoted(command.as_bytes()))?;
             }
@@ -231,14 +232,14 @@ impl fmt::Display for TargetCase {
     }
 }
 
-/// A value of one line.
+/// A header's value on one line.
 enum Text<'t> {
     Plain(&'t str),
     Quoted(&'t [u8]),
 }
 
 impl<'t> Text<'t> {
-    /// Quoted only where it must be.
+    /// Quotes the value only if the plain text would not be read back unchanged.
     fn of(bytes: &'t [u8]) -> Text<'t> {
         match str::from_utf8(bytes) {
             Ok(text)

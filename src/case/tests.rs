@@ -22,7 +22,7 @@ fn played(case: &Case) -> Trace {
     trace
 }
 
-/// The error in a file of these lines, after the first.
+/// The error message for a file that consists of the first line and these lines.
 fn error(lines: &str) -> String {
     format!("brokenpipe case 1\n{lines}").parse::<Case>().expect_err(lines).to_string()
 }
@@ -190,7 +190,7 @@ fn a_saved_case_is_loaded_again_and_nothing_is_left_beside_it() {
     let missing = dir.join("no").join("such.case");
     assert!(Case::load(&missing).unwrap_err().to_string().contains(&*missing.to_string_lossy()));
     assert!(case.save(&missing).unwrap_err().to_string().contains(&*missing.to_string_lossy()));
-    // A directory cannot be replaced by a file; the attempt leaves nothing either.
+    // A directory cannot be replaced by a file. The attempt removes its temporary file.
     assert!(matches!(case.save(&dir), Err(CaseError::Write { .. })));
     fs::remove_dir_all(&dir).unwrap();
 }

@@ -1,4 +1,4 @@
-//! The file form of a case.
+//! The text form of a program's case.
 
 use super::Case;
 use super::form::{FIRST, Form, Header};
@@ -41,7 +41,8 @@ impl fmt::Display for Case {
     }
 }
 
-/// Writes the header `cause:`, unless there is none. A header is one line, whatever the cause was made of.
+/// Writes the header `cause:`, unless `cause` is blank. A header is one line: white space in `cause`, line ends
+/// included, becomes single blanks.
 pub(super) fn write_cause(f: &mut fmt::Formatter<'_>, cause: &str) -> fmt::Result {
     let cause: Vec<&str> = cause.split_whitespace().collect();
     if cause.is_empty() { Ok(()) } else { writeln!(f, "cause: {}", cause.join(" ")) }

@@ -64,7 +64,7 @@ fn import(dir: &Path, cases: &Path, out: &mut Out) -> Result<u8, Failure> {
     let mut written = 0;
     for path in &from {
         let to = place(path, cases, "case");
-        // Whatever is there may have been written by hand.
+        // An existing file may have been written by hand.
         if to.exists() {
             say(format_args!("left alone: {} is there already", to.display()));
             continue;
@@ -79,7 +79,7 @@ fn import(dir: &Path, cases: &Path, out: &mut Out) -> Result<u8, Failure> {
     done(written, cases, out)
 }
 
-/// The file in `dir` that is named after `path`.
+/// The path in `dir` with the file stem of `path` and this extension.
 fn place(path: &Path, dir: &Path, extension: &str) -> PathBuf {
     let mut name = path.file_stem().unwrap_or_default().to_owned();
     name.push(".");

@@ -1,25 +1,25 @@
 //! The exit codes.
 
-/// What a command's exit code says. The numbers are a promise to scripts.
+/// The exit codes of the commands. Scripts rely on the numbers, so they never change.
 pub(super) enum Exit {}
 
 impl Exit {
-    /// Everything held, or there was nothing to hold.
+    /// Everything held, or there was nothing to check.
     pub(super) const HELD: u8 = 0;
     /// A finding: `hunt` found a death or another failure, the worlds disagree, or a case is not as expected.
     pub(super) const FINDING: u8 = 1;
-    /// Wrong usage, or input that cannot be read or is not what it should be. It is clap's own code for wrong usage.
+    /// Wrong usage, or input that cannot be read or does not parse. clap uses the same code for wrong usage.
     pub(super) const USAGE: u8 = 2;
-    /// The machine cannot: the kernel world does not work here, or the output or a case file cannot be written; or a server did not come to
-    /// listen, or to answer a polite client.
+    /// The kernel world does not work on this machine; or the output or a case file cannot be written; or a server did not start to listen,
+    /// or did not answer a polite client.
     pub(super) const MACHINE: u8 = 3;
     /// Nothing ran: there was no scenario and no case to play.
     pub(super) const NOTHING_RAN: u8 = 4;
-    /// Interrupted by Ctrl-C, SIGTERM or SIGHUP before it was done: 128 and SIGINT's number, as shells have it.
+    /// Interrupted by Ctrl-C, SIGTERM or SIGHUP before it was done: 128 plus the number of SIGINT, as in shells.
     pub(super) const INTERRUPTED: u8 = 130;
 }
 
-/// The same for `--help`.
+/// The exit codes as `--help` shows them.
 pub(super) const HELP: &str = "\
 Exit codes:
   0    everything held

@@ -33,7 +33,7 @@ pub(super) struct Explain {
 }
 
 impl Explain {
-    /// Whether it plays on the kernel.
+    /// Whether the command plays on the kernel.
     pub(super) fn plays(&self) -> bool {
         self.world != World::Model
     }
@@ -54,7 +54,7 @@ impl Explain {
         Ok(if matches!(played.compared, Some(Err(_))) { Exit::FINDING } else { Exit::HELD })
     }
 
-    /// A case of any server: it has no program and no model.
+    /// Explains the case of a target, which has no program and cannot be played in the model.
     fn target(&self, case: &TargetCase, out: &mut Out) -> Result<u8, Failure> {
         if self.world != World::Kernel || self.server.is_given() {
             let problem = "this case is of a command: `--world`, `--program` and `--policy` say nothing about it";
@@ -68,7 +68,7 @@ impl Explain {
         let TargetCase { target, scenario, .. } = case;
         say(report::commands(target).trim_end());
         if target.has_namespace() {
-            // Before there is any other thread.
+            // Before any other thread is started: only a process with a single thread can enter a user namespace.
             user::enter_namespace();
         }
         let interrupt = Interrupt::listen()?;
@@ -78,13 +78,13 @@ impl Explain {
     }
 }
 
-/// What is to be explained.
+/// The argument of `explain`.
 enum What {
     Scenario(Scenario),
     Case(Box<CaseFile>),
 }
 
-/// A case file if there is one of that name, else a scenario.
+/// Loads a case file if a file of that name exists, else parses a scenario.
 fn read(what: &str) -> Result<What, Failure> {
     if Path::new(what).exists() {
         return CaseFile::load(what).map(|case| What::Case(Box::new(case))).map_err(Failure::case);

@@ -1,4 +1,4 @@
-//! What keeps a command from going on, and how it is shown.
+//! Errors that end a command, and how they are shown.
 
 use super::exit::Exit;
 use brokenpipe::report::printable;
@@ -11,32 +11,32 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-/// What keeps a command from going on. The messages are lower-case fragments.
+/// An error that ends a command. The messages are lower-case fragments.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub(super) enum Failure {
-    /// Text that is not what it should be.
+    /// Text that does not parse.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Text(Box<BadText>),
-    /// A use of the command line that clap does not know to be wrong.
+    /// Wrong usage that clap does not detect.
     #[error("{0}")]
     #[diagnostic(help("see `brokenpipe --help`"))]
     Usage(String),
     /// A file or folder, or standard input, cannot be read.
     #[error("cannot read {what}: {source}")]
     Read {
-        /// What.
+        /// The name of the file, folder or stream.
         what: String,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
-    /// The kernel world does not work.
+    /// The kernel world failed.
     #[error(transparent)]
     #[diagnostic(help(
         "`brokenpipe doctor` shows what this machine lacks; `--world model` of `run` and `explain` needs nothing"
     ))]
     Kernel(#[from] KernelError),
-    /// A server cannot be hunted.
+    /// A target cannot be hunted or played.
     #[error("{}", lines(.0))]
     #[diagnostic(help(
         "`brokenpipe hunt --help` shows how a server is started and talked to, `brokenpipe doctor` what this machine lacks"
@@ -46,35 +46,35 @@ pub(super) enum Failure {
     #[error("cannot write a case file into {}: {source}", dir.display())]
     #[diagnostic(help("`--out DIR` names another folder"))]
     Save {
-        /// Where to.
+        /// The folder.
         dir: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// A file of another kind cannot be written.
     #[error("cannot write into {}: {source}", dir.display())]
     Write {
-        /// Where to.
+        /// The folder.
         dir: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
-    /// Ctrl-C, while something was played.
+    /// The user interrupted a run.
     #[error("interrupted")]
     Interrupted,
     /// The workers of a hunt cannot be waited for.
     #[error("cannot wait for the workers: {0}")]
     Workers(String),
-    /// Ctrl-C cannot be listened for.
+    /// The handler for Ctrl-C cannot be installed.
     #[error("cannot listen for Ctrl-C: {0}")]
     Signals(String),
 }
 
-/// Every error of writing that a command lets pass through is one of standard output; those of files are named where
-/// they occur.
+/// An `io::Error` that a command returns by `?` concerns standard output. Errors of files are converted where they
+/// occur.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
         Failure::Output(error)
@@ -82,8 +82,8 @@ impl From<io::Error> for Failure {
 }
 
 impl Failure {
-    /// The error that a case could not be loaded with. For text that is no case, `path` is read again to show the
-    /// place.
+    /// The failure for a case that could not be loaded. If the file does not parse, it is read again to show the faulty
+    /// line.
     pub(super) fn case(error: CaseError) -> Failure {
         match error {
             CaseError::Read { path, source } | CaseError::Write { path, source } => Failure::read(&path, source),
@@ -91,7 +91,7 @@ impl Failure {
                 let text = std::fs::read_to_string(&path).unwrap_or_default();
                 BadText::new(path.display().to_string(), &text, source).into()
             }
-            // The enum may grow.
+            // The enum is non-exhaustive.
             other => Failure::Usage(other.to_string()),
         }
     }
@@ -101,7 +101,7 @@ impl Failure {
         Failure::Read { what: path.display().to_string(), source }
     }
 
-    /// Shows it on standard error, and gives the exit code for it.
+    /// Prints the failure on standard error, and gives its exit code.
     pub(super) fn show(self) -> u8 {
         let code = match &self {
             Failure::Interrupted | Failure::Target(TargetError::Stopped) => {
@@ -124,20 +124,21 @@ impl Failure {
     }
 }
 
-/// A line on standard error. `eprintln!` would panic where that is closed; then there is nobody left to tell.
+/// Prints a line on standard error. `eprintln!` would panic if standard error is closed; here the line is then dropped.
 pub(super) fn say(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// How failures are shown: off a terminal, messages are not broken into lines, so that they can be searched for.
+/// Sets how failures are printed. Unless standard error is a terminal, messages are not wrapped, so that they can be
+/// searched for.
 pub(super) fn set_style() {
     let wrap = io::stderr().is_terminal();
     let style = move || MietteHandlerOpts::new().wrap_lines(wrap).without_cause_chain().build();
-    // It fails only if it is set a second time.
+    // It fails only if a hook is set already.
     let _ = miette::set_hook(Box::new(move |_| Box::new(style())));
 }
 
-/// Text that is not what it should be: where it comes from, the text, and the error.
+/// Text that does not parse: the error, the name of the source, and an excerpt.
 #[derive(Debug)]
 pub(super) struct BadText {
     error: ParseError,
@@ -151,7 +152,7 @@ impl BadText {
         BadText { source: Excerpt::new(name.into(), text, &error), error, note: None }
     }
 
-    /// The same, with something else to say about how it may have come about.
+    /// Adds a note about a possible cause.
     pub(super) fn note(self, note: impl Into<String>) -> BadText {
         BadText { note: Some(note.into()), ..self }
     }
@@ -190,18 +191,18 @@ impl Diagnostic for BadText {
     }
 }
 
-/// The line with the error in it, or the part of a long one around it, as it can be shown.
+/// The line that contains the error, safe to print on a terminal. Of a long line, only the part around the error.
 #[derive(Debug)]
 struct Excerpt {
     name: String,
     text: String,
-    /// Where the faulty piece begins in `text`.
+    /// The byte offset of the error in `text`.
     offset: usize,
-    /// The number of the line in the whole, from 0.
+    /// The number of the line in the source, from 0.
     line: usize,
 }
 
-/// So much of a line is shown, in bytes, to either side of where the error begins.
+/// How many bytes of a line are shown on either side of the start of the error.
 const AROUND: usize = 100;
 
 impl Excerpt {
@@ -221,13 +222,13 @@ impl Excerpt {
         }
     }
 
-    /// How long a label may be.
+    /// The greatest length of a label, in bytes.
     fn room(&self) -> usize {
         self.text.len() - self.offset
     }
 }
 
-/// The number of a line is that in the whole, of which only this line is kept.
+/// The line number is that in the source, although only this line is kept.
 impl SourceCode for Excerpt {
     fn read_span<'a>(
         &'a self,
@@ -247,15 +248,15 @@ impl SourceCode for Excerpt {
     }
 }
 
-/// An error that may quote what a server wrote, line by line.
+/// The text of an error, safe to print on a terminal: it may quote the server's output. Line ends are kept.
 pub(super) fn lines(error: &TargetError) -> String {
     error.to_string().lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
-/// Longest problem that is shown whole, in characters: it quotes the faulty word, which may be a whole file.
+/// Longest message that is shown in full, in characters: it quotes the faulty word, which may be a whole file.
 const LONGEST: usize = 200;
 
-/// The text, without its middle if it is long.
+/// The text. If it is longer than [`LONGEST`], its middle is replaced by `…`.
 fn shortened(text: String) -> String {
     let count = text.chars().count();
     if count <= LONGEST {

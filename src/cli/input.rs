@@ -1,4 +1,4 @@
-//! Scenarios on standard input, one a line.
+//! Scenarios on standard input, one per line.
 
 use super::failure::{BadText, Failure};
 use super::interrupt::Interrupt;
@@ -7,10 +7,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsFd;
 
-/// Longest line, in bytes. Input without any line ends must not fill the memory.
+/// Longest line, in bytes. The limit bounds the memory that input without line ends can use.
 const MAX_LINE: usize = 64 << 20;
 
-/// The name under which errors speak of it.
+/// The name of this input in error messages.
 const NAME: &str = "standard input";
 
 /// Reads scenarios as they come.
@@ -22,32 +22,33 @@ pub(super) struct Scenarios<'i> {
     number: usize,
 }
 
-/// What came.
+/// What was read.
 pub(super) enum Input {
     /// A scenario.
     Scenario(Scenario),
-    /// The end.
+    /// The end of the input.
     End,
     /// Ctrl-C.
     Interrupted,
 }
 
 impl<'i> Scenarios<'i> {
-    /// Reads from standard input until somebody interrupts.
+    /// Reads from standard input until its end or an interruption.
     pub(super) fn new(interrupt: &'i Interrupt) -> Result<Scenarios<'i>, Failure> {
-        // A descriptor of our own, with one buffer only: what `poll` says of it is then the whole truth.
+        // A duplicate of the descriptor, with only one buffer: what is not in that buffer is still in the kernel, where
+        // `poll` sees it.
         let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?;
         let input = BufReader::with_capacity(64 * 1024, File::from(stdin));
         Ok(Scenarios { interrupt, input, line: Vec::new(), number: 0 })
     }
 
-    /// The number of the line that came last, from 1.
+    /// The number of the line that was read last, from 1.
     pub(super) fn number(&self) -> usize {
         self.number
     }
 
-    /// The next scenario; empty lines and those with only a comment are passed over. `idle` is called before it waits
-    /// for more, so that whoever is at the other end has the answers to all that it has sent.
+    /// The next scenario. Empty lines and lines with only a comment are skipped. `idle` is called before each wait for
+    /// more input. It flushes the output, so that a program at the other end has the answers to all that it has sent.
     pub(super) fn next(&mut self, mut idle: impl FnMut() -> io::Result<()>) -> Result<Input, Failure> {
         loop {
             if self.interrupt.asked() {
@@ -69,7 +70,7 @@ impl<'i> Scenarios<'i> {
         }
     }
 
-    /// Reads a line without its end. False at the end of the input, `None` if somebody interrupted.
+    /// Reads a line without its line end. Gives false at the end of the input, and `None` after an interruption.
     fn read_line(&mut self, idle: &mut impl FnMut() -> io::Result<()>) -> Result<Option<bool>, Failure> {
         self.line.clear();
         self.number += 1;

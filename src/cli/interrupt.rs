@@ -1,8 +1,7 @@
-//! Ctrl-C.
+//! Handles Ctrl-C. SIGTERM and SIGHUP count as Ctrl-C.
 //!
-//! The first one asks: a command stops after the scenario it is at, says how far it came, and takes everything down.
-//! The second one ends the process at once, which leaves nothing behind either: a server dies with its harness by
-//! construction. SIGTERM and SIGHUP count as Ctrl-C.
+//! After the first Ctrl-C a command stops as soon as it can, says how far it came, and cleans up. The second Ctrl-C
+//! ends the process at once. No server is left behind then either: the kernel ends a server together with its harness.
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -13,16 +12,17 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether somebody wants us to stop.
+/// Whether the user has interrupted the command.
 #[derive(Debug)]
 pub(super) struct Interrupt {
     asked: Arc<AtomicBool>,
-    /// Its other end is closed when somebody asks, so that a wait for input can end.
+    /// The read end of a pipe. The handler closes the write end, which wakes a `poll` that waits for other descriptors
+    /// too.
     closed: PipeReader,
 }
 
 impl Interrupt {
-    /// Listens from now on.
+    /// Installs the handler, which runs on a thread of its own.
     pub(super) fn listen() -> Result<Interrupt, Failure> {
         let (closed, open) = io::pipe().map_err(|e| Failure::Signals(e.to_string()))?;
         let asked = Arc::new(AtomicBool::new(false));
@@ -38,29 +38,29 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Whether somebody has asked.
+    /// Whether the user has interrupted.
     pub(super) fn asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Is hung up once somebody has asked, for whoever waits for other things at the same time.
+    /// A descriptor for use in `poll`: it reports POLLHUP once the user has interrupted.
     pub(super) fn closed(&self) -> BorrowedFd<'_> {
         self.closed.as_fd()
     }
 
-    /// The same, for whoever cannot ask.
+    /// The flag that is set when the user interrupts, for code that does not have the [`Interrupt`].
     pub(super) fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.asked)
     }
 
-    /// Waits until there is something to read from `input`, its end included. False if somebody asked before that.
+    /// Waits until `input` is readable or at its end. Gives false if the user interrupts first.
     pub(super) fn wait_for(&self, input: impl AsFd) -> io::Result<bool> {
         let mut fds = [PollFd::new(self.closed(), PollFlags::empty()), PollFd::new(input.as_fd(), PollFlags::POLLIN)];
         loop {
             match poll(&mut fds, PollTimeout::NONE) {
                 Ok(_) if self.asked() || fds[0].any() == Some(true) => return Ok(false),
                 Ok(_) => return Ok(true),
-                // The signal itself, most likely: what it asks for is seen the next time round.
+                // Most likely the signal of the interruption: the next `poll` returns when the handler closes the pipe.
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno.into()),
             }

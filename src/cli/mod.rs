@@ -1,7 +1,7 @@
-//! The command line: one file a command, and what they share.
+//! The command line: one file per command, and what the commands share.
 //!
-//! Commands write to standard output through one buffered writer and give their exit code; what keeps one from going on
-//! is a [`Failure`], which is shown here and in [`Out::end`], and nowhere else.
+//! Commands write to standard output through one buffered writer, and return their exit code. An error that ends a
+//! command is a [`Failure`], which is printed here or in [`Out::end`].
 
 mod corpus;
 mod doctor;
@@ -76,7 +76,8 @@ pub(crate) fn main() -> ExitCode {
     failure::set_style();
     ExitCode::from(match Cli::try_parse() {
         Ok(cli) => cli.run(),
-        // Help and version are such errors too, with a code of 0. clap writes them where they belong.
+        // Help and version are errors with exit code 0 too. clap prints them to standard output, and other errors to
+        // standard error.
         Err(error) => match error.print() {
             Err(closed) if closed.kind() == io::ErrorKind::BrokenPipe => Exit::HELD,
             Err(failed) => Failure::Output(failed).show(),
@@ -86,21 +87,21 @@ pub(crate) fn main() -> ExitCode {
 }
 
 impl Command {
-    /// Whether this process is to play on the kernel, and so needs a session of its own.
+    /// Whether this process itself plays on the kernel, and so needs a session of its own.
     fn plays(&self) -> bool {
         match self {
             Command::Hunt(command) => command.plays(),
             Command::Run(command) => command.plays(),
             Command::Explain(command) => command.plays(),
             Command::Replay(_) | Command::Triage(_) => true,
-            // A server or two of the doctor's are gone at once.
+            // `doctor` only starts a server or two, which end at once.
             Command::Enumerate(_) | Command::Corpus(_) | Command::Doctor(_) => false,
         }
     }
 }
 
 impl Cli {
-    /// Runs the command, and writes out what it has written even if it fails.
+    /// Runs the command. What it has written is flushed even if it fails.
     fn run(self) -> u8 {
         if self.command.plays() {
             match session::enter() {

@@ -20,12 +20,13 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Whether the options say anything.
+    /// Whether one of the options was given.
     pub(super) const fn is_given(&self) -> bool {
         self.program.is_some() || self.policy.is_some()
     }
 
-    /// The server that the options say; what they leave out is as in `otherwise`.
+    /// The server that the options describe. What was not given is taken from `otherwise`. Fails if a value does not
+    /// parse.
     pub(super) fn setup(&self, otherwise: Setup) -> Result<Setup, Failure> {
         Ok(Setup::new(
             self.program.as_deref().map_or(Ok(otherwise.program), |text| value("--program", text))?,
@@ -45,22 +46,23 @@ fn program_help() -> String {
     help
 }
 
-/// What reads a number of clients.
+/// Parses a number of clients, 1 to [`MAX_CLIENTS`].
 pub(super) fn clients() -> RangedU64ValueParser<u16> {
     RangedU64ValueParser::new().range(1..=MAX_CLIENTS as u64)
 }
 
-/// The value of an option, with an error that shows the place.
+/// Parses the value of an option. The error shows the faulty place.
 pub(super) fn value<T: FromStr<Err = ParseError>>(name: &str, text: &str) -> Result<T, Failure> {
     text.parse().map_err(|error| BadText::new(name, text, error).into())
 }
 
-/// A scenario that was given as an argument.
+/// Parses a scenario that was given as an argument.
 pub(super) fn scenario(text: &str) -> Result<Scenario, Failure> {
     value("the scenario", text)
 }
 
-/// Lets a name pass whatever it is, for the error of what reads it is better, but tells clap which there are.
+/// A parser that accepts every name, because the error of the later parser is better than clap's. It tells clap the
+/// valid names for help and completion.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Name(pub(super) fn() -> Vec<&'static str>);
 

@@ -4,7 +4,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
-/// Standard output, in one buffer. Whoever writes to it leaves the flushing to [`Out::end`], unless somebody may be waiting for a line.
+/// Standard output, with one buffer. [`Out::end`] flushes it. Commands flush earlier only where a reader may be waiting for a line.
 #[derive(Debug)]
 pub(super) struct Out {
     to: BufWriter<StdoutLock<'static>>,
@@ -16,19 +16,19 @@ impl Out {
         Out { to: BufWriter::with_capacity(64 * 1024, io::stdout().lock()), found: false }
     }
 
-    /// Takes note of a finding that is about to be shown: whoever closes the pipe before it is written has it in the exit code.
+    /// Records that a finding is about to be printed. The exit code then reports it even if the reader closes the pipe first.
     pub(super) fn found(&mut self) {
         self.found = true;
     }
 
-    /// Writes out what is left, and gives the exit code for what a command came to.
+    /// Flushes the buffer, and gives the exit code for the result of a command.
     ///
-    /// Rust ignores SIGPIPE in what it starts as `main`, so that writing into a pipe that nobody reads any more is an error like any
-    /// other, and would be shown as one whenever somebody pipes us to `head`. Who closes the pipe has seen what they wanted to see: the
-    /// command stops, quietly, with the exit code for what it had found by then.
+    /// Rust sets SIGPIPE to SIG_IGN before `main`, so a write to a pipe without a reader fails with EPIPE. Such an error is not printed,
+    /// because it is the normal end of `brokenpipe … | head`: the command stops quietly, with the exit code for what it had found until
+    /// then.
     pub(super) fn end(mut self, result: Result<u8, Failure>) -> u8 {
         let flushed = self.to.flush();
-        // What could not be flushed stays in the buffer; dropped, it would be tried once more.
+        // `into_parts` discards what could not be flushed. Dropping the buffer would try to write it again.
         let _ = self.to.into_parts();
         let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
         match (result, flushed) {

@@ -24,13 +24,13 @@ pub(super) struct Replay {
     paths: Vec<PathBuf>,
 }
 
-/// How many cases went which way.
+/// The number of cases by their result.
 #[derive(Debug, Default)]
 struct Count {
     held: usize,
     failed: usize,
     unreadable: usize,
-    /// Servers that could not be started, or not be talked to.
+    /// Cases whose server could not be started, or did not answer a polite client.
     unplayable: usize,
 }
 
@@ -46,7 +46,7 @@ impl Replay {
         }
         let cases: Vec<_> = files.iter().map(CaseFile::load).collect();
         if cases.iter().flatten().any(|case| matches!(case, CaseFile::Target(case) if case.target.has_namespace())) {
-            // Before there is any other thread.
+            // Before any other thread is started: only a process with a single thread can enter a user namespace.
             user::enter_namespace();
         }
         let interrupt = Interrupt::listen()?;
@@ -63,12 +63,12 @@ impl Replay {
                     replay(&case, path, worlds, &mut count, out)
                 }
                 Ok(CaseFile::Target(case)) => {
-                    // They keep this thread, and all that it starts, on one core.
+                    // The worlds pin this thread to one core, and the target would inherit that.
                     worlds = None;
                     replay_target(&case, path, &interrupt, &mut count, out)
                 }
                 Err(error) => {
-                    // The others are played all the same.
+                    // The other cases are played all the same.
                     count.unreadable += 1;
                     out.flush()?;
                     Failure::case(error).show();
@@ -116,7 +116,7 @@ fn replay(case: &Case, path: &Path, worlds: &mut Worlds, count: &mut Count, out:
     Ok(())
 }
 
-/// A path as it can be shown: the folder may be somebody else's.
+/// A path, safe to print on a terminal: another user may have chosen the names in the folder.
 fn shown(path: &Path) -> String {
     report::printable(&path.to_string_lossy())
 }
@@ -130,12 +130,12 @@ fn replay_target(
 ) -> Result<(), Failure> {
     let TargetCase { target, expect, scenario, .. } = case;
     let path = shown(path);
-    // Whoever waits for the lines of other cases has them before this one's server starts.
+    // A reader gets the results of the cases before this one before its server starts.
     out.flush()?;
     say(format_args!("starts:   {path}\n{}", report::commands(target).trim_end()));
     let stop = interrupt.flag();
     let played = target.confirm_until(scenario, *expect, &stop).and_then(|finding| {
-        // What came instead is to be told as well.
+        // If the failure did not reproduce at all, one more run shows what happens instead.
         let instead = if finding.confirmed == 0 { Some(target.play_until(scenario, &stop)?) } else { None };
         Ok((finding, instead))
     });
@@ -151,7 +151,7 @@ fn replay_target(
         }
     };
     let times = finding.confirmed;
-    // Without the gate the order of the server's calls is left to chance: what shows at all is still there.
+    // Without the gate the order of the server's calls is left to the scheduler, so one reproduction is enough.
     if finding.is_confirmed() || (!finding.gate && times > 0) {
         count.held += 1;
         writeln!(out, "ok      {path}: {expect} {times} of {CONFIRMATIONS}")?;
@@ -172,7 +172,7 @@ fn replay_target(
     Ok(())
 }
 
-/// Adds the file, or every case file in the folder and its folders, sorted.
+/// Adds the file, or every `*.case` file in the folder and its subfolders, sorted by name within each folder.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let unreadable = |source: io::Error| Failure::read(path, source);
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
@@ -183,7 +183,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let mut entries = entries?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
-        // A link to a folder is not followed: it may lead back up.
+        // A symbolic link to a folder is not followed, because it may form a cycle.
         if entry.file_type().map_err(unreadable)?.is_dir() {
             collect(&entry.path(), files)?;
         } else if entry.path().extension().is_some_and(|e| e == "case") && entry.path().is_file() {

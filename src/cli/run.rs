@@ -47,11 +47,12 @@ enum Format {
     Json,
 }
 
-/// The scenario that stands for standard input.
+/// The argument that stands for standard input.
 const STDIN: &str = "-";
 
 impl Run {
-    /// Whether it plays on the kernel, and faster than somebody can type: who is at the terminal must be in its session to read from it.
+    /// Whether the command plays on the kernel in a session of its own. Scenarios that a user types are played in the terminal's session,
+    /// so that they can be read from the terminal; they come too slowly to disturb other processes.
     pub(super) fn plays(&self) -> bool {
         self.world != World::Model && !(self.scenarios == [STDIN] && io::stdin().is_terminal())
     }
@@ -61,7 +62,7 @@ impl Run {
         if self.scenarios == [STDIN] {
             return self.stream(setup, out);
         }
-        // All are read before the first is played: a typing error in the last should not cost the time of the others.
+        // All scenarios are parsed before the first is played, so that a mistake in the last is reported at once.
         let parse = |text: &String| match text.as_str() {
             STDIN => Err(Failure::Usage("`-`, standard input, does not go with scenarios as arguments".to_owned())),
             text => options::scenario(text),
@@ -84,7 +85,7 @@ impl Run {
             None => Shard::from_env().map_err(|error| Failure::Usage(error.to_string()))?,
         };
         if self.shard.is_none() && shard != Shard::WHOLE {
-            // A part that nobody asked for by name should not be taken for the whole.
+            // The user did not select this part with an option, and might take its result for that of all scenarios.
             say(format_args!("playing shard {shard}, by the environment"));
         }
         let interrupt = Interrupt::listen()?;
@@ -106,7 +107,7 @@ impl Run {
     }
 }
 
-/// Plays scenarios, shows them, and counts.
+/// Plays scenarios, shows the results, and counts them.
 struct Player {
     worlds: Worlds,
     format: Format,
@@ -120,7 +121,7 @@ impl Player {
         Ok(Player { worlds: Worlds::new(world, interrupt)?, format, setup, played: 0, disagreements: 0 })
     }
 
-    /// Plays one, of standard input's line `line` if it came from there.
+    /// Plays one scenario and shows the result. `line` is its line number on standard input, if it came from there.
     fn play(&mut self, scenario: &Scenario, line: Option<usize>, out: &mut Out) -> Result<(), Failure> {
         let played = self.worlds.play(&self.setup, scenario)?;
         if matches!(played.compared, Some(Err(_))) {
@@ -167,7 +168,7 @@ impl Player {
     }
 }
 
-/// A run in full, for people.
+/// Writes the full text report of a run.
 pub(super) fn text(scenario: &Scenario, setup: &Setup, played: &Played<'_>, out: &mut Out) -> io::Result<()> {
     out.write_all(report::explain(scenario, setup, played.trace).as_bytes())?;
     match &played.compared {

@@ -1,4 +1,4 @@
-//! A session of its own for what plays on the kernel.
+//! Moves a process that plays on the kernel into a session of its own.
 
 use super::exit::Exit;
 use super::failure::{Failure, say};
@@ -6,17 +6,19 @@ use brokenpipe::{Signal, enter_session};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-/// Goes on in a child in a session of its own, where that is needed so that nobody else is kept from the processor. In the process that
-/// was there before, which passes signals on, it gives the exit code of the child once that has ended. There must be no other thread yet.
+/// Continues in a child process in a session of its own, if that is necessary to leave CPU time to other processes (see
+/// `src/linux/process/session.rs`). Gives `None` in the process that continues. The parent passes signals on to its child, and gives the
+/// exit code once the child has ended. The process must have a single thread.
 pub(super) fn enter() -> Result<Option<u8>, Failure> {
     Ok(enter_session()?.map(|status| exit_code(status, "the process that plays")))
 }
 
-/// The exit code for a process of ours that has ended; if it has not exited by itself, this is said, and by which name it goes.
+/// The exit code for a child process that has ended. If a signal killed it, other than SIGINT, SIGTERM or SIGHUP, a message says so, with
+/// `whose` as the name of the process.
 pub(super) fn exit_code(status: ExitStatus, whose: &str) -> u8 {
     match (status.code(), status.signal()) {
         (Some(code), _) => code.try_into().unwrap_or(Exit::MACHINE),
-        // Before it listened for Ctrl-C.
+        // The child was interrupted before its handler for Ctrl-C was installed.
         (_, Some(libc::SIGINT | libc::SIGTERM | libc::SIGHUP)) => Exit::INTERRUPTED,
         (_, signal) => {
             say(format_args!("{whose} was killed by {}", Signal::from_raw(signal.unwrap_or_default())));

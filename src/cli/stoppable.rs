@@ -1,4 +1,4 @@
-//! A world in which a run ends as soon as somebody interrupts.
+//! A world whose runs end when the user interrupts.
 
 use super::failure::Failure;
 use super::interrupt::Interrupt;
@@ -8,21 +8,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How much time of a `wait` passes before it is asked again whether somebody has interrupted.
+/// The longest part of a `wait` between two checks for an interruption.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-/// A world whose runs end with [`Stopped::Interrupted`] at the next event once somebody has interrupted. What began such a run can go on
-/// with the next as with one that has failed.
+/// A world in which every operation that can fail gives [`Stopped::Interrupted`] once the user has interrupted. An interrupted run leaves
+/// the world in the same state as a run that failed.
 #[derive(Debug)]
 pub(super) struct Stoppable<W> {
     world: W,
     stop: Arc<AtomicBool>,
 }
 
-/// What ended a run before its time.
+/// Why a run ended early.
 #[derive(Debug)]
 pub(super) enum Stopped<E> {
-    /// Somebody interrupted.
+    /// The user interrupted.
     Interrupted,
     /// The world's own error.
     World(E),
@@ -53,7 +53,7 @@ impl<W> Stoppable<W> {
 }
 
 impl<W: World> Stoppable<W> {
-    /// Does something in the world, unless somebody has interrupted.
+    /// Calls `act`, unless the user has interrupted.
     fn unless<T>(&mut self, act: impl FnOnce(&mut W) -> Result<T, W::Error>) -> Result<T, Stopped<W::Error>> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Stopped::Interrupted);

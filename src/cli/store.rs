@@ -1,4 +1,4 @@
-//! Where the case of a finding goes, and the command that plays it again.
+//! Saves the cases of findings, and gives the commands that play them again.
 
 use super::failure::Failure;
 use brokenpipe::{Case, CaseError, CaseFile, Death, Finding, Kind, TargetCase, TargetFinding, report};
@@ -6,16 +6,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Most characters of a program's name that the name of a case begins with.
+/// Most characters of the program's name in the name of a case file.
 const LONGEST_PROGRAM: usize = 100;
 
-/// The case of a finding: it holds the server to what it did.
+/// The case of a finding. It expects what the server did.
 pub(super) fn case(finding: &Finding) -> Case {
     let Finding { scenario, setup, kernel, .. } = finding;
     Case::of(scenario, setup, kernel, report::why(scenario, setup, kernel))
 }
 
-/// Writes the case of a finding into `dir` under a name that says what it is, and gives the path.
+/// Writes the case of a finding into `dir`, and gives the path. The file's name says which server it is and what is wrong.
 ///
 /// # Errors
 ///
@@ -24,19 +24,20 @@ pub(super) fn save(finding: &Finding, dir: &Path) -> Result<PathBuf, Failure> {
     keep(&CaseFile::Program(case(finding)), &stem(finding), dir)
 }
 
-/// The same for a target.
+/// Writes the case of a target into `dir`, and gives the path. The file is named after the program and the failure.
 ///
 /// # Errors
 ///
 /// [`Failure::Save`].
 pub(super) fn save_target(case: &TargetCase, dir: &Path) -> Result<PathBuf, Failure> {
     let program = case.target.words().first().and_then(|word| Path::new(word).file_name()).unwrap_or_default();
-    // A file's name has room for 255 bytes, and this is not all of it.
+    // A file name has at most 255 bytes, and the rest of the name needs some of them.
     let program: String = plain(&program.to_string_lossy()).chars().take(LONGEST_PROGRAM).collect();
     keep(&CaseFile::Target(case.clone()), &format!("{program}-{}", case.expect), dir)
 }
 
-/// Writes what the server wrote in a finding beside its case, and gives the path; `None` if it wrote nothing.
+/// Writes the server's output during a finding to a file beside the case, with the extension `output`. Gives the path; `None` if there is
+/// no output.
 ///
 /// # Errors
 ///
@@ -51,14 +52,14 @@ pub(super) fn save_output(finding: &TargetFinding, case: &Path) -> Result<Option
     Ok(Some(path))
 }
 
-/// Writes a case into `dir`. A file that is there and says the same is kept; one that says something else is left alone, and the new one
-/// gets a number.
+/// Writes a case into `dir`. An existing file with the same content is kept. If an existing file has other content, the new file gets a
+/// number in its name.
 fn keep(case: &CaseFile, stem: &str, dir: &Path) -> Result<PathBuf, Failure> {
     let failed = |source| Failure::Save { dir: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(failed)?;
     let mut names = std::iter::once(format!("{stem}.case")).chain((2..).map(|n: u64| format!("{stem}-{n}.case")));
-    // Written beside its place first and then linked there: the link is made only where nothing is yet, so that neither
-    // somebody who looks nor another hunt at the same time ever finds half a file, or loses a whole one.
+    // The case is written to a temporary file, which is then linked to its name. `link(2)` fails if the name exists, so no existing file is
+    // overwritten, not even by two hunts at the same time, and no reader finds an incomplete file.
     let beside = dir.join(format!(".{stem}.{}.tmp", std::process::id()));
     case.save(&beside).map_err(|error| match error {
         CaseError::Write { source, .. } => failed(source),
@@ -75,12 +76,12 @@ fn keep(case: &CaseFile, stem: &str, dir: &Path) -> Result<PathBuf, Failure> {
             Err(_) => {}
         }
     };
-    // If this fails a hidden file stays; the case is where it should be all the same.
+    // If this fails, the hidden temporary file stays; the case is saved all the same.
     let _ = fs::remove_file(&beside);
     saved
 }
 
-/// The name of a finding's file, without its ending: the server, the policy and what is wrong.
+/// The name of a finding's case file without its extension: the server, the policy and what is wrong.
 fn stem(finding: &Finding) -> String {
     let program = finding.setup.program.preset().unwrap_or("server");
     let what = match (finding.kind, Death::of(&finding.kernel)) {
@@ -91,7 +92,7 @@ fn stem(finding: &Finding) -> String {
     format!("{program}-{}-{}", finding.setup.policy, plain(&what))
 }
 
-/// What is no letter or digit becomes a hyphen.
+/// Replaces every character but ASCII letters and digits by a hyphen.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
@@ -99,27 +100,27 @@ fn plain(text: &str) -> String {
 /// The command that replays a case file, for a shell in the current folder.
 pub(super) fn replay_command(path: &Path) -> String {
     let path = path.display().to_string();
-    // A path that looks like an option.
+    // A path that begins with `-` would be taken for an option.
     let path = if path.starts_with('-') { format!("./{path}") } else { path };
     format!("{} replay {}", program(), quoted(&path))
 }
 
-/// The command that plays a finding again where there is no file of it.
+/// The command that plays a finding again without a case file.
 pub(super) fn run_command(finding: &Finding) -> String {
     let Finding { setup, scenario, .. } = finding;
     let (program, scenario) = (setup.program.to_string(), scenario.to_string());
     format!("{} run --program {} --policy {} {}", self::program(), quoted(&program), setup.policy, quoted(&scenario))
 }
 
-/// What we were started as, so that the command can be copied where brokenpipe is not in the PATH.
+/// The name by which this process was started, so that the command can be copied even if brokenpipe is not in PATH.
 fn program() -> String {
     let name = std::env::args().next().unwrap_or_default();
     if name.is_empty() { "brokenpipe".to_owned() } else { quoted(&name) }
 }
 
-/// A word for a shell.
+/// Quotes a word for a shell, if necessary.
 fn quoted(word: &str) -> String {
-    // Arguments and paths have no zero byte, which alone cannot be quoted.
+    // Only a zero byte cannot be quoted, and arguments and paths contain none.
     shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into)
 }
 

@@ -36,7 +36,7 @@ impl Triage {
             say("nothing ran: there is no artifact there");
             return Ok(Exit::NOTHING_RAN);
         }
-        // All are read before the first is played: what is no artifact should not cost the time of the others.
+        // All files are read before the first input is played, so that a file that is no artifact is reported at once.
         let inputs = files.iter().map(|path| input(path)).collect::<Result<Vec<_>, _>>()?;
         let interrupt = Interrupt::listen()?;
         let mut kernel = Stoppable::new(Kernel::fresh()?, &interrupt);
@@ -89,7 +89,7 @@ impl Triage {
         Ok(Exit::FINDING)
     }
 
-    /// Shows a finding, and writes its case file. If there can be no file, it is shown all the same.
+    /// Shows a finding and writes its case file. If the file cannot be written, the finding is shown all the same.
     fn show(&self, group: &Group<&Path>, out: &mut Out) -> Result<(), Failure> {
         let saved = store::save(&group.finding, &self.out);
         let replay = match &saved {
@@ -107,14 +107,15 @@ impl Triage {
 
 /// Most bytes of an artifact: libFuzzer's default for `-max_len`.
 const MAX_BYTES: u64 = 4096;
-/// Most events that an artifact may come to. The fuzz targets play no more than 256.
+/// Most events of an artifact, those of a block counted once for each round. The fuzz targets play at most 256.
 const MAX_PLAYED: usize = 10_000;
 
-/// The input that a file holds.
+/// Reads an input from a file. Fails if the file cannot be read, has more than [`MAX_BYTES`] bytes, or gives more than [`MAX_PLAYED`]
+/// events.
 pub(super) fn input(path: &Path) -> Result<Input, Failure> {
     let unreadable = |source: io::Error| Failure::read(path, source);
     let mut bytes = Vec::new();
-    // One byte more, to know that there is more: a file may grow while it is read.
+    // Reads at most one byte more than allowed, which shows that a file is too long even if it grows meanwhile.
     File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
     let path = path.display();
     if bytes.len() as u64 > MAX_BYTES {
@@ -132,8 +133,8 @@ pub(super) fn input(path: &Path) -> Result<Input, Failure> {
     Ok(input)
 }
 
-/// These files, and those in these folders, sorted; hidden ones are none, and neither is what is no regular file: to open a pipe is to wait
-/// for somebody who writes.
+/// The given files, and the files in the given folders, sorted by name within each folder. Hidden files in a folder are left out, and so is
+/// everything but regular files: opening a FIFO would block until another process opens it for writing.
 pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {

@@ -1,4 +1,4 @@
-//! A scenario in the worlds that were asked for.
+//! Plays a scenario in the selected worlds.
 
 use super::failure::Failure;
 use super::interrupt::Interrupt;
@@ -17,47 +17,47 @@ pub(super) enum World {
     Both,
 }
 
-/// The worlds that were asked for, and the traces of the last run.
+/// The selected worlds, and the traces of the last run.
 #[derive(Debug)]
 pub(super) struct Worlds {
     world: World,
-    /// There unless only the model was asked for: the machine may not be able to.
+    /// `None` if only the model is selected: the kernel world may not work on this machine.
     kernel: Option<Stoppable<Kernel>>,
     model: Stoppable<Model>,
     real: Trace,
     foreseen: Trace,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub(super) struct Played<'w> {
-    /// The world whose trace it is.
+    /// The name of the world that produced `trace`.
     pub(super) world: &'static str,
-    /// The trace: the kernel's, unless only the model was asked for.
+    /// The kernel's trace, or the model's if only the model is selected.
     pub(super) trace: &'w Trace,
-    /// The model's trace.
+    /// The model's trace; empty if only the kernel is selected.
     pub(super) model: &'w Trace,
-    /// Whether the worlds agree, and if not where they first differ; `None` if only one was asked for.
+    /// Whether the worlds agree, and if not, where they first differ; `None` unless both are selected.
     pub(super) compared: Option<Result<(), Difference>>,
 }
 
 impl Worlds {
-    /// Makes them. They play until somebody interrupts.
+    /// Creates the selected worlds. Their runs end when the user interrupts.
     ///
     /// # Errors
     ///
-    /// If the kernel world is asked for, and not to be had.
+    /// If the kernel world is selected and does not work.
     pub(super) fn new(world: World, interrupt: &Interrupt) -> Result<Worlds, Failure> {
         let kernel = if world == World::Model { None } else { Some(Stoppable::new(Kernel::new()?, interrupt)) };
         let model = Stoppable::new(Model::default(), interrupt);
         Ok(Worlds { world, kernel, model, real: Trace::default(), foreseen: Trace::default() })
     }
 
-    /// Plays.
+    /// Plays `scenario` against `setup` in each selected world.
     ///
     /// # Errors
     ///
-    /// The kernel world's, or [`Failure::Interrupted`].
+    /// The error of the kernel world, or [`Failure::Interrupted`].
     pub(super) fn play(&mut self, setup: &Setup, scenario: &Scenario) -> Result<Played<'_>, Failure> {
         if let Some(kernel) = &mut self.kernel {
             play(kernel, setup, scenario, &mut self.real)?;

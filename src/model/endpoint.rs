@@ -1,4 +1,4 @@
-//! One end of a connection, by the book.
+//! One end of a connection, by TCP's rules.
 //!
 //! The rules are those of the kernel's `tcp_reset`, `tcp_fin`, `tcp_recvmsg_locked`, `tcp_sendmsg_locked`, `inet_shutdown` and
 //! `__tcp_close`, over a loopback on which every segment arrives before the call that sent it returns.
@@ -10,23 +10,26 @@ use crate::trace::TcpState;
 /// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Endpoint {
-    /// The state that `netstat` shows. A socket whose connection went on to TIME_WAIT is itself in CLOSE, and acts so.
+    /// The state that `netstat` shows. In TIME_WAIT the kernel has put a timewait socket in the place of the process's socket,
+    /// which is itself in CLOSE and behaves so.
     pub(super) state: TcpState,
-    /// Bytes received and not read: all of them, or those before an urgent byte. For a deaf end, bytes that will never be received.
+    /// Bytes received and not read, up to the urgent byte if there is one. For a deaf end also the bytes sent to it, which it
+    /// never receives.
     unread: u32,
-    /// Bytes from an urgent one on, itself included; 0 if none was received that was not passed over (`urg_data`, `urg_seq`).
+    /// Bytes from the urgent byte on, that byte included; 0 if none was received, or if `recv` has passed over it (`urg_data`,
+    /// `urg_seq`).
     urgent: u32,
-    /// `sk_err`: reported once, by whichever call consults it first.
+    /// `sk_err`: reported once, by the first call that consults it.
     error: Option<Errno>,
-    /// Whether the peer's FIN has come (`SOCK_DONE`).
+    /// Whether the peer's FIN has arrived (`SOCK_DONE`).
     fin_seen: bool,
-    /// Whether a process still has a descriptor of it.
+    /// Whether the socket is in the accept queue or a process has a descriptor for it.
     pub(super) open: bool,
-    /// Whether it drops all that comes and sends nothing.
+    /// Whether this end drops every segment that arrives and sends none (`vanish`).
     pub(super) deaf: bool,
 }
 
-/// What a call leaves for the other end.
+/// A segment sent to the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Segment {
     None,
@@ -48,12 +51,12 @@ impl Endpoint {
         deaf: false,
     };
 
-    /// Whether data can still be sent: its own FIN is not out, and no RST has come.
+    /// Whether data can still be sent: this end has sent no FIN and received no RST.
     pub(super) const fn may_send(&self) -> bool {
         matches!(self.state, TcpState::Established | TcpState::CloseWait)
     }
 
-    /// `send`: an end that cannot send reports its error, once, and EPIPE from then on (`sk_stream_error`).
+    /// `send`. An end that can no longer send reports its pending error once, and EPIPE from then on (`sk_stream_error`).
     pub(super) fn send(&mut self, n: u32) -> Result<Segment, Errno> {
         match self.may_send() {
             true if n == 0 => Ok(Segment::None),
@@ -63,12 +66,13 @@ impl Endpoint {
         }
     }
 
-    /// Bytes received and not read, an urgent one too.
+    /// Bytes received and not read, an urgent byte included.
     pub(super) const fn unread(&self) -> u32 {
         self.unread + self.urgent
     }
 
-    /// Whether `recv` would not block. An urgent byte that is next is nothing to read (`tcp_poll`).
+    /// Whether `recv` would return at once. An urgent byte at the head of the queue does not by itself make the socket readable
+    /// (`tcp_poll`).
     pub(super) fn readable(&self) -> bool {
         self.unread > 0
             || self.urgent > u32::from(!planted(Plant::UrgentIsReadable))
@@ -77,8 +81,9 @@ impl Endpoint {
             || matches!(self.state, TcpState::Close | TcpState::TimeWait)
     }
 
-    /// `recv` of one that is readable. In this order: data; a FIN was seen; the error; nothing will ever come. It stops before an
-    /// urgent byte, and passes over one that is next.
+    /// `recv` on an end that is readable. It reports, in this order: data; end of file if a FIN was seen; the pending error; end
+    /// of file because the connection is closed. It stops before an urgent byte, and passes over an urgent byte at the head of
+    /// the queue.
     pub(super) fn recv(&mut self) -> Result<u32, Errno> {
         if self.unread == 0 || planted(Plant::UrgentStopsNobody) {
             self.unread += std::mem::take(&mut self.urgent).saturating_sub(1);
@@ -90,7 +95,7 @@ impl Endpoint {
         }
     }
 
-    /// `shutdown(SHUT_WR)`. It does not consult the error.
+    /// `shutdown(SHUT_WR)`. It neither reports nor clears the pending error.
     pub(super) fn shutdown(&mut self) -> Result<Segment, Errno> {
         match self.state {
             TcpState::Close | TcpState::TimeWait => Err(Errno::ENOTCONN),
@@ -107,7 +112,8 @@ impl Endpoint {
         Segment::Fin
     }
 
-    /// `close`: an RST if something was unread or if `abort`ing, else a FIN, if there is a connection to end.
+    /// `close`, abortive if `abort` (`SO_LINGER` {1, 0}). It sends an RST if data is unread or on `abort`, else a FIN if none was
+    /// sent yet, and nothing if the connection is over.
     pub(super) fn close(&mut self, abort: bool) -> Segment {
         self.open = false;
         let urgent_alone = self.unread() == 1 && self.urgent == 1;
@@ -125,7 +131,8 @@ impl Endpoint {
         }
     }
 
-    /// What happens to a connection that nobody has accepted when its listener closes (`inet_csk_listen_stop`).
+    /// Ends the connection and sends an RST if the connection is not over. The kernel does this to each connection in the accept
+    /// queue when the listener closes (`inet_csk_listen_stop`).
     pub(super) fn abort(&mut self) -> Segment {
         self.open = false;
         let live = !matches!(self.state, TcpState::Close | TcpState::TimeWait);
@@ -133,7 +140,7 @@ impl Endpoint {
         if live { Segment::Rst } else { Segment::None }
     }
 
-    /// What arrives, and what goes back: an RST for data that nobody can ever read, nothing else.
+    /// Processes a segment that arrives and returns the reply: an RST for data that arrives at a closed socket, else nothing.
     pub(super) fn receive(&mut self, segment: Segment) -> Segment {
         match segment {
             Segment::None => {}
@@ -157,18 +164,18 @@ impl Endpoint {
         Segment::None
     }
 
-    /// `tcp_check_urg`. There is one urgent byte at most, the last. The one before it is data like any other from then on; but if it
-    /// would have been next to be read, it is gone for good.
+    /// Receives an urgent byte (`tcp_check_urg`). Only the latest urgent byte is urgent: an earlier one becomes ordinary data, or
+    /// is lost if it is at the head of the receive queue.
     fn mark(&mut self) {
         let gone = self.unread == 0 && !planted(Plant::UrgentTwiceKeepsBoth);
         self.unread += if gone { self.urgent.saturating_sub(1) } else { self.urgent };
         self.urgent = 1;
     }
 
-    /// `tcp_reset`.
+    /// An RST arrives (`tcp_reset`).
     fn reset(&mut self) {
         match self.state {
-            // A TIME_WAIT goes (RFC 1337 is not followed by default), and what is left of the socket notices nothing.
+            // The timewait socket is removed, because RFC 1337 is not followed by default; the process's socket does not notice.
             TcpState::Close | TcpState::TimeWait => {}
             TcpState::CloseWait if planted(Plant::CloseWaitResetIsEconnreset) => self.error = Some(Errno::ECONNRESET),
             TcpState::CloseWait => self.error = Some(Errno::EPIPE),
@@ -182,7 +189,7 @@ impl Endpoint {
         self.state = TcpState::Close;
     }
 
-    /// The peer acknowledged all that was sent, a FIN too.
+    /// The peer has acknowledged everything that was sent, a FIN included.
     pub(super) fn acknowledged(&mut self) {
         self.state = match self.state {
             TcpState::FinWait1 => TcpState::FinWait2,

@@ -1,5 +1,5 @@
-//! The kernel by the book: a pure value that plays what TCP's rules say. No I/O, no clock, and no allocation in a step once
-//! its lists have grown.
+//! The model world: a pure value that plays scenarios by TCP's rules (`endpoint` names their sources). It does no I/O, has no
+//! clock, and allocates nothing in a step once its lists have grown.
 
 mod endpoint;
 pub(crate) mod seeded_defects;
@@ -28,17 +28,17 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Model {
     setup: Setup,
-    /// Whether a server of this setup serves a polite client.
+    /// Whether a server of this setup serves the probe client; `None` until it is computed.
     serves: Option<bool>,
     machine: Machine,
-    /// Every connection, in the order of the connects, which is that of the accept queue.
+    /// Every connection, in the order of the connects, which is also the order of the accept queue.
     connections: Vec<Connection>,
     accepted: usize,
-    /// Index of the connection that the server is at work on.
+    /// Index of the connection that the server is serving.
     current: Option<usize>,
     faults: Vec<Fault>,
     pending: bool,
-    /// Whether any name has been forgotten.
+    /// Whether any connection is marked as forgotten.
     forgetful: bool,
 }
 
@@ -47,9 +47,9 @@ struct Connection {
     name: Client,
     client: Endpoint,
     server: Endpoint,
-    /// Whether the client reads no more.
+    /// Whether the client has stopped reading (`stall`).
     stalled: bool,
-    /// Whether the name is no longer this client's.
+    /// Whether [`World::forget`] has freed the name for a new client.
     forgotten: bool,
 }
 
@@ -58,17 +58,18 @@ impl Connection {
         Connection { name, client: Endpoint::OPEN, server: Endpoint::OPEN, stalled: false, forgotten: false }
     }
 
-    /// Whether the client is there, and can still be closed.
+    /// Whether the client's socket is open and the client has not vanished.
     const fn is_open(&self) -> bool {
         self.client.open && !self.client.deaf
     }
 
-    /// Whether both ends have let go of it.
+    /// Whether both ends are closed.
     const fn is_over(&self) -> bool {
         !self.client.open && !self.server.open
     }
 
-    /// Carries what an end sent to the other end, and back what that answers.
+    /// Delivers a segment to the other end, and the acknowledgement and the reply back. A deaf end acknowledges and answers
+    /// nothing.
     fn carry(from: &mut Endpoint, to: &mut Endpoint, segment: Segment) {
         if segment != Segment::None && !to.deaf {
             let back = to.receive(segment);
@@ -127,7 +128,7 @@ impl Connection {
     }
 }
 
-/// A client's `recv`, until it would block or meets the end.
+/// A client's `recv`, repeated until it would block, reaches end of file or fails.
 fn recv_all(client: &mut Endpoint) -> Reply {
     let mut bytes = 0;
     loop {
@@ -186,7 +187,7 @@ impl Model {
         Some(result)
     }
 
-    /// What the server's death does to its sockets: as if it had closed all of them.
+    /// Closes all sockets of the server, as the kernel does when the process dies. Connections in the accept queue are reset.
     fn die(&mut self) {
         for (i, connection) in self.connections.iter_mut().enumerate() {
             let segment = match connection.server.open {
@@ -198,23 +199,25 @@ impl Model {
         }
     }
 
-    /// Whether there is no room for one more connection; there is always for the probe.
+    /// Whether [`MAX_CLIENTS`] connections are still open at either end, so that this client cannot connect. The probe always
+    /// can.
     fn is_full(&self, client: Client) -> bool {
         let many = client != Client::PROBE && self.connections.len() >= MAX_CLIENTS;
         many && self.connections.iter().filter(|c| !c.is_over()).count() >= MAX_CLIENTS
     }
 
-    /// Drops what is over and no longer known by name.
+    /// Drops connections that are over and forgotten.
     fn sweep(&mut self) {
         let gone = |c: &Connection| c.forgotten && c.is_over();
         let before = |end: usize| self.connections[..end].iter().filter(|c| gone(c)).count();
-        // The server has closed what goes, and so accepted it and is not at work on it.
+        // The server has closed each dropped connection, so it has accepted that connection and is not serving it.
         let (accepted, current) = (self.accepted - before(self.accepted), self.current.map(|i| i - before(i)));
         self.connections.retain(|c| !gone(c));
         (self.accepted, self.current) = (accepted, current);
     }
 
-    /// Whether a server of this setup serves a polite client: one that shuts down and then sends does not, under `default`.
+    /// Whether a server of this setup serves the probe client to its end. A program that sends after its own shutdown does not
+    /// under `default`, because SIGPIPE kills it.
     pub(crate) fn serves(setup: &Setup) -> bool {
         let mut model = Model { setup: setup.clone(), ..Model::default() };
         let probe: Probe = certain(probe(&mut model, Client::PROBE));
@@ -253,7 +256,7 @@ impl World for Model {
         self.faults.push(fault);
     }
 
-    /// Nothing that is modelled here has a timer.
+    /// Does nothing: the model has no timers.
     fn wait(&mut self, _: Duration) -> Result<(), Infallible> {
         Ok(())
     }
@@ -303,7 +306,7 @@ impl World for Model {
 
     fn sockets(&mut self, out: &mut Vec<(Client, TcpState)>) -> Result<(), Infallible> {
         let state = |c: &Connection| (c.name, c.server.state);
-        // Most runs have no blocks, and this is the larger part of what a step costs.
+        // Listing the states is the larger part of a step's cost, and most runs forget no connection: they skip the filter.
         if self.forgetful {
             out.extend(self.connections.iter().filter(|c| !c.forgotten).map(state));
         } else {

@@ -1,17 +1,18 @@
-//! Wrong rules, one of which can be planted to see that the checks find it: of the model, and of how a server's process ends.
+//! Seeded defects: wrong rules of the model, and wrong ends of a server's process. Planting a defect tests that the checks find
+//! it.
 //!
-//! They exist only in builds with `--cfg brokenpipe_plant`; in all others [`planted`] is a constant `false` and nothing of
-//! them is left. The environment variable `BROKENPIPE_PLANT` names the one to plant.
+//! Defects exist only in builds with `--cfg brokenpipe_plant`. In all other builds [`planted`] is a constant `false`, so the
+//! defects compile to nothing. The environment variable `BROKENPIPE_PLANT` names the defect to plant.
 
-/// Declares the rules and the names under which they are planted.
+/// Declares the defects and the names by which `BROKENPIPE_PLANT` selects them.
 macro_rules! plants {
     ($($name:ident $word:literal $what:literal)*) => {
-        /// A rule that can be made wrong.
+        /// A defect that can be planted.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Plant { $(#[doc = $what] $name),* }
 
         impl Plant {
-            /// Every one, with its name.
+            /// Every defect, with its name.
             #[cfg(brokenpipe_plant)]
             const ALL: &'static [(Plant, &'static str)] = &[$((Plant::$name, $word)),*];
         }
@@ -43,13 +44,13 @@ plants! {
     ServerTerminates "server-term" "A server terminates itself on ECONNRESET."
 }
 
-/// Whether this rule is wrong in this build and run.
+/// Whether this defect is planted in this build and run.
 #[cfg(not(brokenpipe_plant))]
 pub(crate) const fn planted(_: Plant) -> bool {
     false
 }
 
-/// Whether this rule is wrong in this build and run.
+/// Whether this defect is planted in this build and run.
 #[cfg(brokenpipe_plant)]
 pub(crate) fn planted(plant: Plant) -> bool {
     static WANTED: std::sync::OnceLock<Option<Plant>> = std::sync::OnceLock::new();

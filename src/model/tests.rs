@@ -1,4 +1,4 @@
-//! The model against the rows of the kernel notes, by its own word alone; the kernel's word is in `tests/`.
+//! Tests of the model alone, against the rows of the kernel notes. The tests in `tests/` compare the model with the kernel.
 
 use super::*;
 use crate::trace::Trace;
@@ -100,7 +100,7 @@ fn each_round_has_new_clients_and_leaves_the_old_ones_to_the_teardown() {
     ];
     assert_eq!(steps, expected);
     assert_eq!(t.calls().iter().filter(|c| c.call == Call::Accept).count(), 7);
-    // After the block a name is that of the last round.
+    // After the block a name means the client of the last round.
     assert!(calls(&t).contains("accept b; send b ECONNRESET"), "{}", calls(&t));
     assert_eq!(t.unfolded().count(), 1 + 9 + 1 + 2);
 }
@@ -112,6 +112,6 @@ fn there_is_room_for_so_many_connections_and_for_the_probe() {
     assert_eq!(t.unfolded().filter(full).count(), 70 - MAX_CLIENTS);
     let t = trace("greeter", Policy::Ignore, "repeat 70 { a connect; a rst }");
     assert!(matches!(t.outcome(), crate::Outcome::Survived(s) if s.hygiene == Some(Hygiene::CLEAN)));
-    // All that is over makes room.
+    // A connection that is over makes room for a new one.
     assert_eq!(t.unfolded().filter(full).count(), 0);
 }

@@ -1,5 +1,5 @@
-//! What a run shows: two traces compared, and what is wrong with them under its name. It reads traces only; it neither forks
-//! nor connects.
+//! The oracle: compares two traces, and names what is wrong with a run ([`Kind`]). It only reads traces; it neither forks nor
+//! connects.
 
 use crate::model::Model;
 use crate::scenario::{Action, Call, Client, Errno, Event, Scenario};
@@ -7,22 +7,24 @@ use crate::subject::{Policy, Setup};
 use crate::trace::{At, Called, Hygiene, Outcome, Reply, Signal, Step, Survivor, TcpState, Trace};
 use std::fmt;
 
-/// What is wrong with a run: which of the properties it breaks. The order is that of severity, the worst first.
+/// What is wrong with a run: the property that it breaks. The order is that of severity, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// The kernel's trace is not the model's.
+    /// The kernel's trace differs from the model's.
     Disagreement,
-    /// Two runs of one scenario gave two traces.
+    /// Two runs of one scenario gave different traces.
     Nondeterminism,
-    /// The traces under two policies differ before any send was broken.
+    /// The traces under two policies differ before the first broken send (a send that fails with EPIPE).
     PolicyDifference,
-    /// The server ended in a way that no order of events excuses: it exited, got stuck, or died of another signal.
+    /// The server ended in a way that no order of events explains: it exited, got stuck, or was killed by a signal other than
+    /// SIGPIPE.
     WrongEnd,
-    /// SIGPIPE killed a server whose policy handles it.
+    /// SIGPIPE killed a server whose policy handles SIGPIPE.
     HandledDeath,
-    /// The server survived and is not what it was before: it leaks, waits on nobody, or no longer serves.
+    /// The server survived but is not as it was before: it leaks descriptors or sockets, is blocked on a client that has closed,
+    /// has a SIGPIPE pending that its policy does not explain, or no longer serves.
     Hygiene,
-    /// SIGPIPE killed a server that does nothing about it. The model allows it; it is what a hunter looks for.
+    /// SIGPIPE killed a server under [`Policy::Default`], as the model predicts. This is what a hunt searches for.
     Death,
 }
 
@@ -38,7 +40,7 @@ impl Kind {
         Kind::Death,
     ];
 
-    /// Its name, in kebab-case.
+    /// The kind's name, in kebab-case.
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Disagreement => "disagreement",
@@ -51,7 +53,7 @@ impl Kind {
         }
     }
 
-    /// What it means, in one line for people.
+    /// The kind's meaning, in one line for reports.
     pub const fn explanation(self) -> &'static str {
         match self {
             Kind::Disagreement => "the kernel did something else than TCP's rules, as the model has them, say",
@@ -73,27 +75,27 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Something found: what, by which scenario, against which server, and the evidence.
+/// A finding: what is wrong, the scenario, the server, and the traces that show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What is wrong.
     pub kind: Kind,
-    /// What the clients did.
+    /// The scenario that was played.
     pub scenario: Scenario,
-    /// The server.
+    /// The server's program and policy.
     pub setup: Setup,
-    /// What the kernel did.
+    /// The trace of the kernel world.
     pub kernel: Trace,
-    /// What the model says it should have done.
+    /// The trace that the model predicts; for a [`Kind::Nondeterminism`], that of the second run.
     pub model: Trace,
-    /// The first place where two traces differ, for the kinds that are about two traces: the kernel's and the model's for a
-    /// [`Kind::Disagreement`], else two of the kernel's.
+    /// The first place where two traces differ: the kernel's and the model's for a [`Kind::Disagreement`], those of two runs for
+    /// a [`Kind::Nondeterminism`], those of two policies for a [`Kind::PolicyDifference`]. `None` for the other kinds.
     pub difference: Option<Difference>,
 }
 
-/// Judges one run: the worst that can be said of it, or `None` if every property holds and nobody died.
+/// Judges one run. Returns a finding, or `None` if every property holds and the server survived.
 ///
-/// A [`Kind::Nondeterminism`] or [`Kind::PolicyDifference`] takes more than one run to see: [`compare_runs`] and
+/// A [`Kind::Nondeterminism`] or a [`Kind::PolicyDifference`] needs more than one run: see [`compare_runs`] and
 /// [`compare_policies`].
 ///
 /// ```
@@ -116,20 +118,20 @@ pub fn judge(scenario: &Scenario, setup: &Setup, kernel: &Trace, model: &Trace) 
         Outcome::Survived(survivor) if is_clean(survivor, scenario, setup, kernel) => return None,
         _ => Kind::Hygiene,
     };
-    // A wrong end is wrong by itself, whatever the model would have come to.
+    // A wrong end is a finding by itself, whatever the model predicts: its difference from the model is dropped.
     let difference = difference.filter(|_| kind == Kind::Disagreement);
     let (scenario, setup) = (scenario.clone(), setup.clone());
     Some(Finding { kind, scenario, setup, kernel: kernel.clone(), model: model.clone(), difference })
 }
 
-/// Whether the server came to an end to which the model's never comes, and that is all there is to the difference, if there is one: what
-/// was wrong before it is a disagreement.
+/// Whether the server ended in a way that the model never predicts, and the traces differ in nothing before that end. With an
+/// earlier difference the run is a disagreement.
 fn ended_wrong(kernel: &Trace, difference: Option<&Difference>) -> bool {
     let outcome = kernel.outcome();
     let at_its_end = |difference: &Difference| match difference.what {
         What::Outcome => true,
         What::Sockets => difference.at == outcome.at(),
-        // It made no more calls, where the model's made one.
+        // The server made no further call where the model's server made one.
         What::Call(i) => difference.at == outcome.at() && kernel.steps().last().is_some_and(|s| s.calls.len() <= i),
         What::Step | What::Reply => false,
     };
@@ -137,7 +139,8 @@ fn ended_wrong(kernel: &Trace, difference: Option<&Difference>) -> bool {
         && difference.is_none_or(at_its_end)
 }
 
-/// Whether a survivor is as it should be: back at `accept` with nothing left behind, unless it waits on one who vanished.
+/// Whether a survivor is clean: back at `accept` with nothing left behind, or blocked on a client that vanished. A SIGPIPE may be
+/// pending only under [`Policy::Blocked`].
 fn is_clean(survivor: Survivor, scenario: &Scenario, setup: &Setup, trace: &Trace) -> bool {
     let signal = !survivor.pending || setup.policy == Policy::Blocked;
     signal
@@ -161,31 +164,31 @@ pub(crate) fn events<'t>(scenario: &'t Scenario, trace: &'t Trace) -> impl Itera
     trace.steps().filter_map(|step| Some((step.at.of(scenario)?, step)))
 }
 
-/// The first place where two traces differ. `Display` says it in plain words.
+/// The first place where two traces differ. `Display` describes it in words.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Difference {
-    /// At which step; `None` for what was seen when all was over.
+    /// The step; `None` for a difference in the outcome after the last step.
     pub at: Option<At>,
-    /// What of the step.
+    /// The part of the step.
     pub what: What,
-    /// Whose traces the two are, in the order of `values`.
+    /// The names of the two traces, in the order of `values`.
     pub sides: [&'static str; 2],
-    /// What the one has there, and what the other.
+    /// What each of the two traces has there.
     pub values: [String; 2],
 }
 
-/// What of a step can differ.
+/// The part of a step in which two traces differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum What {
-    /// Which step it is.
+    /// The step itself: the traces have different steps there, or only one of them has a step.
     Step,
-    /// What the event gave whoever did it.
+    /// The result of the event.
     Reply,
     /// The server's call of this index in the step, from 0.
     Call(usize),
     /// The TCP states of the server-side sockets.
     Sockets,
-    /// How it ended for the server.
+    /// How the run ended for the server.
     Outcome,
 }
 
@@ -224,11 +227,11 @@ pub fn compare_runs(first: &Trace, second: &Trace) -> Option<Difference> {
     if first == second { None } else { difference(first, second, SIDES, Until::TheEnd) }
 }
 
-/// The first place before any broken send where the traces of one scenario and program under several policies differ from
-/// the first of them; `None` if they do not.
+/// Compares the traces of one scenario and program under several policies with the first of them. Returns the first place before
+/// any broken send where a trace differs, or `None`.
 ///
-/// That the broken send breaks is compared, but not whether it raised a signal, nor anything after it. Neither is whether
-/// the survivor served a fresh client, for a send may break in that too.
+/// The comparison includes that the send breaks, but not whether the send raised a signal, nor anything after it. It leaves out
+/// whether a survivor served a fresh client, because a send may break there too.
 pub fn compare_policies(traces: &[(Policy, &Trace)]) -> Option<Difference> {
     let ((first, one), rest) = traces.split_first()?;
     rest.iter().find_map(|(policy, other)| difference(one, other, [first.name(), policy.name()], Until::BrokenSend))
@@ -294,12 +297,12 @@ pub(crate) fn place(at: At) -> String {
     }
 }
 
-/// Whether two calls are the same broken send, whatever was raised.
+/// Whether two calls are the same broken send; whether they raised SIGPIPE is ignored.
 fn both_broken(x: &Called, y: &Called) -> bool {
     is_broken(x) && Called { sigpipe: x.sigpipe, ..*y } == *x
 }
 
-/// Whether a call is a send that broke: EPIPE, whether or not the policy lets the signal be raised.
+/// Whether a call is a broken send: a `send` that failed with EPIPE, whether or not it raised SIGPIPE.
 pub(crate) fn is_broken(called: &Called) -> bool {
     called.call == Call::Send && called.result == Err(Errno::EPIPE)
 }
@@ -313,7 +316,7 @@ fn sockets(states: &[(Client, TcpState)]) -> String {
     if states.is_empty() { "none".to_owned() } else { states.join(", ") }
 }
 
-/// An outcome with all that is known of a survivor, in words.
+/// An outcome in words, with what a survivor has left behind.
 pub(crate) fn outcome_words(outcome: Outcome) -> String {
     let mut words = vec![outcome.to_string()];
     if let Outcome::Survived(survivor) = outcome {
@@ -322,7 +325,7 @@ pub(crate) fn outcome_words(outcome: Outcome) -> String {
     words.join(", ")
 }
 
-/// What a survivor has left behind, in words; none for one that is as it was.
+/// What a survivor has left behind, in words; empty for a clean survivor.
 pub(crate) fn left_words(survivor: Survivor) -> Vec<String> {
     let Hygiene { descriptors, close_wait, served } = survivor.hygiene.unwrap_or(Hygiene::CLEAN);
     let words = [

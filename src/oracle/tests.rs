@@ -12,7 +12,7 @@ fn trace(scenario: &str, setup: &Setup) -> (Scenario, Trace) {
     (scenario, trace)
 }
 
-/// The kind of a run that went as the model says, with this outcome in place of its own.
+/// The kind that [`judge`] gives to a run whose traces agree, with `outcome` in place of the run's own if there is one.
 fn kind(text: &str, setup: &Setup, outcome: Option<Outcome>) -> Option<Kind> {
     let (scenario, mut trace) = trace(text, setup);
     trace.finish(outcome.unwrap_or(trace.outcome()));
@@ -47,7 +47,7 @@ fn a_wrong_end_is_one_although_the_model_goes_on_but_not_if_something_was_wrong_
     let greeter = Setup::default();
     let (scenario, model) = trace("a connect; a fin; b connect", &greeter);
     let at = At::Event(0);
-    // As if the server of this trace had ended so in its first step, after so many calls.
+    // Judges a trace cut to its first step and `calls` calls, as if the server had ended there with `outcome`.
     let judged = |trace: &Trace, calls: usize, outcome| {
         let first = trace.steps().next().unwrap();
         let mut cut = Trace::default();
@@ -67,7 +67,7 @@ fn a_wrong_end_is_one_although_the_model_goes_on_but_not_if_something_was_wrong_
     }
     let sigpipe = Outcome::Killed { signal: Signal::SIGPIPE, at };
     assert_eq!(judged(&model, 2, sigpipe), (Kind::Disagreement, true));
-    // Its third call is none that the greeter makes there.
+    // The third call of this trace is a call that the greeter does not make there.
     let (_, other) = trace("a connect", &setup("accept; send 26; shutdown; close", Policy::Default));
     assert_eq!(judged(&other, 3, exited), (Kind::Disagreement, true));
 }

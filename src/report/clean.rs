@@ -1,15 +1,16 @@
-//! What a test asserts of a hunt.
+//! The assertion that a test makes about a hunt.
 
 use super::target_finding;
 use crate::hunt::{Severity, Target, TargetReport};
 
 impl TargetReport {
-    /// Checks that the hunt of this target found nothing, and did not end because it could not go on. Warnings and flaky or unconfirmed results
-    /// do not count.
+    /// Asserts that the hunt of this target has no finding and did not end early with an error. Warnings, flaky and unconfirmed results do
+    /// not count.
     ///
     /// # Panics
     ///
-    /// Otherwise, with each finding as `brokenpipe hunt` prints it, diagram and advice included, and with the reason why the hunt ended early.
+    /// If there is a finding, or if an error ended the hunt. The message holds each finding as `brokenpipe hunt` prints it, diagram and
+    /// advice included, and the error.
     #[track_caller]
     pub fn assert_clean(&self, target: &Target) {
         let findings = self.findings.iter().filter(|finding| finding.severity() == Severity::Finding);

@@ -1,6 +1,7 @@
-//! The JSON of a run: a promise to whoever reads it, down to the order of the fields.
+//! The JSON of a run, described in `docs/json.md`. The format is stable, including the order of the fields.
 //!
-//! Everything is serialised from where it lies, with no tree of values between, because runs are streamed by the million.
+//! Fields are serialised directly from the trace, without an intermediate tree of JSON values, because `brokenpipe run -` may write
+//! millions of runs.
 
 use crate::scenario::{Call, Client, Errno, Event, Scenario};
 use crate::subject::Setup;
@@ -29,11 +30,11 @@ pub struct Json<'t> {
     pub scenario: &'t Scenario,
     /// The server.
     pub setup: &'t Setup,
-    /// The world whose trace it is: `kernel` or `model`.
+    /// The world that produced the trace: `kernel` or `model`.
     pub world: &'t str,
     /// What happened.
     pub trace: &'t Trace,
-    /// Whether the other world's trace is the same, if it was asked.
+    /// Whether the kernel's trace equals the model's; `None` if only one world played.
     pub agrees: Option<bool>,
 }
 
@@ -42,14 +43,14 @@ impl Json<'_> {
     ///
     /// # Errors
     ///
-    /// What `out` fails with.
+    /// An error of writing to `out`.
     pub fn write_line(&self, mut out: impl io::Write) -> io::Result<()> {
         serde_json::to_writer(&mut out, self)?;
         out.write_all(b"\n")
     }
 }
 
-/// A value that is serialised as the string that `Display` makes of it.
+/// Serialises a value as the string of its `Display`.
 pub(super) struct Text<T>(pub(super) T);
 
 impl<T: fmt::Display> Serialize for Text<T> {
@@ -58,7 +59,7 @@ impl<T: fmt::Display> Serialize for Text<T> {
     }
 }
 
-/// A piece of a run that is serialised in the form that the promise gives it.
+/// A part of a run, in the form that `docs/json.md` gives for it.
 struct Piece<T>(T);
 
 impl Serialize for Json<'_> {
@@ -190,7 +191,7 @@ impl Serialize for Piece<Called> {
         }
         match result {
             Ok(n) => object.serialize_entry("result", &n)?,
-            // Of a call that another program made and that nobody saw the end of.
+            // A call of a target whose result was not observed.
             Err(Errno::UNSEEN) => {}
             Err(errno) => object.serialize_entry("error", &Text::<Errno>(errno))?,
         }

@@ -1,4 +1,5 @@
-//! The picture of a run: time downwards, a column for each client, one for the server, and the TCP states.
+//! The sequence diagram of a run: time goes downwards; there is a column for each client, one for the server, and one for the TCP state of
+//! each server-side socket.
 
 use crate::oracle::outcome_words;
 use crate::scenario::{Action, Client, Event, Scenario};
@@ -6,22 +7,22 @@ use crate::trace::{At, Called, Outcome, Reply, Step, TcpState, Trace};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Widest picture; what does not fit is folded: first the states, then the clients, into one column each.
+/// Largest width in characters. A wider diagram gets one common column for the socket states and, if that is not enough, one for the
+/// clients too.
 const WIDTH: usize = 100;
-/// Most clients that have a column of their own.
+/// Most clients with a column each. With more clients there is one column for all of them, and one for all socket states.
 const COLUMNS: usize = 5;
-/// Longest cell in which an event and its result share a line.
+/// Longest text, in characters, of an event and its result on one line.
 const LINE: usize = 14;
-/// Longest payload that is shown whole.
+/// Longest payload that is shown in full, in characters of its text form.
 const PAYLOAD: usize = 12;
 
-/// The picture of a run, as `Display` draws it: one step after the other with its number, what clients did in a column for
-/// each of them, the calls that the server then made with their results, and the TCP state of each server-side socket
-/// afterwards, where it changed.
+/// The diagram of a run, drawn by `Display`. Each step has its number, the client's event in that client's column, the server calls that
+/// followed with their results, and the TCP state of each server-side socket that changed.
 ///
-/// The rounds of a block are set apart, those that went the same drawn once, with their number, as are calls that
-/// come again and again. So is the teardown, and `✗` marks the call that the server ended in. In a client's column `=` stands before a
-/// result that is not plain success, and parentheses are around an event that did nothing.
+/// A horizontal line separates the rounds of a block, and the teardown. Equal consecutive rounds are drawn once, with their number, and so
+/// is a repeated sequence of calls. If the server ended, `✗` marks its last call and how it ended. In a client's column `=` precedes a
+/// result that is not plain success, and an event that did nothing is in parentheses.
 #[derive(Clone, Copy, Debug)]
 pub struct Ladder<'t> {
     scenario: &'t Scenario,
@@ -29,7 +30,7 @@ pub struct Ladder<'t> {
 }
 
 impl<'t> Ladder<'t> {
-    /// The picture of what `trace` says of `scenario`.
+    /// The diagram of `trace`, which a run of `scenario` produced.
     pub fn new(scenario: &'t Scenario, trace: &'t Trace) -> Ladder<'t> {
         Ladder { scenario, trace }
     }
@@ -47,7 +48,7 @@ impl fmt::Display for Ladder<'_> {
     }
 }
 
-/// The clients with a server-side socket, in the order in which they connected.
+/// The clients that have a server-side socket, in the order in which they connected.
 fn sockets(trace: &Trace) -> Vec<Client> {
     let mut clients = Vec::new();
     for (client, _) in trace.steps().flat_map(|step| step.sockets) {
@@ -58,7 +59,7 @@ fn sockets(trace: &Trace) -> Vec<Client> {
     clients
 }
 
-/// What is set apart by lines across: the events outside blocks, a round of a block, the teardown.
+/// The sections of a diagram, separated by horizontal lines: events outside blocks, a round of a block, the teardown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Events,
@@ -75,7 +76,7 @@ impl Part {
         }
     }
 
-    /// What its line says; `times` rounds went the same.
+    /// The label in the horizontal line above this section. `times` is the number of equal rounds.
     fn words(self, scenario: &Scenario, times: u16) -> String {
         match self {
             Part::Events => String::new(),
@@ -94,7 +95,7 @@ impl Part {
     }
 }
 
-/// A column for each of these clients, or one for all.
+/// A column for each of these clients, or one column for all.
 enum Columns {
     Each(Vec<Client>),
     One,
@@ -111,18 +112,18 @@ impl Columns {
 
 enum Row {
     Cells(Vec<String>),
-    /// A line across, with words in it.
+    /// A horizontal line with this label.
     Rule(String),
-    /// Words that begin at the server's column and go on to the right.
+    /// Text that begins in the server's column and may extend to the right of it.
     Server(String),
 }
 
-/// The cells of a picture, and what is known so far while they are filled.
+/// The cells of a diagram, and the state of the clients and sockets while they are filled.
 struct Grid {
     rows: Vec<Row>,
     clients: Columns,
     sockets: Columns,
-    /// The clients that have a descriptor of their connection.
+    /// The clients that have connected and not closed.
     open: Vec<Client>,
     states: BTreeMap<Client, TcpState>,
 }
@@ -154,7 +155,7 @@ impl Grid {
         grid
     }
 
-    /// Adds the lines of a step; `end` if the server ended in it.
+    /// Adds the lines of a step. `end` is the outcome, if the server ended in this step.
     fn step(&mut self, scenario: &Scenario, step: &Step<'_>, end: Option<Outcome>) {
         let (number, event) = match step.at {
             at @ (At::Event(_) | At::Round { .. }) => (at.to_string(), at.of(scenario).cloned()),
@@ -170,7 +171,7 @@ impl Grid {
         let height = columns.iter().map(Vec::len).max().unwrap_or(0);
         for line in 0..height {
             let cells = columns.iter().enumerate().map(|(i, column)| match i {
-                // The states are those after the step, so they stand at its bottom.
+                // The states are those after the step, so they stand in its last lines.
                 i if i >= at_top => (line + column.len()).checked_sub(height).map(|line| column[line].clone()),
                 _ => column.get(line).cloned(),
             });
@@ -180,7 +181,7 @@ impl Grid {
         self.states.extend(step.sockets.iter().copied());
     }
 
-    /// What stands in a cell of a column in which nothing happens: the line of a connection that goes on.
+    /// The text of a cell in a column without an entry in this line: `│` if the column's client or socket is open, else nothing.
     fn filler(&self, column: usize, sockets_from: usize) -> String {
         let goes_on = match (&self.clients, &self.sockets) {
             (_, Columns::Each(sockets)) if column >= sockets_from => {
@@ -252,7 +253,7 @@ impl Grid {
     }
 }
 
-/// An event and its result, on one line if it is short.
+/// An event and its result, on one line if both fit into [`LINE`] characters.
 fn client_cell(who: &str, action: &Action, reply: Reply) -> Vec<String> {
     let mut text = action.to_string();
     if let (Action::Send(payload), true) = (action, text.chars().count() > PAYLOAD + 5) {
@@ -278,7 +279,8 @@ fn cell(first: String, second: String) -> Vec<String> {
     }
 }
 
-/// Calls, a line each; those that come again and again, one connection like the other, once and with their number.
+/// Adds the calls, one per line. A sequence of at most 8 calls that is repeated 3 times or more is shown once, with the number of
+/// repetitions.
 fn call_cells(mut calls: &[Called], cells: &mut Vec<String>) {
     const LONGEST: usize = 8;
     const FEWEST: usize = 3;
@@ -294,7 +296,8 @@ fn call_cells(mut calls: &[Called], cells: &mut Vec<String>) {
     }
 }
 
-/// What is done to the gate, then the server's calls with the one that it ended in marked, then its end.
+/// The server's cells of a step: the event, if it is no client's; the server's calls, the last of them marked if the server ended; and how
+/// it ended.
 fn server_cells(event: Option<&Event>, step: &Step<'_>, end: Option<Outcome>) -> Vec<String> {
     let mut cells = Vec::new();
     match (event, step.reply) {
@@ -302,7 +305,7 @@ fn server_cells(event: Option<&Event>, step: &Step<'_>, end: Option<Outcome>) ->
         (Some(event), Reply::Nothing(reason)) => cells.push(format!("  [{event}: {}]", reason.words())),
         (Some(event), _) => cells.push(format!("  [{event}]")),
     }
-    // The one that it ended in stands by itself.
+    // The call in which the server ended is never part of a repetition.
     let apart = step.calls.len() - usize::from(end.is_some() && !step.calls.is_empty());
     call_cells(&step.calls[..apart], &mut cells);
     cells.extend(step.calls[apart..].iter().map(|called| format!("  {called}")));
@@ -338,7 +341,7 @@ impl fmt::Display for Grid {
                 }
                 Row::Server(words) => {
                     let column = widths[..server].iter().map(|width| width + 2).sum::<usize>();
-                    // Long words begin further to the left rather than leave the picture.
+                    // Long text is moved to the left, so that it does not exceed the width of the diagram.
                     line = " ".repeat(column.min(WIDTH.saturating_sub(words.chars().count())));
                     line += words;
                 }

@@ -1,4 +1,4 @@
-//! What people and programs read of a run: text, a picture, the reasons in plain words, and JSON.
+//! Reports about runs and findings: text, the sequence diagram, the explanation, and JSON.
 
 mod clean;
 #[cfg(feature = "cli")]

@@ -1,10 +1,10 @@
-//! What may be shown on a terminal.
+//! Makes text safe to print on a terminal.
 
-/// The text without anything that a terminal would act on: control characters, which escape sequences begin with, and marks that change
-/// the order in which text is shown. Each is replaced by a character that takes as many bytes, so that places in the text stay the same.
+/// Replaces each character that changes how a terminal shows text: control characters, which begin escape sequences, and bidirectional
+/// formatting characters. The replacement has as many bytes as the character, so byte offsets into the text stay valid.
 ///
-/// Everything that a server wrote, and everything that a file says, goes through this before it is shown. The text is one line: the end of
-/// a line is a control character too.
+/// A server's output and text from files pass through this function before they are printed. The result is one line, because line ends are
+/// control characters too.
 ///
 /// ```
 /// use brokenpipe::report::printable;

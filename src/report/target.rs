@@ -1,4 +1,4 @@
-//! What is said of a target: what it is like, and what is wrong with it.
+//! Text reports about a target: its baseline, its findings, and single runs.
 
 use super::text::{paragraph, wrap};
 use super::{Ladder, printable};
@@ -6,7 +6,8 @@ use crate::hunt::{Baseline, CONFIRMATIONS, Severity, Target, TargetFinding, Targ
 use crate::scenario::{Event, Fault, Scenario};
 use crate::trace::{Role, Trace};
 
-/// What a server is like under polite clients.
+/// Describes a target: its command, the disposition of SIGPIPE, whether the gate is in use, its network, how it serves clients, and its
+/// processes and descriptors when idle. There is one labelled row for each.
 pub fn server(target: &Target, baseline: &Baseline) -> String {
     let gate = match &baseline.gate {
         Ok(()) => "its calls are let in one by one".to_owned(),
@@ -29,8 +30,8 @@ pub fn server(target: &Target, baseline: &Baseline) -> String {
     rows.into_iter().map(|(label, text)| wrap(label, &printable(&text))).collect()
 }
 
-/// All there is to say of what was found in a target: what, the scenario, the evidence, the [`Ladder`], and what to do. One that did not
-/// come true each time has no more than the scenario and the evidence.
+/// The full report of a finding: kind, scenario, command, evidence, [`Ladder`], the end of the server's output, notes and advice. A finding
+/// that is not confirmed gets its number of reproductions, the evidence and the scenario only.
 pub fn target_finding(finding: &TargetFinding, target: &Target, baseline: &Baseline) -> String {
     let TargetFinding { identity, scenario, trace, evidence, confirmed, gate, .. } = finding;
     let (symptom, severity) = (identity.symptom, finding.severity());
@@ -61,13 +62,13 @@ pub fn target_finding(finding: &TargetFinding, target: &Target, baseline: &Basel
     text + &paragraph("advice: ", symptom.advice())
 }
 
-/// What is said of a suspicion that no fresh server confirmed: what, in which scenario, and what was seen.
+/// One line about a suspected failure that did not reproduce on fresh servers: kind, scenario and evidence.
 pub fn target_suspicion(finding: &TargetFinding) -> String {
     let TargetFinding { identity, scenario, evidence, .. } = finding;
     format!("not confirmed: {}: `{}`: {}\n", identity.symptom, events(scenario), printable(evidence))
 }
 
-/// The events of a scenario, or what it means that there are none.
+/// The events of a scenario, or a sentence that none is needed.
 fn events(scenario: &Scenario) -> String {
     match scenario.events() {
         [] => "(no event is needed: the polite client that comes afterwards shows it)".to_owned(),
@@ -75,10 +76,10 @@ fn events(scenario: &Scenario) -> String {
     }
 }
 
-/// How many lines of the server's output are shown.
+/// Number of lines of the server's output that are shown.
 const LINES: usize = 5;
 
-/// The last lines of the server's output that are not blank.
+/// The last [`LINES`] lines of the server's output that are not blank; empty if there are none.
 fn last_lines(output: &str) -> String {
     let lines: Vec<&str> = output.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(LINES)..];
@@ -89,7 +90,7 @@ fn last_lines(output: &str) -> String {
     format!("the end of the server's output:\n{shown}\n")
 }
 
-/// What is to be known of a warning that needs an injected error.
+/// The note on a result that needs an injected error.
 fn injected(fault: Fault) -> String {
     let (call, errno) = (fault.call(), fault.errno());
     format!(
@@ -97,19 +98,19 @@ fn injected(fault: Fault) -> String {
     )
 }
 
-/// What is to be known of a warning about a process that serves one connection.
+/// The note on a warning about a process that serves one connection.
 const OWN_CONNECTION: &str =
     "the process served this one connection and nothing else was harmed, so this is a warning.";
 
-/// What is to be known of a finding that came without the gate, in a hunt that has it.
+/// The note on a finding that was made without the gate in a hunt that has the gate.
 const UNSTEERED: &str = "this was played without the gate, which lets one call pass at a time and so takes away what threads race \
                          for. The case does without it, too.";
 
-/// What is to be known of a finding that rests on a `hold` by SIGSTOP.
+/// The note on a finding that needs a `hold`, which without the gate is a SIGSTOP.
 const WITHOUT_GATE: &str = "the scenario needs `hold`, and the server was stopped for that by a signal: a slow scheduler can produce \
                             this order of events, an idle machine may not.";
 
-/// All there is to say of one run against a target: what was seen, the scenario, the [`Ladder`], and what to do about it.
+/// The full report of one run against a target: what is wrong, the scenario, the [`Ladder`], and advice on the first failure.
 pub fn target_run(run: &TargetRun, target: &Target, scenario: &Scenario) -> String {
     let mut text = match run.seen.first() {
         Some(seen) => wrap(&format!("{}: ", seen.symptom), &printable(&seen.evidence)),
@@ -127,10 +128,10 @@ pub fn target_run(run: &TargetRun, target: &Target, scenario: &Scenario) -> Stri
     text.trim_end().to_owned() + "\n"
 }
 
-/// The scenario, the server, and which process of it.
+/// The scenario, the command, and the process that the result is about, if there is one.
 fn body(target: &Target, scenario: &Scenario, role: Option<Role>) -> String {
     let mut text = wrap("scenario: ", &events(scenario));
-    // For copying: a command is never broken into lines.
+    // The command is not wrapped, so that it can be copied.
     text += &format!("command:  {}\n", printable(&target.command_line()));
     let process = role.map(|role| match role {
         Role::Main => "main",

@@ -1,4 +1,4 @@
-//! What a case of any server says, without starting the server.
+//! The text report of a target's case file. It starts nothing.
 
 use super::printable;
 use super::text::wrap;
@@ -6,11 +6,11 @@ use crate::case::{TargetCase, options};
 use crate::hunt::{Polite, Sigpipe, Target};
 use std::fmt::Write;
 
-/// What is started for a target, a line each: the command, what is set in its environment, its folder, and the commands that a shell runs,
-/// setup and polite client. For whoever wants to know before it is started.
+/// Lists what playing this target executes, one labelled line each: the command, its environment variables, its working directory, and the
+/// shell commands for setup and for the polite client. It is shown before anything is started.
 pub fn commands(target: &Target) -> String {
     let mut text = String::new();
-    // For copying: a command is never broken into lines.
+    // Commands are not wrapped, so that they can be copied.
     let mut line = |label: &str, value: &str| {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{label}{}", printable(value));
@@ -31,7 +31,7 @@ pub fn commands(target: &Target) -> String {
     text
 }
 
-/// All that a case of any server says.
+/// The full text of a target's case: scenario, commands, protocol, options, expected failure, cause and advice.
 pub fn target_case(case: &TargetCase) -> String {
     let TargetCase { target, expect, cause, scenario } = case;
     let mut text = wrap("scenario: ", &scenario.to_string()) + &commands(target);

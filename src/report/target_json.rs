@@ -1,4 +1,5 @@
-//! The JSON of a target's finding: a promise to whoever reads it, down to the order of the fields.
+//! The JSON of a target's finding, described in `docs/json.md`. The format is stable, including the order of the
+//! fields.
 
 use super::json::{Steps, Text};
 use crate::detect::Identity;
@@ -8,16 +9,16 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 use std::io;
 
-/// What was found in a target, as one JSON object.
+/// A finding of a target, as one JSON object.
 #[derive(Clone, Copy, Debug)]
 pub struct TargetJson<'t> {
-    /// What was found.
+    /// The finding.
     pub finding: &'t TargetFinding,
     /// The server.
     pub target: &'t Target,
-    /// What it is like under polite clients.
+    /// The server's behaviour under polite clients.
     pub baseline: &'t Baseline,
-    /// The case file that was written, if one was.
+    /// The path of the case file, if one was written.
     pub case: Option<&'t str>,
 }
 
@@ -26,7 +27,7 @@ impl TargetJson<'_> {
     ///
     /// # Errors
     ///
-    /// What `out` fails with.
+    /// An error of writing to `out`.
     pub fn write_line(&self, mut out: impl io::Write) -> io::Result<()> {
         serde_json::to_writer(&mut out, self)?;
         out.write_all(b"\n")

@@ -1,4 +1,4 @@
-//! Runs in the model world, for the tests of this room, and what holds of whatever is told.
+//! Model runs for the tests of this module, and properties that every report has.
 
 use crate::model::Model;
 use crate::world::{certain, play};

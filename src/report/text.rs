@@ -1,4 +1,4 @@
-//! What is said of a run and of a finding, in full.
+//! Text reports of a program's run and of a finding.
 
 use super::{Ladder, why};
 use crate::oracle::{Finding, Kind, outcome_words};
@@ -6,10 +6,10 @@ use crate::scenario::Scenario;
 use crate::subject::Setup;
 use crate::trace::{At, Outcome, Signal, Trace};
 
-/// Widest line of running text.
+/// Largest width of running text, in characters.
 const WIDTH: usize = 100;
 
-/// What to do about a finding of this kind, and where that is not enough.
+/// What to do about a finding of this kind, and the cases in which that is not enough.
 pub const fn advice(kind: Kind) -> &'static str {
     match kind {
         Kind::Death | Kind::HandledDeath => {
@@ -31,7 +31,7 @@ pub const fn advice(kind: Kind) -> &'static str {
     }
 }
 
-/// All there is to say of one run: how it ended, the scenario, why, the [`Ladder`], and what to do if SIGPIPE killed.
+/// The full report of one run: outcome, scenario, explanation, [`Ladder`], and advice if SIGPIPE killed the server.
 pub fn explain(scenario: &Scenario, setup: &Setup, trace: &Trace) -> String {
     let mut text = format!("{}\n\n", verdict(scenario, trace));
     text += &body(scenario, setup, trace);
@@ -42,8 +42,9 @@ pub fn explain(scenario: &Scenario, setup: &Setup, trace: &Trace) -> String {
     text.trim_end().to_owned() + "\n"
 }
 
-/// All there is to say of a finding: the verdict, the scenario, why, the [`Ladder`], where two traces differ and both if they
-/// are of two worlds, what to do, and `replay`, the command that plays it again.
+/// The full report of a finding: outcome, the first difference if two traces were compared, scenario, explanation, [`Ladder`], advice, and
+/// `replay`, the command that plays it again. If the kernel and the model disagree, the model's outcome, explanation and diagram are shown
+/// too.
 ///
 /// ```
 /// use brokenpipe::{Model, Scenario, Setup, Trace, judge, play, report};
@@ -70,11 +71,11 @@ pub fn finding(finding: &Finding, replay: &str) -> String {
         text += &format!("{}\n", Ladder::new(scenario, model));
     }
     text += &paragraph("advice: ", advice(*kind));
-    // The command is for copying: it is never broken into lines.
+    // The command is not wrapped, so that it can be copied.
     text + &format!("replay: {replay}\n")
 }
 
-/// How it ended, in one line, with the event at which it did.
+/// The outcome in one line, with the event at which the server ended.
 fn verdict(scenario: &Scenario, trace: &Trace) -> String {
     let outcome = trace.outcome();
     let words = outcome_words(outcome);
@@ -88,7 +89,7 @@ fn verdict(scenario: &Scenario, trace: &Trace) -> String {
     }
 }
 
-/// The scenario, the server, why, and the picture.
+/// The scenario, the server, the explanation, and the diagram.
 fn body(scenario: &Scenario, setup: &Setup, trace: &Trace) -> String {
     let preset = setup.program.preset().map(|name| format!(" ({name})")).unwrap_or_default();
     let mut text = wrap("scenario: ", &scenario.to_string());
@@ -98,12 +99,12 @@ fn body(scenario: &Scenario, setup: &Setup, trace: &Trace) -> String {
     text + &format!("{}\n", Ladder::new(scenario, trace))
 }
 
-/// Wrapped text and an empty line.
+/// Wrapped text, followed by an empty line.
 pub(super) fn paragraph(label: &str, text: &str) -> String {
     wrap(label, text) + "\n"
 }
 
-/// `label` and `text` in lines of at most [`WIDTH`], all but the first indented by the label's width.
+/// `label` and `text`, wrapped at [`WIDTH`]. All lines but the first are indented by the width of the label.
 pub(super) fn wrap(label: &str, text: &str) -> String {
     let indent = " ".repeat(label.len());
     let (mut lines, mut line) = (String::new(), label.to_owned());

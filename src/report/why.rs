@@ -1,4 +1,5 @@
-//! Why a run ended as it did: the kernel's rules, applied to what the trace shows, in plain words.
+//! Explains why a run ended as it did, by applying the kernel's rules to the trace: an RST leaves EPIPE in CLOSE_WAIT and ECONNRESET in
+//! other states (`tcp_reset`), and a socket's error is reported once, after which a send raises SIGPIPE (`sk_stream_error`).
 
 use crate::oracle::{is_broken, left_words, vanished};
 use crate::scenario::{Action, Call, Client, Errno, Event, Fault, Scenario};
@@ -6,7 +7,7 @@ use crate::subject::{Policy, Setup};
 use crate::trace::{At, Called, Outcome, Reply, Signal, Step, Survivor, Trace};
 use std::fmt;
 
-/// Why the run ended as it did, in a sentence of plain words.
+/// Explains in one sentence why the run ended as it did.
 ///
 /// ```
 /// use brokenpipe::report::why;
@@ -53,7 +54,7 @@ pub fn why(scenario: &Scenario, setup: &Setup, trace: &Trace) -> String {
     }
 }
 
-/// Where a survivor is, and what it has left behind.
+/// Where a surviving server is: at `accept` or waiting on a client, and what it has left behind.
 fn whereabouts(survivor: Survivor, scenario: &Scenario, trace: &Trace) -> String {
     let left = left_words(survivor).join(", ");
     match survivor.waits_on {
@@ -69,39 +70,39 @@ fn whereabouts(survivor: Survivor, scenario: &Scenario, trace: &Trace) -> String
 /// How a client's RST came about.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reset {
-    /// By its abortive close.
+    /// By an abortive close.
     Abort,
     /// By a close that left data unread.
     Unread,
-    /// As the answer to data that the server sent after the client's plain close.
+    /// As the response to data that the server sent after the client's plain close.
     Drawn,
 }
 
-/// What has befallen one connection so far, or several that are alike: those of rounds that went the same.
+/// The history of one connection so far, or of several equal ones: those made in equal rounds of a block.
 #[derive(Clone, Copy)]
 struct Account {
     client: Client,
-    /// How many of them wait in the accept queue.
+    /// How many of these connections wait in the accept queue.
     waiting: u32,
-    /// The block in which they connected, and the first of their rounds.
+    /// The block in which they connected, by its index among the events, and the first of their rounds.
     rounds: Option<(usize, u16)>,
-    /// The server has accepted it.
+    /// Whether the server has accepted it.
     accepted: bool,
-    /// The server has shut down its own side.
+    /// Whether the server has shut down its sending side.
     shut: bool,
-    /// The client has sent its FIN.
+    /// Whether the client has sent its FIN.
     fin: bool,
-    /// The client has no descriptor of it any more.
+    /// Whether the client has closed its socket.
     closed: bool,
-    /// An RST has come, how, and whether the connection was still in the accept queue.
+    /// How the client's RST came about, and whether the connection was in the accept queue then; `None` without an RST.
     reset: Option<(Reset, bool)>,
-    /// The call by which the server took the error.
+    /// The server's call that returned ECONNRESET.
     reported: Option<Call>,
-    /// Whether the server has tried to send.
+    /// Whether the server has made a send call, even one that failed.
     sent: bool,
-    /// Bytes that the client has not read.
+    /// Bytes that the server sent and the client has not read.
     unread: u32,
-    /// The client is there no more, and never said so.
+    /// Whether the client has vanished: it neither sends nor acknowledges.
     vanished: bool,
 }
 
@@ -153,7 +154,7 @@ impl Account {
     }
 }
 
-/// The block and the round of a place in one.
+/// The index of the block and the round, of a place inside a block.
 fn rounds(at: At) -> Option<(usize, u16)> {
     match at {
         At::Round { event, round, .. } => Some((event, round)),
@@ -161,7 +162,7 @@ fn rounds(at: At) -> Option<(usize, u16)> {
     }
 }
 
-/// A send that broke, and what had befallen its connection before. `Display` says why it broke.
+/// A send that failed with EPIPE, with the history of its connection before that send. `Display` explains why it failed.
 struct Broken(Account);
 
 impl fmt::Display for Broken {
@@ -210,7 +211,7 @@ impl fmt::Display for Broken {
     }
 }
 
-/// What an RST outside CLOSE_WAIT left.
+/// Says what left ECONNRESET on the server's socket: an RST outside CLOSE_WAIT.
 fn left(client: Client, reset: Option<(Reset, bool)>) -> String {
     match reset {
         Some((Reset::Unread, _)) => {
@@ -221,14 +222,14 @@ fn left(client: Client, reset: Option<(Reset, bool)>) -> String {
     }
 }
 
-/// All that befell the connections of a run.
+/// The history of all connections of a run.
 #[derive(Default)]
 struct History {
-    /// In the order in which they connected.
+    /// In the order of their connects.
     accounts: Vec<Account>,
-    /// Index of the one that the server has accepted last.
+    /// Index of the connection that the server accepted last.
     current: Option<usize>,
-    /// Errors that the harness will give in the kernel's place: what they report was never on the socket.
+    /// Injected errors that no call has returned yet. Such an error is never on the socket, so it does not count as reported.
     faults: Vec<Fault>,
     broken: Vec<Broken>,
 }
@@ -278,8 +279,8 @@ impl History {
         }
     }
 
-    /// Index of the last of this name to have connected. One of several that are alike is apart from them from here on, unless this
-    /// is what each of them does in its own round.
+    /// Index of the client's newest connection. If its entry stands for several equal connections, the last of them gets an entry of its
+    /// own, unless `at` lies in the rounds in which they connected: there each of them does the same.
     fn newest(&mut self, client: Client, at: At) -> usize {
         let Some(i) = self.accounts.iter().rposition(|a| a.client == client) else {
             self.accounts.push(Account::new(client, 1, at));
@@ -294,7 +295,7 @@ impl History {
         i + 1
     }
 
-    /// The server accepts the first of this name that wait, so many times.
+    /// The server accepts the first `times` connections of this client that wait in the accept queue.
     fn accept(&mut self, client: Client, mut times: u32, at: At) {
         let mut last = None;
         while times > 0
@@ -309,7 +310,8 @@ impl History {
         }
         let i = last.unwrap_or_else(|| self.newest(client, at));
         if self.accounts[i].waiting > 0 {
-            // The others go on waiting, and the name is that of the last of them.
+            // The others stay in the queue. Their entry comes after the accepted one, because the client's name stands for the newest
+            // connection.
             self.accounts.insert(i, self.accounts[i]);
         }
         self.accounts[i].waiting = 0;
@@ -317,7 +319,7 @@ impl History {
         self.current = Some(i);
     }
 
-    /// What a survivor met.
+    /// Which broken send or ECONNRESET a surviving server met, and why the send did not kill it.
     fn met(&self, policy: Policy) -> String {
         let reported = self.accounts.iter().find_map(|account| Some((account.client, account, account.reported?)));
         if let Some(broken) = self.broken.first() {

@@ -1,4 +1,4 @@
-//! When two deaths are the same one.
+//! How a server died, and when two deaths count as the same.
 
 use crate::scenario::Action;
 use crate::scenario::{Call, Event, ROUNDS, Repeat, Scenario};
@@ -6,13 +6,14 @@ use crate::trace::{At, Outcome, Trace};
 use crate::world::Ending;
 use std::fmt;
 
-/// How a server died. Deaths of a server are the same if they end alike and in the same call: by the same signal in a
-/// `send`, say. When, on which client and after what is left out: it is what the minimiser changes.
+/// How a server died. Two deaths count as the same if the server ended in the same way and in the same call: by the same signal
+/// in a `send`, for example. The time, the client and the events before do not count, because the minimiser changes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Death {
-    /// How it ended.
+    /// How the server ended.
     pub ending: Ending,
-    /// The call in which it ended, or after which, if the call returned; `None` if it had made none since the event.
+    /// The call in which the server ended, or after which it ended if the call returned; `None` if the server made no call in its
+    /// last step.
     pub call: Option<Call>,
 }
 
@@ -30,7 +31,7 @@ impl Death {
         Some(Death { ending, call: last.map(|called| called.call) })
     }
 
-    /// Whether this trace ends with this death, before its teardown begins.
+    /// Whether the trace ends with this death before the teardown begins.
     pub(super) fn comes_early(self, trace: &Trace) -> bool {
         trace.outcome().at().is_some_and(|at| at.event().is_some()) && Death::of(trace) == Some(self)
     }
@@ -48,14 +49,14 @@ impl fmt::Display for Death {
     }
 }
 
-/// The events of a run that ended in death, up to the one that killed; what the teardown did for it is written out as events. A
-/// block in which it died ends with the round in which it did, but is one still.
+/// The events of a run that ended in death, up to the fatal one. The steps of the teardown become events. A block in which the
+/// server died is cut to the rounds up to the fatal one, but keeps the minimum of two.
 pub(super) fn written_out(scenario: &Scenario, trace: &Trace) -> Vec<Event> {
     let mut events = Vec::new();
     for step in trace.steps() {
         match step.at {
             At::Event(i) => events.push(scenario.events()[i].clone()),
-            // Once for each block.
+            // The first step of a block stands for the block.
             At::Round { event, round: 0, inner: 0 } => events.push(scenario.events()[event].clone()),
             At::Round { .. } => {}
             At::TeardownGo => events.push(Event::Go),

@@ -1,4 +1,4 @@
-//! The hunt: scenarios in two worlds, until one fails.
+//! The hunt: plays scenarios in two worlds until one fails.
 
 use crate::model::Model;
 use crate::scenario::Scenario;
@@ -7,31 +7,31 @@ use crate::trace::Trace;
 use crate::world::{World, certain, play};
 use std::ops::ControlFlow;
 
-/// What a hunt came to.
+/// The result of a hunt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hunted<F> {
     /// How many scenarios were played, the one that failed included.
     pub played: u64,
-    /// What was found, if anything was.
+    /// The scenario that failed, if one did.
     pub found: Option<Found<F>>,
 }
 
 /// A scenario that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found<F> {
-    /// Its number, by which its source gives it again.
+    /// The scenario's number, by which its source gives it again.
     pub number: u64,
     /// The scenario.
     pub scenario: Scenario,
-    /// What the judge made of it.
+    /// The finding of `judge`.
     pub finding: F,
 }
 
-/// Plays numbered scenarios in the `kernel` world and in the model until `judge`, given the scenario and the two traces in
-/// that order, makes a finding of one.
+/// Plays numbered scenarios in the `kernel` world and in the model until `judge` returns a finding. `judge` is given the
+/// scenario, the trace of the `kernel` world and the trace of the model.
 ///
-/// Before each scenario `watch` is told how many were played, to show progress, and may end the hunt: because time is up,
-/// or because another job has found something.
+/// Before each scenario `watch` is given the number of scenarios played so far, to show progress. It may end the hunt, for
+/// example because time is up or another job has found something.
 ///
 /// ```
 /// use brokenpipe::{Death, Model, Random, Setup, Shape, Shard, hunt};
@@ -47,7 +47,7 @@ pub struct Found<F> {
 ///
 /// # Errors
 ///
-/// The kernel world's.
+/// Those of the `kernel` world.
 pub fn hunt<W: World<Setup = Setup>, F>(
     kernel: &mut W,
     setup: &Setup,

@@ -1,9 +1,9 @@
-//! From a scenario that fails to the fewest events that do.
+//! Minimises a scenario that fails.
 //!
-//! Whether a scenario fails is asked of the caller, who plays it where it matters. First events are deleted, many at a time
-//! and then one by one, and after them those in blocks; blocks are dissolved, or have fewer rounds. A death is then looked up in the model, which is fast enough to walk all that is shorter; what
-//! it comes up with counts only if it fails as well. Where the model has nothing to say, events are replaced by earlier
-//! ones of the table as long as it goes on failing.
+//! The caller says whether a scenario fails, and plays it in the world of its choice. First events are deleted, many at a time
+//! and then one by one. Then events in blocks are deleted, and blocks are replaced by their events or get fewer rounds. For a
+//! death the model is then searched, because it is fast enough to try everything that is shorter; its scenario is used only if it
+//! fails as well. Without one, events are replaced by earlier events of the event table as long as the scenario still fails.
 
 use super::Death;
 use super::death::written_out;
@@ -13,19 +13,20 @@ use crate::subject::Setup;
 use crate::trace::Trace;
 use std::collections::HashMap;
 
-/// After so many scenarios asked about, no more events are replaced. Deletion has no bound: it is what makes a result minimal.
+/// Once this many scenarios have been tried, no more events are replaced. Deletion has no bound, because it makes a result
+/// minimal.
 const MAX_ASKED: usize = 2_000;
 
-/// The smallest scenario with the death of this one. `play` plays a scenario against a server of `setup` and writes its
-/// trace.
+/// Minimises a scenario that kills the server, and keeps the death. `play` plays a scenario against a server of `setup` and
+/// writes its trace.
 ///
-/// The result stands by itself: what the teardown did is written out as events, so that the last event is the one that
-/// kills, or a block in which it does. It dies of the same [`Death`] before its teardown begins, and does not with any one event
-/// removed, one of a block either. Where the
-/// model foresees that death, the result depends on the setup and the death alone: it is the shortest, one of plain clients
-/// if there is one, and the first in the order of the event table.
+/// The result does not need the teardown: what the teardown did is written out as events, so that the last event is the fatal
+/// one, or a block in which the server dies. The server dies of the same [`Death`] before the teardown begins, and does not if
+/// any one event is removed, inside a block too. If the model predicts the death, the result depends on the setup and the death
+/// alone: it is the shortest scenario, among equally short ones one of plain client events if there is one, and among those the
+/// first in the order of the event table.
 ///
-/// `None` if the server survives, or does not die again when the teardown is written out.
+/// `None` if the server survives, or does not die again when what the teardown did is written out as events.
 ///
 /// ```
 /// use brokenpipe::{Model, Setup, minimise_death, play};
@@ -68,13 +69,14 @@ pub fn minimise_death<E>(
     Ok(Some(Scenario::from_valid(small)))
 }
 
-/// A small scenario that `fails` as this one does: a disagreement, say, or whatever else `fails` asks about.
+/// Minimises a scenario for which `fails` holds. `fails` may test for a disagreement, for example, or for any other property.
 ///
-/// It no longer fails with any one event removed, one of a block either, nor with any block in place of its rounds played once. Its
-/// clients are named `a`, `b`, … in the order of their connects, and its events are the earliest of the event table, with the smallest
-/// payloads, as far as it then still fails; but a fault of a call keeps its error.
+/// The result no longer fails if any one event is removed, inside a block too, or if any block is replaced by its events played
+/// once. Its clients are renamed to `a`, `b`, … in the order of their connects, and its events are replaced by the earliest
+/// events of the event table, with the smallest payloads, as long as the scenario still fails. A fault is not replaced by another
+/// error of the same call.
 ///
-/// A scenario that does not fail to begin with comes back as it is, unless something smaller does.
+/// A scenario that does not fail is returned unchanged, unless a smaller one that is tried fails.
 ///
 /// ```
 /// use brokenpipe::{Scenario, minimise};
@@ -106,7 +108,7 @@ impl<E, F: FnMut(&Scenario) -> Result<bool, E>> Search<F> {
     }
 
     fn fails(&mut self, events: &[Event]) -> Result<bool, E> {
-        // No step of the search names a client that the scenario did not name.
+        // Valid: the search never adds a client, and `shortest` names only two.
         let scenario = Scenario::from_valid(events.to_vec());
         if let Some(answer) = self.answers.get(&scenario) {
             return Ok(*answer);
@@ -116,7 +118,8 @@ impl<E, F: FnMut(&Scenario) -> Result<bool, E>> Search<F> {
         Ok(answer)
     }
 
-    /// Deletes events until it fails with none of the rest removed; then those in blocks, and rounds.
+    /// Deletes events until the scenario no longer fails if one more is removed; then deletes events in blocks, and rounds.
+    /// Repeats this until nothing changes.
     fn delete(&mut self, mut events: Vec<Event>) -> Result<Vec<Event>, E> {
         loop {
             events = self.delete_of(events, |events| Some(events.to_vec()))?;
@@ -134,7 +137,8 @@ impl<E, F: FnMut(&Scenario) -> Result<bool, E>> Search<F> {
         }
     }
 
-    /// Deletes of a list; `whole` makes all events of what is left of it, if it can.
+    /// Deletes events from a list, which is a scenario or a block. `whole` builds the events of the scenario from what is left of
+    /// the list, or gives `None` if that is not possible.
     fn delete_of(
         &mut self,
         mut list: Vec<Event>,
@@ -161,7 +165,8 @@ impl<E, F: FnMut(&Scenario) -> Result<bool, E>> Search<F> {
         }
     }
 
-    /// Makes the block that is event `i` as small as it goes: its events, then the block itself, then its rounds.
+    /// Minimises the block that is event `i`: deletes its events, then tries its events without the block, then tries fewer
+    /// rounds.
     fn cut(&mut self, events: &mut Vec<Event>, i: usize, repeat: Repeat) -> Result<(), E> {
         let whole = |events: &[Event], times, inner: &[Event]| {
             let block = Event::Repeat(Repeat::new(times, inner)?);
@@ -173,7 +178,8 @@ impl<E, F: FnMut(&Scenario) -> Result<bool, E>> Search<F> {
             *events = once;
             return Ok(());
         }
-        // More rounds fail rather than fewer, and it fails with so many.
+        // A binary search: `fails` rounds are known to fail. If a number of rounds fails, a greater number is assumed to fail
+        // too.
         let (mut fails, mut holds) = (repeat.times(), 1);
         while fails - holds > 1 {
             let times = holds.midpoint(fails);
@@ -188,7 +194,7 @@ impl<E, F: FnMut(&Scenario) -> Result<bool, E>> Search<F> {
         Ok(())
     }
 
-    /// Deletes, renames and replaces until none of them gets any further.
+    /// Deletes, renames and replaces until nothing changes.
     fn simplify(&mut self, mut events: Vec<Event>) -> Result<Vec<Event>, E> {
         loop {
             events = self.delete(events)?;
@@ -201,7 +207,7 @@ impl<E, F: FnMut(&Scenario) -> Result<bool, E>> Search<F> {
         }
     }
 
-    /// Replaces each event by the earliest with which it still fails. Whether there was any to replace.
+    /// Replaces each event by the earliest event with which the scenario still fails. Returns whether any event was replaced.
     fn replace(&mut self, events: &mut [Event]) -> Result<bool, E> {
         let clients = Scenario::from_valid(events.to_vec()).clients();
         let mut replaced = false;
@@ -222,7 +228,7 @@ impl<E, F: FnMut(&Scenario) -> Result<bool, E>> Search<F> {
     }
 }
 
-/// The events, their clients named by rank in the order of their connects; those that never connect come last.
+/// The events with their clients renamed in the order of their connects; clients that never connect come last.
 fn renamed(events: &[Event]) -> Vec<Event> {
     let mut order: Vec<Client> = Vec::new();
     let all = || events.iter().flat_map(Event::parts);
@@ -235,7 +241,7 @@ fn renamed(events: &[Event]) -> Vec<Event> {
     events.iter().map(|event| rename(event, &order)).collect()
 }
 
-/// The event, its clients named by their rank in this order.
+/// The event with each client named by its rank in `order`.
 fn rename(event: &Event, order: &[Client]) -> Event {
     match event {
         Event::Client(client, action) => {
@@ -250,7 +256,8 @@ fn rename(event: &Event, order: &[Client]) -> Event {
     }
 }
 
-/// The events of these clients that come before this one, in order. A block comes after the same with any event of it earlier.
+/// The candidates to replace this event: events of these clients that come before it in the order of the event table, earliest
+/// first. For a block also the same block with any one of its events replaced so.
 fn earlier(event: &Event, clients: &[Client]) -> Vec<Event> {
     let mut actions = vec![
         Action::Connect,
@@ -267,12 +274,12 @@ fn earlier(event: &Event, clients: &[Client]) -> Vec<Event> {
         actions.extend(shorter(payload).map(Action::Send));
     }
     let mut events = vec![Event::Hold, Event::Step, Event::Go];
-    // Of two errors neither is the simpler one, and which it is matters to the reader.
+    // No error is simpler than another, and the reader needs the error that failed.
     let other_call = |fault: &Fault| !matches!(event, Event::Fault(own) if own.call() == fault.call());
     events.extend(Fault::all().filter(other_call).map(Event::Fault));
     events.extend(clients.iter().flat_map(|c| actions.iter().map(|a| Event::Client(*c, a.clone()))));
     if let Event::Wait(wait) = event {
-        // Each time costs as long, so that to within an eighth is near enough.
+        // Each try takes as long as its wait, so a result within an eighth of the minimum is good enough.
         let n = wait.as_millis();
         events.extend([n / 2, n - n / 4, n - n / 8].into_iter().filter_map(Wait::millis).map(Event::Wait));
     }
@@ -289,7 +296,7 @@ fn earlier(event: &Event, clients: &[Client]) -> Vec<Event> {
     events
 }
 
-/// Payloads half as long and one byte shorter: the same bytes, and filling.
+/// Payloads of half the length, and of one byte less: the same bytes, and filling.
 fn shorter(payload: &Payload) -> impl Iterator<Item = Payload> {
     let lens = [payload.len() / 2, payload.len().saturating_sub(1)];
     let given = payload.given().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Looking for scenarios that fail, and cutting those that do down to the fewest events.
+//! The search for scenarios that fail, and their minimisation.
 //!
-//! Random scenarios have numbers, and a [`Shard`] of the numbers is a job's or a machine's part of the work; the same goes
-//! for the scenarios that [`enumerate`](crate::enumerate) lists. [`hunt`] plays them in two worlds and stops at the first
-//! finding, [`reduce`] makes it small.
+//! Random scenarios are numbered, and a [`Shard`] of the numbers is the part of one job or machine. The same holds for the
+//! scenarios that [`enumerate`](crate::enumerate) lists. [`hunt()`] plays scenarios in two worlds and stops at the first finding;
+//! [`reduce()`] minimises that finding.
 
 mod death;
 mod hunt;

@@ -1,17 +1,17 @@
-//! Changes scenarios event by event: the one mutator of hunts and of fuzz targets.
+//! Mutates scenarios event by event, for hunts and for fuzz targets.
 
 use crate::scenario::table::{Form, Row};
 use crate::scenario::{Action, Client, Event, Fault, MAX_CLIENTS, MAX_SEND, Payload, Repeat, Scenario};
 use fastrand::Rng;
 
-/// Most changes that [`Mutator::mutate`] makes.
+/// Maximum number of changes that [`Mutator::mutate`] makes.
 const MOST_CHANGES: usize = 3;
-/// Most events that are made a block in one change, and most rounds of it.
+/// Maximum number of events that one change puts in a block, and maximum number of rounds of that block.
 const MAX_BLOCK: usize = 4;
 const MAX_ROUNDS: usize = 8;
 
-/// Changes scenarios event by event: inserts, removes, swaps, renames, replaces, doubles, puts in blocks. The same seed makes the same
-/// change.
+/// Mutates scenarios event by event: inserts, removes, swaps, replaces and copies events, gives events to other clients, makes
+/// blocks and replaces blocks by their events. The same seed makes the same change.
 ///
 /// ```
 /// use brokenpipe::{Mutator, Scenario};
@@ -26,15 +26,15 @@ const MAX_ROUNDS: usize = 8;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Mutator {
-    /// How many clients new events name, 1 to [`MAX_CLIENTS`]; others count as the nearest of these.
+    /// Number of clients that new events name, clamped to 1 to [`MAX_CLIENTS`].
     pub clients: usize,
-    /// Most events of a result.
+    /// Maximum number of events of a result.
     pub max_events: usize,
-    /// Most events that a result comes to when each round of a block counts.
+    /// Maximum number of events that a result plays: those of a block once for each round.
     pub max_played: usize,
-    /// What clients send: one of these, mostly whole. Without any, filling of various lengths.
+    /// The payloads that clients send: usually a whole one, else a prefix. If empty, clients send filling of various lengths.
     pub payloads: Vec<Payload>,
-    /// The injected errors to choose from.
+    /// The injected errors to choose from; if empty, there are no faults.
     pub faults: Vec<Fault>,
 }
 
@@ -46,7 +46,7 @@ impl Default for Mutator {
 }
 
 impl Mutator {
-    /// A scenario that differs from this one by up to three changes; now and then none of them makes a difference.
+    /// Makes one to three changes to a scenario. Sometimes none of them has an effect.
     pub fn mutate(&self, scenario: &Scenario, seed: u64) -> Scenario {
         let mut rng = Rng::with_seed(seed);
         let mut events = scenario.events().to_vec();
@@ -56,7 +56,7 @@ impl Mutator {
         self.fitting(events)
     }
 
-    /// A scenario of two: the first up to some event and then the second from some event on, or both shuffled together, each in its own
+    /// Combines two scenarios: a prefix of `one` and then a suffix of `other`, or both interleaved at random, each in its own
     /// order.
     pub fn cross_over(&self, one: &Scenario, other: &Scenario, seed: u64) -> Scenario {
         let mut rng = Rng::with_seed(seed);
@@ -69,7 +69,7 @@ impl Mutator {
         self.fitting(events)
     }
 
-    /// A scenario of the first of these events, as many as are allowed.
+    /// A scenario of the first of these events, as many as the limits allow.
     pub(crate) fn fitting(&self, mut events: Vec<Event>) -> Scenario {
         events.truncate(self.max_events);
         let mut scenario = Scenario::from_valid(events);
@@ -100,7 +100,7 @@ impl Mutator {
                 events[i] = self.event(events, rng);
             }
             9 if len > 0 => {
-                // What happens twice in a row is a scenario of its own.
+                // Repeating a sequence of events can have effects of its own.
                 let (from, to) = (rng.usize(..len), rng.usize(..=len));
                 let part = events[from.min(to)..from.max(to)].to_vec();
                 let at = rng.usize(..=len);
@@ -126,13 +126,13 @@ impl Mutator {
         Client::nth(rng.usize(..self.clients.clamp(1, MAX_CLIENTS)))
     }
 
-    /// An event, mostly of a client that the scenario names already.
+    /// A random event, mostly of a client that the scenario already names.
     fn event(&self, events: &[Event], rng: &mut Rng) -> Event {
         let known = rng.choice(events).and_then(Event::client);
         let client = known.filter(|_| rng.u8(..4) > 0).unwrap_or_else(|| self.client(rng));
         let allowed = |row: &Row| match row.form {
             Form::Fault => !self.faults.is_empty(),
-            // They come from the seeds of a hunt; a program has nothing that they could touch.
+            // Limits and signals come only from the seeds of a hunt; they have no effect on a program.
             Form::Limit | Form::Signal => false,
             _ => true,
         };
@@ -153,7 +153,7 @@ impl Mutator {
     }
 }
 
-/// Both, each in its own order.
+/// The events of both lists, interleaved at random, each list in its own order.
 pub(crate) fn shuffled(x: &[Event], y: &[Event], rng: &mut Rng) -> Vec<Event> {
     let (mut x, mut y) = (x.iter(), y.iter());
     let mut all = Vec::with_capacity(x.len() + y.len());

@@ -1,4 +1,4 @@
-//! Scenarios by chance, from a seed.
+//! Random scenarios from a seed.
 
 use crate::scenario::table::{EVENTS, Form, Row};
 use crate::scenario::{Action, Client, Event, Fault, MAX_CLIENTS, MAX_SEND, Payload, Repeat, Scenario, Wait};
@@ -7,25 +7,25 @@ use fastrand::Rng;
 /// What random scenarios look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
-    /// Most clients of one scenario, 1 to [`MAX_CLIENTS`]; others count as the nearest of these.
+    /// Maximum number of clients of one scenario, clamped to 1 to [`MAX_CLIENTS`].
     pub clients: usize,
-    /// Fewest events.
+    /// Minimum number of events.
     pub min_events: usize,
-    /// Most events; fewer than `min_events` count as that many.
+    /// Maximum number of events, raised to `min_events` if it is less.
     pub max_events: usize,
     /// Whether clients may `vanish`.
     pub vanish: bool,
     /// Whether the server may be held: `hold`, `step` and `go`.
     pub hold: bool,
-    /// Whether calls may be answered by the harness: `fault`.
+    /// Whether the server's calls may fail with injected errors: `fault`.
     pub faults: bool,
     /// Whether clients may send an urgent byte.
     pub urgent: bool,
     /// Whether clients may stall.
     pub stall: bool,
-    /// Whether time may pass: `wait`. It passes in earnest, so that runs take longer.
+    /// Whether time may pass: `wait`. A wait takes real time, so runs take longer.
     pub waits: bool,
-    /// Whether there may be blocks: `repeat`. Runs with one are as long as all its rounds.
+    /// Whether there may be blocks: `repeat`. A run plays all rounds of a block, so it takes longer.
     pub repeats: bool,
 }
 
@@ -40,13 +40,13 @@ impl Shape {
             Form::Harness(_) => self.hold,
             Form::Fault => self.faults,
             Form::Wait => self.waits,
-            // They do nothing to a program; a block is drawn whole.
+            // Limits and signals have no effect on a program; `Draft::repeat` draws blocks.
             Form::Limit | Form::Signal | Form::Repeat => false,
         }
     }
 }
 
-/// Three clients, 4 to 8 events of the whole alphabet but those that take long: no `wait` and no `repeat`.
+/// Three clients, 4 to 8 events, and all kinds of events except those that take long: no `wait` and no `repeat`.
 impl Default for Shape {
     fn default() -> Shape {
         Shape {
@@ -64,10 +64,11 @@ impl Default for Shape {
     }
 }
 
-/// Random scenarios without end. Those of a seed and a shape are always the same, and each can be had by its number alone.
+/// An endless iterator of random scenarios. The same seed and shape always give the same scenarios, and each can be made from its
+/// number alone.
 ///
-/// Most events are ones that do something: what a client can do in the state it is in. A server that was held is let go in
-/// the end. Clients are named in the order of their connects.
+/// Most events have an effect, because they fit the state of their client. A held server is usually released in the end. Clients
+/// are named in the order of their connects.
 ///
 /// ```
 /// use brokenpipe::{Random, Shape};
@@ -86,11 +87,11 @@ pub struct Random {
 impl Random {
     /// The scenarios of this seed and shape, from number 0 on.
     pub fn new(seed: u64, shape: Shape) -> Random {
-        // Scrambled first, so that the scenarios of seed 1 are not those of seed 0 moved on by one.
+        // The seed is scrambled, so that the scenarios of seed 1 are not those of seed 0 shifted by one.
         Random { origin: Rng::with_seed(seed).u64(..), shape, next: 0 }
     }
 
-    /// Scenario `number` of these, from 0.
+    /// The scenario of this number, from 0.
     pub fn scenario(&self, number: u64) -> Scenario {
         let mut rng = Rng::with_seed(self.origin.wrapping_add(number));
         let len = rng.usize(self.shape.min_events..=self.shape.max_events.max(self.shape.min_events));
@@ -127,18 +128,18 @@ impl Iterator for Random {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Can {
     Everything,
-    /// It has sent its FIN.
+    /// The client has sent its FIN.
     NotSend,
     Nothing,
 }
 
-/// A scenario in the making.
+/// A scenario under construction.
 struct Draft {
     rng: Rng,
     shape: Shape,
-    /// Most clients of this one.
+    /// Maximum number of clients of this scenario.
     limit: usize,
-    /// Those that have connected, by rank.
+    /// What each client that has connected can still do, by rank.
     clients: Vec<Can>,
     held: bool,
     events: Vec<Event>,
@@ -149,7 +150,7 @@ impl Draft {
         self.rng.u32(..n) == 0
     }
 
-    /// The next event, when so many are `left` to draw.
+    /// The next event, when `left` events are still to be drawn, this one included.
     fn event(&mut self, left: usize) -> Event {
         if self.one_in(20) {
             return self.anything();
@@ -179,9 +180,9 @@ impl Draft {
         }
     }
 
-    /// Any event at all, which may well do nothing.
+    /// Any event, which may do nothing.
     fn anything(&mut self) -> Event {
-        // A client that has not connected yet may only be the next to do so, or the names would not be in that order.
+        // Of the clients that have not connected, only the next may be named: names follow the order of the connects.
         let rank = self.rng.usize(0..(self.clients.len() + 1).min(self.limit));
         let row = &EVENTS[self.rng.usize(..EVENTS.len())];
         let event = match row.form {
@@ -197,7 +198,7 @@ impl Draft {
         Event::Client(Client::nth(self.clients.len()), Action::Connect)
     }
 
-    /// Something that the client of this rank can do.
+    /// An action that the client of this rank can do.
     fn act(&mut self, rank: usize) -> Event {
         let action = match (self.rng.u8(..16), self.clients[rank]) {
             (0..4, Can::Everything) => self.send(),
@@ -212,7 +213,7 @@ impl Draft {
         Event::Client(Client::nth(rank), action)
     }
 
-    /// A send, mostly of a few bytes: only their number matters to a server, and seldom that.
+    /// A send, mostly of a few bytes. Only the number of bytes matters to a server, and that seldom.
     fn send(&mut self) -> Action {
         let len = match self.rng.u8(..16) {
             0..8 => 5,
@@ -223,7 +224,7 @@ impl Draft {
         };
         let given: Vec<u8> = (0..self.rng.usize(..4)).map(|_| self.rng.u8(..)).collect();
         let payload = if len == 0 { Payload::bytes(&given) } else { Payload::filling(len) };
-        // None of them is too long to be one.
+        // No length is above `MAX_SEND`, so there is always a payload.
         payload.map_or(Action::Recv, Action::Send)
     }
 
@@ -232,13 +233,13 @@ impl Draft {
         Fault::all().nth(n).map_or(Event::Go, Event::Fault)
     }
 
-    /// A time of a few milliseconds, or of some tenths of a second: long enough for a server that wakes up now and then.
+    /// A wait of 1 to 20 ms, or of 100 to 500 ms: long enough for a server that wakes up periodically.
     fn wait(&mut self) -> Event {
         let millis = if self.one_in(4) { self.rng.u16(100..=500) } else { self.rng.u16(1..=20) };
         Wait::millis(millis).map_or(Event::Go, Event::Wait)
     }
 
-    /// Adds a block. Most have a client that connects in it, and so a new one in each round.
+    /// Adds a block. In most blocks a client connects, which is then a new client in each round.
     fn repeat(&mut self) {
         let first = self.events.len();
         if self.clients.len() < self.limit && !self.one_in(4) {
@@ -256,12 +257,12 @@ impl Draft {
         }
     }
 
-    /// Adds an event, and keeps up with what it does.
+    /// Adds an event, and tracks its effect.
     fn push(&mut self, event: Event) {
         match &event {
             Event::Hold => self.held = true,
             Event::Go => self.held = false,
-            // What is in a block was kept up with when it was drawn.
+            // The effects of the events in a block were tracked when they were drawn.
             Event::Step | Event::Fault(_) | Event::Wait(_) | Event::Repeat(_) | Event::Limit(_) | Event::Signal(_) => {}
             Event::Client(client, action) => {
                 let rank = (0..self.clients.len()).find(|k| Client::nth(*k) == *client);

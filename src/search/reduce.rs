@@ -1,4 +1,4 @@
-//! From a finding to the same finding in the fewest events.
+//! Minimises the scenario of a finding.
 
 use super::{minimise, minimise_death};
 use crate::model::Model;
@@ -8,14 +8,14 @@ use crate::subject::Setup;
 use crate::trace::Trace;
 use crate::world::{World, certain, play};
 
-/// Makes the scenario of a finding that [`judge`] made as small as it goes, playing it in the `kernel` world, and gives the
-/// finding that the small one is. A death is minimised by [`minimise_death`], anything else by [`minimise`].
+/// Minimises the scenario of a finding of [`judge`] by playing it in the `kernel` world, and returns the finding of the small
+/// scenario. A death is minimised by [`minimise_death`], anything else by [`minimise`].
 ///
-/// If it does not fail again, which a finding of [`judge`] always should, it comes back as it was.
+/// If the finding does not reproduce, it is returned unchanged. A finding of [`judge`] should always reproduce.
 ///
 /// # Errors
 ///
-/// The kernel world's.
+/// Those of the `kernel` world.
 pub fn reduce<W: World<Setup = Setup>>(kernel: &mut W, finding: Finding) -> Result<Finding, W::Error> {
     let Finding { kind, setup, scenario, .. } = &finding;
     let (mut real, mut expected) = (Trace::default(), Trace::default());
@@ -30,14 +30,14 @@ pub fn reduce<W: World<Setup = Setup>>(kernel: &mut W, finding: Finding) -> Resu
             let small = minimise_death(scenario, setup, |s, trace| {
                 match again(s)? {
                     Some(same) => trace.clone_from(&same.kernel),
-                    // An empty trace is no death at all.
+                    // An empty trace is not a death.
                     None => trace.clear(),
                 }
                 Ok(())
             })?;
             match small {
                 Some(small) => small,
-                // It takes the teardown, which closes clients of earlier rounds that no event can name.
+                // This death needs the teardown, which closes clients of earlier rounds that no event can name.
                 None => minimise(scenario, |s| again(s).map(|f| f.is_some()))?,
             }
         }

@@ -1,10 +1,10 @@
-//! A part of the work.
+//! Shards: parts of a numbered whole.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// One of several parts of a numbered whole: number k belongs to part k modulo their count. Together the parts are the
-/// whole, each number once.
+/// One of several parts of a numbered whole: number k belongs to the part whose index is k modulo the count of parts. So each
+/// number belongs to exactly one part.
 ///
 /// ```
 /// use brokenpipe::{Action, Shard, enumerate};
@@ -22,7 +22,7 @@ pub struct Shard {
     count: usize,
 }
 
-/// The variables in which schedulers pass the index and the count of a job, and the index of the first.
+/// The environment variables in which job schedulers pass the index and the count of jobs, and the index of the first job.
 const SCHEDULERS: [(&str, &str, usize); 5] = [
     ("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS", 0),
     ("CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT", 0),
@@ -31,14 +31,14 @@ const SCHEDULERS: [(&str, &str, usize); 5] = [
     ("CI_NODE_INDEX", "CI_NODE_TOTAL", 1),
 ];
 
-/// Why this is no shard.
+/// Why a shard is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadShard {
-    /// It is not two numbers with a slash between them.
+    /// The text is not two numbers with a slash between them.
     #[error("`{0}` is no shard; expected I/N, two numbers, as in 0/4")]
     Shape(String),
-    /// The whole is divided into no parts.
+    /// The count of parts is 0.
     #[error("there must be at least one shard")]
     NoShards,
     /// The index is not below the count.
@@ -59,7 +59,7 @@ impl Shard {
     ///
     /// # Errors
     ///
-    /// [`BadShard`] if there are no parts, or no part of that index.
+    /// [`BadShard`] if `count` is 0, or `index` is not below `count`.
     pub const fn new(index: usize, count: usize) -> Result<Shard, BadShard> {
         match count {
             0 => Err(BadShard::NoShards),
@@ -68,17 +68,17 @@ impl Shard {
         }
     }
 
-    /// The part that this process is to play as one of several jobs, by its environment; the whole if it is on its own.
+    /// The shard of this process, read from the environment; the whole if the process is not one of several jobs.
     ///
-    /// `BROKENPIPE_SHARD` is read first, as `I/N`. Then what the schedulers of indexed jobs set: `JOB_COMPLETION_INDEX` (Kubernetes,
-    /// which leaves it to the job's own definition to pass its completions as `JOB_COMPLETIONS`), `CLOUD_RUN_TASK_INDEX` and
+    /// `BROKENPIPE_SHARD` is read first, as `I/N`. Then the variables that schedulers of indexed jobs set: `JOB_COMPLETION_INDEX`
+    /// (Kubernetes; the job's own definition must pass its completions as `JOB_COMPLETIONS`), `CLOUD_RUN_TASK_INDEX` and
     /// `CLOUD_RUN_TASK_COUNT`, `BUILDKITE_PARALLEL_JOB` and `BUILDKITE_PARALLEL_JOB_COUNT`, `CIRCLE_NODE_INDEX` and
-    /// `CIRCLE_NODE_TOTAL`, `CI_NODE_INDEX` and `CI_NODE_TOTAL` (GitLab, from 1). An index without a count is no shard, so that a
-    /// part is never taken for the whole: each job then plays everything.
+    /// `CIRCLE_NODE_TOTAL`, `CI_NODE_INDEX` and `CI_NODE_TOTAL` (GitLab, from 1). An index without a count is ignored: each job
+    /// then plays the whole, so that no part is left out.
     ///
     /// # Errors
     ///
-    /// [`BadShard`] if what is set is no shard.
+    /// [`BadShard`] if the variables that are set do not name a shard.
     pub fn from_env() -> Result<Shard, BadShard> {
         Shard::from_variables(|name| std::env::var(name).ok())
     }
@@ -97,12 +97,12 @@ impl Shard {
         Ok(Shard::WHOLE)
     }
 
-    /// Which part, from 0.
+    /// The index of this part, from 0.
     pub const fn index(self) -> usize {
         self.index
     }
 
-    /// How many parts there are.
+    /// The count of parts.
     pub const fn count(self) -> usize {
         self.count
     }
@@ -117,7 +117,7 @@ impl Shard {
         (self.index as u64..).step_by(self.count)
     }
 
-    /// This part of what `whole` gives, numbered from 0.
+    /// The items of `whole`, numbered from 0, that belong to this part.
     pub fn part<I: IntoIterator>(self, whole: I) -> impl Iterator<Item = I::Item> {
         whole.into_iter().skip(self.index).step_by(self.count)
     }

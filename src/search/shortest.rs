@@ -1,8 +1,8 @@
-//! The shortest scenario that the model knows for a death.
+//! Finds the shortest scenario that leads to a death in the model.
 //!
-//! The model is a value that can be cloned, compared and hashed, so this is a breadth-first walk over its distinct states.
-//! Events are tried in their order, so the first way into a state is the first one in that order among the shortest, and
-//! an event that does nothing leads to a state already seen.
+//! The model is a value that can be cloned, compared and hashed, so this is a breadth-first search over its distinct states.
+//! Events are tried in their order. So the first path into a state is a shortest one, and the first in that order among the
+//! shortest. An event that does nothing leads to a state already seen.
 
 use super::Death;
 use crate::model::Model;
@@ -12,18 +12,19 @@ use crate::trace::Trace;
 use crate::world::{World, certain, happen};
 use std::collections::HashSet;
 
-/// Most states that one walk keeps: some 20 ms of work. The presets' deaths take less than a tenth of them.
+/// Maximum number of states that one walk keeps: about 20 ms of work. The presets' deaths take less than a tenth of them.
 const MAX_STATES: usize = 10_000;
 
-/// Clients that a walk has. Connections share nothing but the server's time: one to wait in the queue and one to keep the
-/// server from it bring about all that any number can.
+/// Number of clients in a walk. Connections share nothing but the server's time, so two clients have every effect that more could
+/// have: one waits in the accept queue while the other keeps the server busy.
 const CLIENTS: usize = 2;
 
-/// Of the scenarios of at most `limit` events that die so: the shortest; of those one of plain clients alone, else one with
-/// `vanish`, else one with the gate; of those the first in the order of the events.
+/// The shortest scenario of at most `limit` events that ends in this death. Among equally short scenarios it is one of plain
+/// client events; if there is none, one with `vanish`; if there is none, one with `hold`, `step` or `go`. Among those it is the
+/// first in the order of the events.
 ///
-/// `None` if the model knows none, or none within [`MAX_STATES`]. No fault and no larger payload is tried: a client that
-/// goes away brings the server as far as any of them.
+/// `None` if the model has no such scenario, or none within [`MAX_STATES`]. Faults and larger payloads are not tried, because a
+/// client that goes away brings the server as far as any of them.
 pub(super) fn shortest(setup: &Setup, death: Death, mut limit: usize) -> Option<Vec<Event>> {
     let mut alphabet = Vec::new();
     let mut found = None;
@@ -31,7 +32,7 @@ pub(super) fn shortest(setup: &Setup, death: Death, mut limit: usize) -> Option<
         alphabet.extend(more);
         alphabet.sort_unstable();
         if let Some(events) = walk(setup, death, &alphabet, limit) {
-            // From here on only a shorter one is better.
+            // With more kinds of events only a shorter scenario is better.
             limit = events.len() - 1;
             found = Some(events);
         }
@@ -39,7 +40,7 @@ pub(super) fn shortest(setup: &Setup, death: Death, mut limit: usize) -> Option<
     found
 }
 
-/// What clients do with neither filter nor harness, with the smallest payload.
+/// The plain client events: the actions of `Enumerate::plain_actions`, with the smallest payload.
 fn plain() -> Vec<Event> {
     let send = Payload::filling(1).map(Action::Send);
     let rest = [Action::Connect, Action::Recv, Action::Fin, Action::Close, Action::Rst];
@@ -64,7 +65,7 @@ impl State {
         State { model, held: false, connected: 0 }
     }
 
-    /// Whether a client named in the order of the connects could do this now, to any effect.
+    /// Whether to try the event now: clients connect in the order of their names, and act only after their connect.
     fn allows(&self, event: &Event) -> bool {
         match event {
             Event::Client(client, Action::Connect) => *client == Client::nth(self.connected),
@@ -73,7 +74,7 @@ impl State {
         }
     }
 
-    /// The state after an event; or the death, if the server dies of it.
+    /// The state after an event, or the death if the event kills the server.
     fn after(&self, event: &Event, scratch: &mut Trace) -> Result<State, Death> {
         let mut after = self.clone();
         after.connected += usize::from(matches!(event, Event::Client(_, Action::Connect)));
@@ -91,7 +92,8 @@ struct Node<'a> {
     by: &'a Event,
 }
 
-/// The shortest scenario of at most `limit` events of `alphabet` that dies so; among equals the first in their order.
+/// The shortest scenario of at most `limit` events of `alphabet` that ends in this death; among equally short ones the first in
+/// the order of `alphabet`.
 fn walk(setup: &Setup, death: Death, alphabet: &[Event], limit: usize) -> Option<Vec<Event>> {
     let start = State::start(setup);
     let mut seen = HashSet::from([start.clone()]);
@@ -121,7 +123,7 @@ fn walk(setup: &Setup, death: Death, alphabet: &[Event], limit: usize) -> Option
     None
 }
 
-/// The events that led to the `last` one, and that one.
+/// The events on the path to `last`, its own event included.
 fn path(nodes: &[Node<'_>], last: Node<'_>) -> Vec<Event> {
     let mut events = vec![last.by.clone()];
     let mut from = last.from;

@@ -1,4 +1,4 @@
-//! The search with the model for a kernel; the kernel's own word is in `tests/`.
+//! Tests of the search with the model in place of the kernel. The tests in `tests/` use the kernel.
 
 use super::*;
 use crate::world::{certain, play};
@@ -45,7 +45,8 @@ fn trace(setup: &Setup, scenario: &Scenario) -> Trace {
     trace
 }
 
-/// The smallest scenario, when what `kernel` does happens in earnest, and the model is asked about `setup`.
+/// The minimised scenario. Scenarios are played against a server of `kernel`; the minimiser searches the model of a server of
+/// `setup`.
 fn minimal(scenario: &Scenario, setup: &Setup, kernel: &Setup) -> Option<Scenario> {
     let mut model = Model::default();
     certain(minimise_death(scenario, setup, |s, t| play(&mut model, kernel, s, t)))
@@ -103,7 +104,7 @@ fn the_minimal_scenario_is_the_first_of_an_enumeration_that_kills() {
     for (name, text) in PRESETS {
         let setup = setup(text);
         let dies = |s: &Scenario| matches!(trace(&setup, s).outcome().at(), Some(crate::At::Event(_)));
-        // The echo takes six events; with a third client they are too many to enumerate here.
+        // The echo needs six events, and with three clients there are too many scenarios of that length to enumerate.
         let first = enumerate(5, 3, actions(), vec![]).chain(enumerate(6, 2, actions(), vec![])).find(dies).unwrap();
         assert_eq!(minimal(&first, &setup, &setup), Some(first), "{name}");
     }
@@ -120,7 +121,7 @@ fn what_the_teardown_did_is_written_out() {
         let small = minimal(&scenario(text), &greeter, &greeter).unwrap();
         assert_eq!(small.to_string(), "a connect; b connect; b fin; b rst; a fin", "{text}");
     }
-    // Where the model is no help, what was written out stays.
+    // If the model has no such death, the events of the teardown stay.
     let farewell = setup("farewell");
     let small = minimal(&scenario("hold; a connect; a fin; a rst"), &farewell, &greeter).unwrap();
     assert_eq!(small.to_string(), "hold; a connect; a fin; a rst; go");
@@ -245,7 +246,7 @@ fn a_hunt_ends_when_its_watch_says_so_and_when_there_is_nothing_left() {
 
 #[test]
 fn blocks_are_cut_down_from_the_inside_then_dissolved_then_played_fewer_times() {
-    // Fails if so many clients have connected, those of rounds each for itself.
+    // Fails if at least `n` clients connect, counted once for each round of a block.
     let connects = |n: usize| {
         move |s: &Scenario| {
             let count = |e: &Event| {
@@ -284,11 +285,11 @@ fn a_death_in_a_block_comes_down_to_the_same_as_any_other() {
         let small = minimal(&scenario(text), &greeter, &greeter).unwrap();
         assert_eq!(small.to_string(), "a connect; b connect; b fin; b rst; a fin", "{text}");
     }
-    // Where the model is no help, the block stays as far as it is needed.
+    // If the model has no such death, the block stays, with as few rounds as possible.
     let farewell = setup("farewell");
     let small = minimal(&scenario("repeat 50 { go; hold; a connect; a fin; a rst }"), &farewell, &greeter).unwrap();
     assert_eq!(small.to_string(), "repeat 2 { go; hold; a connect; a fin; a rst }");
-    // What only the teardown can do has no form without it.
+    // A death that only the teardown can cause has no form without it.
     let double = setup("double-greeter");
     assert_eq!(minimal(&scenario("repeat 3 { a connect }"), &double, &double), None);
 }

@@ -1,4 +1,5 @@
-//! The binary form of a setup: two bytes (policy, number of ops between `accept` and `close`), then three bytes an op.
+//! The binary form of a setup: two bytes (policy, number of ops between `accept` and `close`), then three bytes for each op (its
+//! kind, then the length of a send, little-endian).
 
 use super::{MAX_OPS, Op, Policy, Program, Setup};
 use crate::scenario::MAX_SEND;
@@ -6,7 +7,7 @@ use crate::scenario::MAX_SEND;
 /// Bytes of one op.
 const CELL: usize = 3;
 
-/// The op between `accept` and `close` that these numbers stand for; any do.
+/// Decodes an op between `accept` and `close`. All numbers are valid.
 fn op(row: u8, n: u16) -> Op {
     match row % 6 {
         0 => Op::Send(if usize::from(n) <= MAX_SEND { n } else { n % 64 }),
@@ -19,7 +20,7 @@ fn op(row: u8, n: u16) -> Op {
 }
 
 impl Setup {
-    /// The setup at the start of `bytes`, and the bytes that follow it. Any bytes have one.
+    /// Decodes the setup at the start of `bytes`, and returns it with the bytes that follow. All inputs are valid.
     pub fn decode(bytes: &[u8]) -> (Setup, &[u8]) {
         let (policy, rest) = bytes.split_first().unwrap_or((&0, &[]));
         let (len, mut rest) = rest.split_first().unwrap_or((&0, &[]));
@@ -62,7 +63,7 @@ impl Setup {
 
 #[cfg(feature = "arbitrary")]
 impl<'a> arbitrary::Arbitrary<'a> for Setup {
-    /// Through [`Setup::decode`], leaving the rest of the input to what comes next.
+    /// Decodes with [`Setup::decode`], and consumes only the bytes of the setup.
     fn arbitrary(u: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Setup> {
         let bytes = u.peek_bytes(u.len()).unwrap_or_default();
         let (setup, rest) = Setup::decode(bytes);

@@ -1,6 +1,7 @@
-//! The interpreter of programs, one for both worlds: the model asks it what the server wants, and so does the forked server.
+//! The interpreter of programs. Both worlds use it: the model and the forked server ask it for the server's next call.
 //!
-//! It is `Copy`, allocates nothing and cannot panic, because it runs in a forked child of a process with other threads.
+//! The interpreter is `Copy`, allocates nothing and cannot panic, because it also runs in a forked child of a process with other
+//! threads.
 
 use super::Op;
 use crate::scenario::Call;
@@ -9,7 +10,7 @@ use crate::scenario::Call;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Want {
     Accept,
-    /// So many bytes.
+    /// A send of this many bytes.
     Send(u32),
     Recv,
     Shutdown,
@@ -28,17 +29,17 @@ impl Want {
     }
 }
 
-/// Where a server is in its program.
+/// A server's position in its program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Machine {
-    /// Index of the op.
+    /// Index of the current op.
     at: u8,
-    /// Bytes that the echo has received and not sent back.
+    /// Bytes that `echo` has received and not sent back.
     owed: u32,
 }
 
 impl Machine {
-    /// The call it wants to make. `ops` are the same ones at every call.
+    /// The server's next call. `ops` must be the same at every call.
     pub(crate) fn want(self, ops: &[Op]) -> Want {
         match ops.get(usize::from(self.at)) {
             Some(Op::Accept) => Want::Accept,
@@ -50,7 +51,7 @@ impl Machine {
         }
     }
 
-    /// Moves on after the call it wanted has returned: the count, or `None` after an error.
+    /// Advances after the call has returned. `result` is the number of bytes, or `None` after an error.
     pub(crate) fn done(&mut self, ops: &[Op], result: Option<u32>) {
         let got = result.unwrap_or(0);
         let stay = match ops.get(usize::from(self.at)) {
@@ -79,7 +80,7 @@ impl Machine {
         }
     }
 
-    /// Whether it is at `accept`, with nothing of a connection left to do.
+    /// Whether the server is at `accept`, with no connection to finish.
     pub(crate) const fn at_accept(self) -> bool {
         self.at == 0
     }

@@ -15,14 +15,14 @@ use std::fmt;
 /// The server of a run: its program and its policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Setup {
-    /// What it does with each connection.
+    /// What the server does with each connection.
     pub program: Program,
-    /// What it does about SIGPIPE.
+    /// What the server does about SIGPIPE.
     pub policy: Policy,
 }
 
 impl Setup {
-    /// A server of this program and policy.
+    /// A setup of this program and policy.
     pub fn new(program: Program, policy: Policy) -> Setup {
         Setup { program, policy }
     }

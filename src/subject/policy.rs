@@ -7,26 +7,26 @@ use std::str::FromStr;
 /// What a server does about SIGPIPE.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Policy {
-    /// `SIG_DFL`: a broken send kills it.
+    /// `SIG_DFL`: a broken send kills the server.
     #[default]
     Default,
-    /// `SIG_IGN`: a broken send is EPIPE.
+    /// `SIG_IGN`: a broken send fails with EPIPE.
     Ignore,
-    /// A handler that returns: EPIPE, and the handler has run.
+    /// A handler that returns: a broken send fails with EPIPE, and the handler runs.
     Handler,
-    /// `SIG_DFL`, and `MSG_NOSIGNAL` on each send: EPIPE, and no signal at all.
+    /// `SIG_DFL`, and `MSG_NOSIGNAL` on each send: a broken send fails with EPIPE, without a signal.
     NoSignal,
-    /// `SIG_DFL`, blocked in the thread's mask: EPIPE, and one SIGPIPE left pending.
+    /// `SIG_DFL`, blocked in the thread's mask: a broken send fails with EPIPE, and one SIGPIPE stays pending.
     Blocked,
 }
 
 impl Policy {
     /// Every policy, in order.
     pub const ALL: [Policy; 5] = [Policy::Default, Policy::Ignore, Policy::Handler, Policy::NoSignal, Policy::Blocked];
-    /// Those under which a server must survive everything.
+    /// The handled policies: under these a server must survive every scenario.
     pub const HANDLED: [Policy; 4] = [Policy::Ignore, Policy::Handler, Policy::NoSignal, Policy::Blocked];
 
-    /// Its name in the text form and the JSON.
+    /// The policy's name in the text form and the JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Policy::Default => "default",
@@ -37,7 +37,8 @@ impl Policy {
         }
     }
 
-    /// Whether a send that is EPIPE raises SIGPIPE under it (`sk_stream_error` in the kernel's `net/core/stream.c`).
+    /// Whether a send that fails with EPIPE raises SIGPIPE under this policy (`sk_stream_error` in the kernel's
+    /// `net/core/stream.c`).
     pub const fn raises(self) -> bool {
         !matches!(self, Policy::NoSignal)
     }

@@ -6,10 +6,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Most ops of a program.
+/// Maximum number of ops of a program.
 pub const MAX_OPS: usize = 32;
 
-/// The programs that have a name: the name, and the text that it stands for.
+/// The named programs: each name, and the text that it stands for.
 pub const PRESETS: [(&str, &str); 7] = [
     ("greeter", "accept; send 26; recv-all; close"),
     ("echo", "accept; echo; close"),
@@ -20,29 +20,29 @@ pub const PRESETS: [(&str, &str); 7] = [
     ("greeter-echo", "accept; send 26; echo; close"),
 ];
 
-/// One step of a program. Errors are ignored but where it says otherwise, as most real programs do.
+/// One step of a program. A server ignores errors unless the variant says otherwise, as most real programs do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Op {
-    /// Takes the next connection; after an error it asks again. Comes first, and only there.
+    /// Accepts the next connection, and tries again after an error. A program has exactly one, as its first op.
     Accept,
-    /// One send of so many bytes, at most [`MAX_SEND`].
+    /// One send of this many bytes, at most [`MAX_SEND`].
     Send(u16),
     /// One recv.
     Recv,
     /// Recv until EOF or an error.
     RecvAll,
-    /// Recv, and send the same count back, until EOF or an error of either.
+    /// Recv, then send the same number of bytes back, until EOF or an error of either call.
     Echo,
-    /// One recv; on EOF or an error straight to the close.
+    /// One recv; on EOF or an error the program skips to its `close`.
     RecvOrClose,
     /// `shutdown(2)` with `SHUT_WR`.
     Shutdown,
-    /// `close(2)`. Comes last, and only there; then the program begins again.
+    /// `close(2)`. A program has exactly one, as its last op; then it starts again.
     Close,
 }
 
 impl Op {
-    /// The words of the ops, in order.
+    /// The words of the ops, in the order of `row`.
     const WORDS: [&'static str; 8] =
         ["accept", "send", "recv", "recv-all", "echo", "recv-or-close", "shutdown", "close"];
 
@@ -76,9 +76,10 @@ impl fmt::Debug for Op {
     }
 }
 
-/// What a server does with each connection, one after the other, for ever.
+/// What a server does with each connection. It serves one connection after the other, without end.
 ///
-/// Its text form is that of a scenario: ops on lines or joined by `;`. The name of one of the [`PRESETS`] is read as its text.
+/// The text form is like that of a scenario: ops on lines, or joined by `;`. The name of one of the [`PRESETS`] stands for its
+/// text.
 ///
 /// ```
 /// use brokenpipe::Program;
@@ -93,20 +94,20 @@ pub struct Program {
     ops: Arc<[Op]>,
 }
 
-/// Why ops are no program.
+/// Why a list of ops is not a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProgramError {
-    /// The first op is not the only `accept`: there would be no connection to work on, or two.
+    /// The first op is not the only `accept`: the program would have no connection to work on, or two.
     #[error("a program begins with `accept` and has no other")]
     Accept,
-    /// The last op is not the only `close`: connections would pile up, or be used after they are gone.
+    /// The last op is not the only `close`: the program would leak connections, or use them after their close.
     #[error("a program ends with `close` and has no other")]
     Close,
-    /// It has more than [`MAX_OPS`] ops.
+    /// The program has more than [`MAX_OPS`] ops.
     #[error("a program has at most {MAX_OPS} ops")]
     TooLong,
-    /// One of its sends is longer than [`MAX_SEND`].
+    /// A send is longer than [`MAX_SEND`].
     #[error("one send carries at most {MAX_SEND} bytes")]
     SendTooLong,
 }
@@ -116,7 +117,7 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// A [`ProgramError`] that says why they are none, and the index of the op at fault.
+    /// A [`ProgramError`] with the reason, and the index of the offending op.
     pub fn new(ops: &[Op]) -> Result<Program, (ProgramError, usize)> {
         let last = ops.len().saturating_sub(1);
         if ops.len() > MAX_OPS {
@@ -142,7 +143,7 @@ impl Program {
         &self.ops
     }
 
-    /// The name of the preset that has these ops.
+    /// The name of the preset that has these ops, or `None`.
     pub fn preset(&self) -> Option<&'static str> {
         let text = self.to_string();
         PRESETS.into_iter().find(|p| p.1 == text).map(|p| p.0)
@@ -154,7 +155,7 @@ impl Program {
     }
 }
 
-/// The greeter, the server that started all this.
+/// The greeter.
 impl Default for Program {
     fn default() -> Program {
         Program { ops: Arc::new([Op::Accept, Op::Send(26), Op::RecvAll, Op::Close]) }
@@ -169,7 +170,7 @@ impl FromStr for Program {
             return preset.1.parse();
         }
         if text.trim() == "echo" {
-            // Alone it can only be the preset: as an op it needs an accept before it.
+            // A lone `echo` must be the preset: as an op it needs an `accept` before it.
             return Program::new(&[Op::Accept, Op::Echo, Op::Close]).map_err(|e| whole(text, e.0));
         }
         let mut scanner = Scanner::new(text);

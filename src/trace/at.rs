@@ -3,12 +3,12 @@
 use crate::scenario::{Client, Event, Scenario};
 use std::fmt;
 
-/// Where in a run something happened. Places of one run are ordered as they come.
+/// A place in a run. The places of one run are ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum At {
     /// At the event of this index, from 0.
     Event(usize),
-    /// In a block.
+    /// At an event of a block.
     Round {
         /// The index of the [`Event::Repeat`] among the events, from 0.
         event: usize,
@@ -17,14 +17,14 @@ pub enum At {
         /// The index among the events of the block, from 0.
         inner: u32,
     },
-    /// In the teardown, when the gate opened for a server that was still held.
+    /// In the teardown, at the release of a server that was still held.
     TeardownGo,
-    /// In the teardown, when all that clients of this name had open was closed.
+    /// In the teardown, at the close of all sockets that clients of this name had open.
     Teardown(Client),
 }
 
 impl At {
-    /// The index of the event at which it was, or of the block; `None` for the teardown.
+    /// The index of the event, or of the block that holds it; `None` for the teardown.
     pub const fn event(self) -> Option<usize> {
         match self {
             At::Event(event) | At::Round { event, .. } => Some(event),
@@ -32,7 +32,7 @@ impl At {
         }
     }
 
-    /// The event of this scenario at which it was, one in a block too; `None` for the teardown.
+    /// The event of `scenario` at this place, inside a block too; `None` for the teardown, or if the scenario has no such event.
     pub fn of(self, scenario: &Scenario) -> Option<&Event> {
         let event = scenario.events().get(self.event()?)?;
         match self {

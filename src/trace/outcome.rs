@@ -7,36 +7,36 @@ use std::fmt;
 /// How a run ended for the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It was alive when everybody had gone.
+    /// The server was alive after all clients had gone.
     Survived(Survivor),
-    /// A signal killed it.
+    /// A signal killed the server.
     Killed {
-        /// Which.
+        /// The signal.
         signal: Signal,
-        /// When.
+        /// The step in which this happened.
         at: At,
     },
-    /// It ended by itself.
+    /// The server ended by itself.
     Exited {
-        /// Its exit code.
+        /// The exit code.
         code: i32,
-        /// When.
+        /// The step in which this happened.
         at: At,
     },
-    /// It ended, and it is not known how.
+    /// The server ended, and it is not known how.
     Ended {
-        /// When.
+        /// The step in which this happened.
         at: At,
     },
-    /// It went on with something that did not finish within its bound.
+    /// The server did not come to its next call within the time bound.
     Stuck {
-        /// When.
+        /// The step in which this happened.
         at: At,
     },
 }
 
 impl Outcome {
-    /// The word for it, as the JSON and the cases have it.
+    /// The outcome's name in the JSON and in cases.
     pub const fn kind(&self) -> &'static str {
         match self {
             Outcome::Survived(_) => "survived",
@@ -47,7 +47,7 @@ impl Outcome {
         }
     }
 
-    /// When the server ended, if it did.
+    /// The step in which the server ended or got stuck; `None` if it survived.
     pub const fn at(&self) -> Option<At> {
         match self {
             Outcome::Survived(_) => None,
@@ -72,29 +72,29 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What a surviving server was like when everybody had gone.
+/// The state of a surviving server after all clients had gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Survivor {
-    /// The client whose connection it still waits on; `None` if it is back at `accept`.
+    /// The client on whose connection the server is blocked; `None` if the server is back at `accept`.
     pub waits_on: Option<Client>,
-    /// Whether a SIGPIPE is pending on its thread, and would kill it if it were unblocked.
+    /// Whether a SIGPIPE is pending on the server's thread. It would kill the server if it were unblocked.
     pub pending: bool,
-    /// What was left behind; `None` for a server that still waits on a client.
+    /// What was left behind; `None` if that was not examined, as for a server that is blocked on a client.
     pub hygiene: Option<Hygiene>,
 }
 
 /// What a server that is back at `accept` has left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Hygiene {
-    /// Open descriptors beside the listener.
+    /// Number of open descriptors other than the listener.
     pub descriptors: u32,
-    /// Sockets of its own in CLOSE_WAIT.
+    /// Number of server-side sockets in CLOSE_WAIT.
     pub close_wait: u32,
     /// Whether a fresh client that connects, half-closes, reads and closes was accepted and served to its end.
     pub served: bool,
 }
 
 impl Hygiene {
-    /// Nothing left behind.
+    /// Nothing left behind, and the fresh client was served.
     pub const CLEAN: Hygiene = Hygiene { descriptors: 0, close_wait: 0, served: true };
 }

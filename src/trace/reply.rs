@@ -1,33 +1,33 @@
-//! What an event gave, and what a call of the server's gave.
+//! The results of events, and of the server's calls.
 
 use crate::scenario::{Call, Client, Errno};
 use std::fmt;
 
-/// What an event gave whoever did it.
+/// The result of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reply {
-    /// The call succeeded with this value: bytes for a send, else 0. For an event of no client, the calls that it let the
-    /// server make at once are in the step, and the value is 0.
+    /// The call succeeded with this value: the number of bytes for a send, else 0. For an event that is not a client's the value
+    /// is 0; the calls that it let the server make are in the step.
     Ok(u32),
-    /// All that a client's `recv` took, and how it ended.
+    /// What a client's `recv` read, and how it ended.
     Received {
-        /// Bytes taken.
+        /// Number of bytes read.
         bytes: u32,
         /// What came after them.
         end: End,
     },
     /// The call failed.
     Error(Errno),
-    /// The event did nothing, and why.
+    /// The event did nothing, for this reason.
     Nothing(Reason),
 }
 
-/// What a client's `recv` met after the last byte.
+/// What followed the last byte that a client's `recv` read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum End {
-    /// Nothing yet: it would block.
+    /// Nothing yet: the next `recv` would block.
     Open,
-    /// The end of file.
+    /// End of file.
     Eof,
     /// An error.
     Error(Errno),
@@ -44,18 +44,18 @@ pub enum Reason {
     Closed,
     /// The client has vanished.
     Vanished,
-    /// The client has stalled: it reads no more.
+    /// The client has stalled: it no longer reads.
     Stalled,
-    /// There is no room: the server has not read what is already under way, so that the send would not be taken whole
-    /// ([`WINDOW`]); or as many connections as one scenario may have clients are there, and neither closed nor served to their ends.
+    /// No room. For a send: it would exceed the [`WINDOW`](crate::WINDOW), because the server has not read enough. For a connect:
+    /// [`MAX_CLIENTS`](crate::MAX_CLIENTS) connections are still open at either end, or the accept queue is full.
     Full,
     /// The server is already held.
     AlreadyHeld,
     /// The server is not held.
     NotHeld,
-    /// The server is held, and its call could not finish now.
+    /// The server is held, and its pending call cannot finish now.
     Blocked,
-    /// It is for a server that is a process of its own, and this one is a program that is described.
+    /// The event applies only to a command or a function; this server is a [`Program`](crate::Program).
     Program,
     /// The server's resources are limited already.
     AlreadyLimited,
@@ -63,12 +63,12 @@ pub enum Reason {
     NotLimited,
     /// No process of the server has a handler for the signal.
     NoHandler,
-    /// This process may not do that to the server.
+    /// The kernel does not permit this process to do that to the server.
     NotAllowed,
 }
 
 impl Reason {
-    /// The words for it, as the JSON has them.
+    /// The reason's text in the JSON.
     pub const fn words(self) -> &'static str {
         match self {
             Reason::NotConnected => "not connected",
@@ -105,13 +105,14 @@ impl fmt::Display for Reply {
 /// A call that the server made, and its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Called {
-    /// Which call.
+    /// The call.
     pub call: Call,
-    /// The client of the connection that it was made on, or that was accepted; `None` for an accept that failed.
+    /// The client of the connection that the call was made on or accepted; `None` for an accept that failed, or a call on no
+    /// client's connection.
     pub client: Option<Client>,
-    /// Bytes for `send` and `recv`, 0 for the others; or the error.
+    /// The number of bytes for `send` and `recv`, 0 for the others; or the error.
     pub result: Result<u32, Errno>,
-    /// Whether it raised SIGPIPE, whatever the policy made of it.
+    /// Whether the call raised SIGPIPE, whatever the policy does about the signal.
     pub sigpipe: bool,
 }
 

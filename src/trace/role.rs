@@ -1,22 +1,23 @@
-//! Which process of a server something is about.
+//! The roles of a server's processes.
 
 use std::fmt;
 
-/// What a process is to the server that it belongs to.
+/// The role of a process in its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Role {
-    /// The process that counts as the server itself: the one that was started, or, if that went into the background, the one that
-    /// listens.
+    /// The server itself: the process that was started, or, if that went into the background, the process that listens.
     Main,
-    /// A child that serves more than one connection, or may: it accepts, it was there before the run, or it has talked to several clients.
+    /// A child that serves or can serve several connections: it has accepted, it existed before the run, or it has exchanged data
+    /// on several connections.
     Worker,
-    /// A child that was made in the run and serves one connection: it has never accepted, and has talked to one client at most.
+    /// A child that was created in the run and serves one connection: it has never accepted, and has exchanged data on at most
+    /// one connection.
     Connection,
 }
 
 impl Role {
-    /// Its name in the JSON and in reports.
+    /// The role's name in the JSON and in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Role::Main => "main",
@@ -25,7 +26,7 @@ impl Role {
         }
     }
 
-    /// Whether it is the server itself.
+    /// Whether this is the server itself.
     pub const fn is_main(self) -> bool {
         matches!(self, Role::Main)
     }

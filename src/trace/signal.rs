@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Signal(i32);
 
 impl Signal {
-    /// SIGPIPE: a write on a pipe or socket that nobody reads.
+    /// SIGPIPE: a write to a pipe or socket that has no reader.
     pub const SIGPIPE: Signal = Signal(libc::SIGPIPE);
 
     /// The signal of this number, as in `<signal.h>`.

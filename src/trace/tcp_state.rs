@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// States of a TCP connection (RFC 9293, section 3.3.2), under the names that `netstat` gives them.
+/// States of a TCP connection (RFC 9293, section 3.3.2), with names in the style of `netstat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TcpState {
     /// Open both ways.
@@ -11,26 +11,26 @@ pub enum TcpState {
     SynSent,
     /// A SYN was received.
     SynRecv,
-    /// Its FIN was sent and not acknowledged.
+    /// This end has sent its FIN, which is not acknowledged.
     FinWait1,
-    /// Its FIN was acknowledged.
+    /// This end's FIN was acknowledged.
     FinWait2,
-    /// Both FINs done, its own first.
+    /// Both ends have sent a FIN, this end first.
     TimeWait,
-    /// Gone: no longer in the kernel's tables.
+    /// The connection is over: it is no longer in the kernel's tables.
     Close,
-    /// The peer's FIN came, its own is not sent.
+    /// The peer's FIN has arrived; this end has not sent its own.
     CloseWait,
-    /// The peer's FIN came, then its own was sent.
+    /// The peer's FIN has arrived, then this end has sent its own.
     LastAck,
     /// A listener.
     Listen,
-    /// Both FINs were sent, neither acknowledged.
+    /// Both ends have sent a FIN, and neither FIN is acknowledged.
     Closing,
 }
 
 impl TcpState {
-    /// Its name, as `netstat` has it.
+    /// The state's name, in the style of `netstat`.
     pub const fn name(self) -> &'static str {
         match self {
             TcpState::Established => "ESTABLISHED",

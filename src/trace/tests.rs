@@ -1,4 +1,4 @@
-//! Rounds that went the same are kept once, and are all there all the same.
+//! Equal rounds are stored once, and `unfolded` still gives each of them.
 
 use super::*;
 use crate::model::Model;
@@ -33,7 +33,7 @@ fn unfolded_it_has_every_step_at_its_own_place() {
 
 #[test]
 fn rounds_that_differ_anywhere_are_kept_apart() {
-    // The window is full in the third round: 16384 bytes are under way twice.
+    // The window is full from the third round on: two sends of 16384 bytes are unread.
     let t = trace("b connect; a connect; repeat 5 { a send 16384; a recv }; a rst");
     assert_eq!(t.steps().filter(|s| s.at.event() == Some(2)).map(|s| s.times).collect::<Vec<_>>(), [2, 2, 3, 3]);
 }

@@ -1,4 +1,4 @@
-//! Triage on the kernel, and what it does with a kernel that is not.
+//! Triage on the kernel, and in worlds that deviate from it.
 
 use super::*;
 use crate::case::Case;
@@ -9,7 +9,7 @@ fn input(scenario: &str) -> Input {
     Input::new(Setup::default(), scenario.parse().unwrap())
 }
 
-/// What fails on the kernel, by artifacts named 0, 1, …
+/// The findings that these artifacts give on the kernel, each with the index of its artifact.
 fn findings(artifacts: &[Vec<u8>]) -> Vec<(usize, Finding)> {
     let mut kernel = Kernel::fresh().unwrap();
     let all = artifacts.iter().map(|bytes| triage(&mut kernel, &Input::decode(bytes)).unwrap());
@@ -30,7 +30,7 @@ fn artifacts_of_the_same_death_become_one_small_case_that_replays() {
         "a connect; d connect; d fin; d rst; a rst",
     ];
     let mut artifacts = artifacts.map(|s| input(s).encode()).to_vec();
-    // Breaks with every client, whatever that does.
+    // The send of this server fails whatever the client does.
     let other = Setup::new("accept; shutdown; send 1; close".parse().unwrap(), Policy::Default);
     artifacts.push(Input::new(other, "a connect".parse().unwrap()).encode());
     let groups = Group::all(findings(&artifacts));
@@ -59,7 +59,7 @@ fn a_case_and_its_bytes_are_the_same_input() {
 
 #[test]
 fn a_disagreement_is_told_by_the_call_that_differs() {
-    // The model of another policy stands in for a kernel that does something else.
+    // A run of the model under another policy stands in for a kernel that deviates from the model.
     let death = input("a connect; b connect; b fin; b rst; a close");
     let mut traces = [Trace::default(), Trace::default()];
     for (policy, trace) in [Policy::Ignore, Policy::Default].into_iter().zip(&mut traces) {
@@ -71,7 +71,7 @@ fn a_disagreement_is_told_by_the_call_that_differs() {
     assert_eq!(group.signature.to_string(), "disagreement in recv, socket in CLOSE");
 }
 
-/// A world whose every other server dies in its first call.
+/// A model world in which every second server ignores SIGPIPE.
 struct Fickle(Model, u32);
 
 impl World for Fickle {

@@ -1,64 +1,67 @@
-//! The one loop that plays a scenario, written once and generic over the world.
+//! The [`World`] trait, and the one loop that plays a scenario, generic over the world.
 
 use crate::scenario::{Action, Call, Client, Errno, Event, Fault, HarmlessSignal, Limit, Repeat};
 use crate::trace::{At, Called, End, Hygiene, Outcome, Reason, Reply, Signal, Survivor, TcpState, Trace};
 use std::convert::Infallible;
 use std::time::Duration;
 
-/// A place where scenarios are played. There are two ways to touch it: let a client act, and let the server make its
-/// pending call, if that call can finish now.
+/// A place where scenarios are played. Its two main operations let a client act, and let the server make its pending call if that
+/// call can finish now.
 pub trait World {
-    /// What keeps the world from going on; nothing that a scenario or a server does.
+    /// A failure of the world itself; never an effect of a scenario or a server.
     type Error;
-    /// What a server is to be: a program and a policy, a command line.
+    /// The server to start: a program and a policy, for example.
     type Setup: ?Sized;
 
-    /// Begins a run with a server of this setup, parked before its first call.
+    /// Begins a run with a server of this setup, which is parked before its first call.
     ///
     /// # Errors
     ///
-    /// If the world cannot make one.
+    /// If the world cannot start such a server.
     fn start(&mut self, setup: &Self::Setup) -> Result<(), Self::Error>;
 
-    /// Learns, once the run has begun and before its first event, all that is going to be played: what a client is like from its
-    /// connect on may depend on what it will do ([`Action::Stall`]). By default nothing is made of it.
+    /// Gives the world all events that will be played, after [`World::start`] and before the first event. A client's connect may
+    /// depend on its later events: one that will stall can get a small receive buffer ([`Action::Stall`]). The default does
+    /// nothing.
     fn foresee(&mut self, events: &[Event]) {
         let _ = events;
     }
 
-    /// Lets a client act, and gives what its call returned. An action that the client cannot do does nothing.
+    /// Lets a client act, and returns the result of its call. An action that the client cannot do does nothing.
     ///
     /// # Errors
     ///
     /// If the world fails, not if the client's call does.
     fn act(&mut self, client: Client, action: &Action) -> Result<Reply, Self::Error>;
 
-    /// Has the server's next such call answered with an error. Faults of one call are used up in the order they were given in.
+    /// Makes the server's next call of this kind fail with the fault's error. Faults for one call are used in the order in which
+    /// they were given.
     fn fault(&mut self, fault: Fault);
 
-    /// Limits the server's resources, or lifts the limit, which in the end is lifted in any case: when all clients have gone. By default it
-    /// does nothing, for a program that is described has no resources of its own.
+    /// Limits the server's resources, or lifts the limit. A limit is also lifted after all clients have gone. The default does
+    /// nothing, because a server that is a program has no resources of its own.
     ///
     /// # Errors
     ///
-    /// If the world fails, not if it may not.
+    /// If the world fails, not if the kernel does not permit it.
     fn limit(&mut self, limit: Limit) -> Result<Reply, Self::Error> {
         let _ = limit;
         Ok(Reply::Nothing(Reason::Program))
     }
 
-    /// Sends a signal to each process of the server that has a handler for it. By default it does nothing, for a program that is described
-    /// has none.
+    /// Sends a signal to each process of the server that has a handler for it. The default does nothing, because a server that is
+    /// a program has no such handler.
     ///
     /// # Errors
     ///
-    /// If the world fails, not if it may not.
+    /// If the world fails, not if the kernel does not permit it.
     fn signal(&mut self, signal: HarmlessSignal) -> Result<Reply, Self::Error> {
         let _ = signal;
         Ok(Reply::Nothing(Reason::Program))
     }
 
-    /// Is told that the server is held from here on, or no longer: a world whose server goes nowhere between two steps has nothing to do.
+    /// Called when the server is held (`true`) or released (`false`). The default does nothing: it suits a world whose server
+    /// does not run between two steps.
     ///
     /// # Errors
     ///
@@ -68,15 +71,15 @@ pub trait World {
         Ok(())
     }
 
-    /// Lets real time pass, whatever the server does meanwhile: a world without a clock has nothing to do.
+    /// Lets this much real time pass, whatever the server does meanwhile. A world without a clock does nothing.
     ///
     /// # Errors
     ///
     /// If the world fails.
     fn wait(&mut self, time: Duration) -> Result<(), Self::Error>;
 
-    /// From here on these names are those of new clients, which have not connected. What the old ones have open stays open until
-    /// the teardown; [`World::sockets`] no longer shows it.
+    /// From now on these names mean new clients, which have not connected. The connections of the old clients stay open until the
+    /// teardown, but [`World::sockets`] no longer lists them.
     ///
     /// # Errors
     ///
@@ -90,62 +93,62 @@ pub trait World {
     /// If the world fails, not if the server's call does.
     fn step(&mut self) -> Result<Stepped, Self::Error>;
 
-    /// Adds the state of each server-side TCP socket, in the order in which the clients connected.
+    /// Appends the state of each server-side TCP socket to `out`, in the order in which the clients connected.
     ///
     /// # Errors
     ///
-    /// If the states cannot be seen.
+    /// If the states cannot be read.
     fn sockets(&mut self, out: &mut Vec<(Client, TcpState)>) -> Result<(), Self::Error>;
 
-    /// Closes plainly all that clients of this name have open, forgotten ones and the last, in the order in which they connected. One
-    /// that has vanished is left alone.
+    /// Closes the sockets of all clients of this name, forgotten ones too, with a plain `close(2)`, in the order in which they
+    /// connected. Clients that have vanished are skipped.
     ///
     /// # Errors
     ///
     /// If the world fails, not if a client's call does.
     fn close(&mut self, client: Client) -> Result<Reply, Self::Error>;
 
-    /// Of the clients that have connected, not closed and not vanished, forgotten ones too: the first by name after `after`, or of
-    /// all.
+    /// The first name after `after`, or the first of all if it is `None`, among the clients that have connected and neither
+    /// closed nor vanished, forgotten ones too.
     fn next_open(&self, after: Option<Client>) -> Option<Client>;
 
-    /// What the settled server is like now that every client is gone. If it is back at `accept`, a fresh client is served
-    /// to find out.
+    /// Examines the settled server after every client has gone. If the server is back at `accept`, a fresh client may connect to
+    /// find out whether the server still serves.
     ///
     /// # Errors
     ///
     /// If the world fails, not if the server does.
     fn survivor(&mut self) -> Result<Survivor, Self::Error>;
 
-    /// Ends the run: afterwards the world holds nothing of it that the next could notice.
+    /// Ends the run. Afterwards the world holds nothing of it that the next run could notice.
     ///
     /// # Errors
     ///
-    /// If something could not be taken down.
+    /// If something could not be cleaned up.
     fn finish(&mut self) -> Result<(), Self::Error>;
 }
 
-/// What came of letting the server step.
+/// The result of [`World::step`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stepped {
-    /// Its pending call could not finish now.
+    /// The server's pending call cannot finish now.
     Blocked,
-    /// It made the call, and is parked before the next.
+    /// The server made the call, and is parked before the next.
     Called(Called),
-    /// It ended in or after the call.
+    /// The server ended, in or after the call if it made one.
     Ended(Option<Called>, Ending),
 }
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// A signal killed it.
+    /// A signal killed the server.
     Killed(Signal),
-    /// It ended by itself, with this code.
+    /// The server ended by itself, with this exit code.
     Exited(i32),
-    /// It ended, and the kernel does not tell how: before Linux 6.15, where another process has reaped it.
+    /// The server ended, and the kernel does not tell how: before Linux 6.15, if another process has reaped it.
     Ended,
-    /// It did not come to its next call within the bound.
+    /// The server did not come to its next call within the time bound.
     Stuck,
 }
 
@@ -160,11 +163,11 @@ impl Ending {
     }
 }
 
-/// Plays `events` in `world` against a server of `setup`, then the teardown, and writes into `trace` what happened.
+/// Plays `events` and then the teardown in `world` against a server of `setup`, and writes what happened into `trace`.
 ///
 /// # Errors
 ///
-/// The world's; the trace then holds what had happened before.
+/// Those of the world. `trace` then holds what happened before the error.
 pub fn play<W: World>(
     world: &mut W,
     setup: &W::Setup,
@@ -194,7 +197,7 @@ fn run<W: World>(world: &mut W, events: &[Event], trace: &mut Trace) -> Result<O
     teardown(world, held, trace)
 }
 
-/// Plays a block, the event of this index, round after round. How the run ended, if it did.
+/// Plays a block, which is the event of index `event`, round after round. Returns how the run ended, if it did.
 #[inline(never)]
 fn rounds<W: World>(
     world: &mut W,
@@ -204,7 +207,7 @@ fn rounds<W: World>(
     trace: &mut Trace,
 ) -> Result<Option<Outcome>, W::Error> {
     let mut last = None;
-    // Both fit: a block has at most so many rounds, and no scenario so many events.
+    // The casts lose nothing: a block has at most 10,000 rounds (`ROUNDS`), and no scenario has 2^32 events.
     for round in 0..repeat.times() as u16 {
         world.forget(repeat.newcomers())?;
         let start = trace.mark();
@@ -219,7 +222,7 @@ fn rounds<W: World>(
     Ok(None)
 }
 
-/// Lets one event happen and makes a step of it. How the run ended, if it did.
+/// Plays one event and records it as a step. Returns how the run ended, if it did.
 #[inline]
 fn step_of<W: World>(
     world: &mut W,
@@ -233,8 +236,8 @@ fn step_of<W: World>(
     Ok(ending.map(|end| end.outcome(at)))
 }
 
-/// Lets one event happen, which is no block, then the server step until it is settled, unless it is held. Gives the event's reply, and how
-/// the server ended if it did; adds the calls to `trace`.
+/// Plays one event that is not a block, then lets the server step until it is settled, unless it is held. Adds the calls to
+/// `trace`. Returns the event's reply, and how the server ended if it did.
 pub(crate) fn happen<W: World>(
     world: &mut W,
     event: &Event,
@@ -265,14 +268,15 @@ pub(crate) fn happen<W: World>(
         }
         Event::Limit(limit) => world.limit(*limit)?,
         Event::Signal(signal) => world.signal(*signal)?,
-        // A block is played round by round, and its events come here one by one.
+        // `rounds` plays a block, and plays each of its events through this function.
         Event::Repeat(_) => Reply::Ok(0),
     };
     let ending = if *held { None } else { settle(world, trace)? };
     Ok((reply, ending))
 }
 
-/// Opens the gate, then closes each client still open, in the order of their names, settling after each name.
+/// Releases the server if it is held, then closes each client that is still open, in the order of their names. The server settles
+/// after each of these steps.
 fn teardown<W: World>(world: &mut W, held: bool, trace: &mut Trace) -> Result<Outcome, W::Error> {
     let mut next = if held { Some(At::TeardownGo) } else { world.next_open(None).map(At::Teardown) };
     while let Some(at) = next {
@@ -313,7 +317,7 @@ fn step<W: World>(world: &mut W, trace: &mut Trace) -> Result<Progress, W::Error
     })
 }
 
-/// Lets the server step until nothing it waits for is ready. That is all that *settled* means.
+/// Lets the server step until its pending call cannot finish now: the server is then *settled*. Returns how it ended, if it did.
 fn settle<W: World>(world: &mut W, trace: &mut Trace) -> Result<Option<Ending>, W::Error> {
     loop {
         match step(world, trace)? {
@@ -324,8 +328,8 @@ fn settle<W: World>(world: &mut W, trace: &mut Trace) -> Result<Option<Ending>, 
     }
 }
 
-/// Has a fresh client served by a settled server that is back at `accept`: it connects, half-closes, reads to the end and
-/// closes. Gives whether the server accepted it, sent an end of file and is back; no trace shows these steps.
+/// Lets a settled server that is back at `accept` serve a fresh client, which connects, half-closes, reads to the end and closes.
+/// The result says whether the server accepted the client, sent an end of file, and ended. No trace shows these steps.
 pub(crate) fn probe<W: World>(world: &mut W, client: Client) -> Result<Probe, W::Error> {
     let mut probe = Probe::default();
     for action in [Action::Connect, Action::Fin] {
@@ -338,7 +342,8 @@ pub(crate) fn probe<W: World>(world: &mut W, client: Client) -> Result<Probe, W:
         probe.settle(world, client)?;
         match reply {
             Reply::Received { end: End::Eof, .. } => break probe.eof = true,
-            // A server whose window was closed goes on now. One that does nothing more never will.
+            // A server that was blocked on a full window continues after the read. If nothing was read and the server made no
+            // call, nothing more will come.
             Reply::Received { bytes, end: End::Open } if bytes > 0 || probe.calls > calls => {}
             _ => break,
         }
@@ -348,7 +353,7 @@ pub(crate) fn probe<W: World>(world: &mut W, client: Client) -> Result<Probe, W:
     Ok(probe)
 }
 
-/// What came of a probe.
+/// The result of a probe.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Probe {
     pub(crate) accepted: bool,
@@ -372,7 +377,7 @@ impl Probe {
         Ok(())
     }
 
-    /// Whether the client was served to its end.
+    /// Whether the server served the client to its end and is still running.
     pub(crate) const fn served(&self) -> bool {
         self.accepted && self.eof && !self.ended
     }
@@ -400,7 +405,7 @@ impl Survivor {
     }
 }
 
-/// What a send that failed with this did beside failing.
+/// Whether a send that failed with `errno` raised SIGPIPE; `raising` says whether the server's sends can raise it.
 pub(crate) const fn raises(errno: Errno, raising: bool) -> bool {
     raising && errno.raw() == Errno::EPIPE.raw()
 }

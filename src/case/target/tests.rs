@@ -20,7 +20,7 @@ a connect
 repeat 5 { b connect; b rst }
 "#;
 
-/// The error in a file of these lines, after the first.
+/// The error message for a file that consists of the first line and these lines.
 fn error(lines: &str) -> String {
     format!("brokenpipe case 1\n{lines}").parse::<TargetCase>().expect_err(lines).to_string()
 }
@@ -156,7 +156,7 @@ mod properties {
     use proptest::prelude::*;
     use proptest::sample::select;
 
-    /// Words that are hard to write down: quotes, blanks, ends of lines, and what a shell or this form might take for its own.
+    /// Text that is hard to quote: quotation marks, blanks, line ends, and characters that have a meaning in a shell or in this format.
     fn text() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             4 => select(&["'", "\"", "\\", "\n", "\r\n", " ", "\t", "#", "{port}", "{dir}", "{", ":", ";", "$x", "a", "é", "\u{2028}"][..])
@@ -192,7 +192,7 @@ mod properties {
                 )| {
                     let target = Target::command(words).sigpipe(sigpipe).protocol(protocol).polite(polite);
                     let target = target.gate(gate).namespace(namespace).listen_fd(listen_fd);
-                    // Each name once.
+                    // A variable that is set twice is an error.
                     let environment: std::collections::BTreeMap<_, _> = environment.into_iter().collect();
                     let target = environment.into_iter().fold(target, |target, (name, value)| target.env(name, value));
                     let target = says.into_iter().fold(target, Target::say);

@@ -1,10 +1,11 @@
-//! The jobs of a hunt: worker processes that are handed scenarios by their numbers, and what they answer.
+//! The jobs of a hunt: the parent hands out scenarios to worker processes by their numbers, and merges the answers.
 //!
-//! Numbers are handed out in order, in chunks of about a tenth of a second's work. The lowest number that failed is the finding: a worker
-//! that has found something goes no further, the others play what lies below it, and nothing else is handed out. So what is found does
-//! not depend on how many workers there are, nor on which was first.
+//! Numbers are handed out in order, in chunks of about a tenth of a second's work. The finding is the failed scenario with the lowest
+//! number: a worker whose scenario failed stops, the others play only lower numbers, and no more numbers are handed out. What is found
+//! therefore depends neither on the number of workers nor on their speed.
 //!
-//! A worker keeps what it has found. It is told in the end whether that is to be shown, and then does all that is left to do.
+//! A worker keeps its finding. At the end the parent tells one worker to report; that worker minimises its finding, prints it and writes
+//! the case file.
 
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::Interrupt;
@@ -20,41 +21,42 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// Number of the finding before there is one.
+/// Stands for the number of the finding while there is none.
 const NONE: u64 = u64::MAX;
 
-/// How many chunks a worker has, so that it need not wait for the next. If the parent is stopped (Ctrl-Z), workers come to the end of these
-/// and wait.
+/// How many chunks a worker has at a time, so that it need not wait for the next. While the parent is stopped (Ctrl-Z), workers finish
+/// these chunks and then wait.
 const AHEAD: usize = 2;
-/// Scenarios of the first chunk of a worker, and the most of any.
+/// Number of scenarios in the first chunk of a worker, and the most in any chunk.
 const FIRST_CHUNK: u64 = 8;
 const MOST: u64 = 4096;
-/// What a chunk should take. One that took less is followed by one twice as large, one that took four times as much by a smaller one.
+/// How long a chunk should take. After a shorter chunk the worker's next one is twice as large; after one that took more than four times as
+/// long, half as large.
 const CHUNK_TIME: Duration = Duration::from_millis(50);
 
-/// What a worker is told.
+/// A message from the parent to a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
-    /// Play these.
+    /// Play the scenarios from number `from` up to, but not including, `to`.
     Play { from: u64, to: u64 },
     /// Play nothing from this number on.
     Below(u64),
-    /// Show what you have found, or what kept you from going on; so many were played by all.
+    /// Report the finding, or the error that stopped this worker. All workers together have played `played` scenarios.
     Tell { played: u64 },
 }
 
-/// What a worker says, once for each chunk.
+/// A worker's message to the parent, one for each chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
-    /// So many of the chunk were played, and held.
+    /// `played` scenarios of the chunk were played, and none failed.
     Held { played: u64 },
-    /// So many were played, and the last of them, which has this number, failed.
+    /// `played` scenarios were played. The last of them, scenario `number`, failed.
     Found { played: u64, number: u64 },
-    /// The machine cannot go on.
+    /// The kernel world failed.
     Failed,
 }
 
-/// A message: what it is, and two numbers. Short enough to be written and read in one piece.
+/// A message: its kind, and two numbers. It is [`LENGTH`] bytes long.
 type Message = (u8, u64, u64);
 const LENGTH: usize = 17;
 
@@ -65,7 +67,7 @@ fn send(mut to: &UnixStream, (kind, one, other): Message) -> io::Result<()> {
     to.write_all(&bytes)
 }
 
-/// The next message; `None` if the other side is gone.
+/// Waits for the next message; `None` if the other side has closed the connection.
 fn receive(mut from: &UnixStream) -> Option<Message> {
     let mut bytes = [0; LENGTH];
     from.read_exact(&mut bytes).ok()?;
@@ -111,7 +113,7 @@ impl Answer {
     }
 }
 
-/// A worker's side.
+/// The worker's side of the connection.
 #[derive(Debug)]
 pub(super) struct Job {
     stream: UnixStream,
@@ -126,7 +128,7 @@ impl Job {
         Job { stream, chunks: VecDeque::new(), below: NONE, told: None, gone: false }
     }
 
-    /// The next numbers to play; `None` when there will be no more.
+    /// Waits for the next chunk of numbers; `None` if there will be no more.
     pub(super) fn next(&mut self) -> Option<Range<u64>> {
         while self.chunks.is_empty() && self.told.is_none() && !self.gone {
             self.read();
@@ -134,7 +136,7 @@ impl Job {
         self.chunks.pop_front()
     }
 
-    /// Whether number `k` is still to be played.
+    /// Reads the orders that have arrived, and says whether number `k` is still to be played.
     pub(super) fn wants(&mut self, k: u64) -> bool {
         let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
         while !self.gone && poll(&mut fds, PollTimeout::ZERO) == Ok(1) {
@@ -153,64 +155,65 @@ impl Job {
         }
     }
 
-    /// So many of a chunk were played, and held.
+    /// Reports that `played` scenarios of a chunk were played, and none failed.
     pub(super) fn held(&self, played: u64) {
-        // Nobody may be there any more, which the next look shows.
+        // An error means that the parent has ended; the next read shows that too.
         let _ = Answer::Held { played }.send(&self.stream);
     }
 
-    /// So many of a chunk were played, and the last of them failed.
+    /// Reports that `played` scenarios of a chunk were played, and the last of them, scenario `number`, failed.
     pub(super) fn found(&mut self, played: u64, number: u64) {
         self.below = number;
         let _ = Answer::Found { played, number }.send(&self.stream);
     }
 
-    /// The machine cannot go on.
+    /// The kernel world failed.
     pub(super) fn failed(&mut self) {
         self.below = 0;
         let _ = Answer::Failed.send(&self.stream);
     }
 
-    /// How many were played by all, if this worker is to show what it has to show. To be asked when there are no more numbers.
+    /// The number of scenarios that all workers played, if this worker is to report; else `None`. Valid once [`Job::next`] has given
+    /// `None`.
     pub(super) const fn told(&self) -> Option<u64> {
         self.told
     }
 }
 
-/// How far a hunt goes.
+/// When a hunt ends without a finding.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// The number at which it ends.
+    /// The first number that is not played.
     pub(super) limit: u64,
     pub(super) deadline: Option<Instant>,
 }
 
-/// What came of a hunt.
+/// The result of a hunt.
 #[derive(Debug)]
 pub(super) enum Merged {
-    /// Nothing failed in so many scenarios.
+    /// `played` scenarios were played, and none failed.
     Held { played: u64 },
-    /// A worker had something to show, and has shown it: a finding, or what kept it from going on. Its exit code.
+    /// A worker has reported a finding, or the error that stopped it, and has exited with this code.
     Shown(u8),
 }
 
-/// A worker as the parent knows it.
+/// The parent's record of a worker.
 struct Hand {
     worker: Worker,
-    /// How many chunks it has that it has not answered.
+    /// How many chunks the worker has not answered yet.
     waiting: usize,
     chunk: u64,
     last: Instant,
     gone: bool,
 }
 
-/// The parent's side.
+/// The parent's side of the connections.
 struct Hunt<'h> {
     hands: Vec<Hand>,
     bounds: Bounds,
     next: u64,
     played: u64,
-    /// The lowest number that failed, and whose it is.
+    /// The lowest number that failed, and the index of the worker that played it.
     lowest: u64,
     finder: Option<usize>,
     failed: Option<usize>,
@@ -218,7 +221,8 @@ struct Hunt<'h> {
     bar: &'h ProgressBar,
 }
 
-/// Hands out numbers until something is found or the bounds are reached, or somebody interrupts, and merges what comes of it.
+/// Hands out numbers until a scenario fails, a bound is reached, or the user interrupts. Then has one worker report, if there is anything
+/// to report, and waits for all workers to exit.
 pub(super) fn merge(
     workers: Vec<Worker>,
     bounds: Bounds,
@@ -251,12 +255,13 @@ pub(super) fn merge(
 }
 
 impl Hunt<'_> {
-    /// Waits for an answer, an interruption or the end of the time.
+    /// Waits for an answer, an interruption or the deadline, and acts on it.
     fn wait(&mut self, interrupt: &Interrupt) -> Result<(), Failure> {
-        // Once something is found, the time that is up does not matter: the few scenarios below it are played to the end.
+        // After a failure the deadline does not count: the few scenarios with lower numbers are played to the end, so that the result does
+        // not depend on time.
         let deadline = self.bounds.deadline.filter(|_| !self.stopped && self.lowest == NONE);
         let timeout = deadline.map_or(PollTimeout::NONE, |deadline| {
-            // Rounded up, so that it is not asked again and again in the last millisecond.
+            // Rounded up to avoid a busy loop in the last millisecond.
             let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
             PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
         });
@@ -279,7 +284,7 @@ impl Hunt<'_> {
         Ok(())
     }
 
-    /// Takes note of what a worker answers.
+    /// Receives an answer of worker `i` and acts on it.
     fn hear(&mut self, i: usize) {
         let answer = Answer::receive(self.hands[i].worker.stream());
         let hand = &mut self.hands[i];
@@ -312,7 +317,7 @@ impl Hunt<'_> {
         }
     }
 
-    /// Gives a worker the next chunk, if there is one.
+    /// Sends worker `i` the next chunk, if there is one.
     fn hand_out(&mut self, i: usize) {
         let end = self.bounds.limit.min(self.lowest);
         let hand = &mut self.hands[i];
@@ -320,13 +325,13 @@ impl Hunt<'_> {
             return;
         }
         let (from, to) = (self.next, self.next.saturating_add(hand.chunk).min(end));
-        // If it is gone, that shows when its answer is waited for.
+        // An error means that the worker has ended; reading its answer shows that too.
         let _ = Order::Play { from, to }.send(hand.worker.stream());
         hand.waiting += 1;
         self.next = to;
     }
 
-    /// Has the workers come to an end after the scenario that each is at.
+    /// Tells the workers to stop after the scenario that each of them is playing.
     fn stop(&mut self) {
         if !std::mem::replace(&mut self.stopped, true) {
             self.tell_all(Order::Below(0));
@@ -339,17 +344,16 @@ impl Hunt<'_> {
         }
     }
 
-    /// Has the worker that has something to show do so, and waits for the end of all.
+    /// Has one worker report, if one failed or has a finding, and waits for all workers to exit.
     fn end(self, interrupt: &Interrupt) -> Result<Merged, Failure> {
         let shows = self.failed.or(self.finder);
         let mut shown = None;
-        // All of them clear away at once.
         let mut workers: Vec<_> = self.hands.into_iter().map(|hand| hand.worker).collect();
         if let Some(shows) = shows {
             let worker = workers.swap_remove(shows);
             let _ = Order::Tell { played: self.played }.send(worker.stream());
             let status = worker.wait()?;
-            // Who interrupts a hunt may well do it by killing all that belongs to it.
+            // A user may interrupt a hunt by killing all of its processes. The death of the worker is then an interruption, not a failure.
             let died = status.code().is_none() && interrupt.asked();
             shown = (!died).then(|| exit_code(status, "a worker of the hunt"));
         }

@@ -1,4 +1,4 @@
-//! `brokenpipe hunt`: of a program that is described, or of any server.
+//! `brokenpipe hunt`: hunts a described program, or any server that a command starts.
 
 mod jobs;
 mod program;
@@ -64,14 +64,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl Hunt {
-    /// Whether this process is to play; else its workers do.
+    /// Whether this process plays itself. The hunt of a described program plays in worker processes.
     pub(super) fn plays(&self) -> bool {
         !self.command.is_empty()
     }
 
     pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
         let Hunt { search, program, target, command } = self;
-        // clap does not tell this from no `--` at all, and takes `--` for no option's value.
+        // clap treats an empty list after `--` like no `--` at all. clap takes `--` for no option's value, so a last argument `--` is that
+        // separator.
         if command.is_empty() && std::env::args_os().next_back().is_some_and(|last| last == "--") {
             return Err(Failure::Usage(
                 "there is no command after `--`: the server's program and its arguments go there".to_owned(),
@@ -81,7 +82,7 @@ impl Hunt {
     }
 }
 
-/// A bar on standard error, hidden where that is no terminal: for so many scenarios, or without an end.
+/// A progress bar on standard error, hidden where that is not a terminal. `None` makes a bar without an end.
 fn bar(scenarios: Option<u64>) -> ProgressBar {
     let bar = scenarios.map_or_else(ProgressBar::no_length, ProgressBar::new);
     let template = match scenarios {
@@ -89,9 +90,9 @@ fn bar(scenarios: Option<u64>) -> ProgressBar {
         None => "{elapsed} {spinner} {human_pos} scenarios, {rate}",
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
-        // indicatif's own rate has four digits after the point.
+        // indicatif's own rate has four decimal places.
         let rate = |state: &ProgressState, to: &mut dyn fmt::Write| {
-            // The bar is for looking at: where it cannot be drawn, it is not.
+            // An error here only means that the bar is not drawn.
             let _ = write!(to, "{:.0}/s", state.per_sec());
         };
         bar.set_style(style.with_key("rate", rate));

@@ -1,4 +1,4 @@
-//! The hunt of a program.
+//! The hunt of a described program.
 
 use super::jobs::{Bounds, Job, Merged, merge};
 use super::{Search, bar};
@@ -24,7 +24,7 @@ pub(super) struct ProgramOptions {
     jobs: Option<u16>,
 }
 
-/// Most scenarios, and most events of one, if nothing else is asked for.
+/// Defaults for the number of scenarios, and for the most events of a scenario.
 const CASES: u64 = 100_000;
 const MAX_EVENTS: u16 = 8;
 
@@ -34,17 +34,18 @@ impl ProgramOptions {
         let start = Instant::now();
         let jobs = self.jobs.map_or_else(Worker::at_once, usize::from);
         let playing = Playing { setup, random: random(search), search, start };
-        // Before there is any other thread.
+        // Before any other thread is started: `Worker::fork` fails in a process with several threads.
         let workers = Worker::fork(jobs, |_, stream| {
             let mut out = Out::new();
             let result = playing.work(Job::new(stream), &mut out);
-            // If there can be no case file, the finding is shown all the same.
+            // `end` flushes the report before it shows an error: a finding is printed even if its case file cannot be
+            // written.
             out.end(result)
         })?;
         let interrupt = Interrupt::listen()?;
         let bounds = Bounds {
             limit: if search.seconds.is_some() { u64::MAX } else { search.cases.unwrap_or(CASES) },
-            // Farther than a clock can tell is no deadline.
+            // A time that an `Instant` cannot represent is no deadline.
             deadline: search.seconds.and_then(|time| start.checked_add(time)),
         };
         let bar = bar(search.seconds.is_none().then_some(bounds.limit));
@@ -67,14 +68,14 @@ impl ProgramOptions {
     }
 }
 
-/// The scenarios that are asked for.
+/// The random scenarios that the options describe.
 fn random(search: &Search) -> Random {
     let max_events = usize::from(search.max_events.unwrap_or(MAX_EVENTS));
     let min_events = Shape::default().min_events.min(max_events);
     Random::new(search.seed, Shape { clients: search.clients.into(), min_events, max_events, ..Shape::default() })
 }
 
-/// What each worker knows.
+/// What each worker needs to play.
 struct Playing<'s> {
     setup: Setup,
     random: Random,
@@ -83,7 +84,8 @@ struct Playing<'s> {
 }
 
 impl Playing<'_> {
-    /// What a worker does: it plays what it is given, and shows in the end what it has found, if it is told to.
+    /// Runs a worker: plays its chunks and, if the parent says so, minimises and reports its finding. Gives the exit
+    /// code.
     fn work(&self, mut job: Job, out: &mut Out) -> Result<u8, Failure> {
         let played = self.play(&mut job);
         if played.is_err() {
@@ -99,7 +101,7 @@ impl Playing<'_> {
         Ok(Exit::FINDING)
     }
 
-    /// Plays until there is nothing more to play, and gives what was found, with the world that it was found in.
+    /// Plays all chunks. Gives the finding, if there is one, and the world in which it was found.
     fn play(&self, job: &mut Job) -> Result<Option<(Kernel, Found<Finding>)>, KernelError> {
         let mut kernel = Kernel::new()?;
         let judge = |scenario: &_, kernel: &_, model: &_| judge(scenario, &self.setup, kernel, model);
@@ -127,7 +129,8 @@ impl Playing<'_> {
     }
 }
 
-/// Writes the case file and the report. If there can be no file, the report comes all the same.
+/// Writes the case file and the report. If the case file cannot be written, the report is written all the same, before
+/// the error is returned.
 fn report(finding: &Finding, dir: &Path, out: &mut Out) -> Result<(), Failure> {
     let saved = store::save(finding, dir);
     let replay = match &saved {

@@ -1,26 +1,26 @@
-//! How far a hunt has come, where nobody looks at a terminal: a line now and then on standard error.
+//! The progress of a hunt, as a line on standard error every ten seconds, where that is not a terminal.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How often there is a line.
+/// The interval between two lines.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// When the next line is due, and what the last one said.
+/// When the next line is due, and what is needed to compute the rate in it.
 #[derive(Debug)]
 pub(super) struct Progress {
     start: Instant,
     next: Duration,
-    /// Scenarios that had been played at the last line, and when that was.
+    /// The number of scenarios at the last line, and the time of that line.
     last: (u64, Duration),
 }
 
-/// What a hunt has come to so far.
+/// The state of a hunt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SoFar<A> {
     pub(super) played: u64,
     pub(super) findings: usize,
-    /// What it is doing.
+    /// What the hunt is doing.
     pub(super) now: A,
 }
 
@@ -29,12 +29,12 @@ impl Progress {
         Progress { start, next: EVERY, last: (0, Duration::ZERO) }
     }
 
-    /// How long to wait for the next line.
+    /// The time until the next line is due.
     pub(super) fn due_in(&self) -> Duration {
         self.next.saturating_sub(self.start.elapsed())
     }
 
-    /// The line, if it is time for one.
+    /// The next line, if it is due.
     pub(super) fn line(&mut self, so_far: SoFar<impl fmt::Display>) -> Option<String> {
         self.line_at(self.start.elapsed(), so_far)
     }
@@ -46,7 +46,7 @@ impl Progress {
         let SoFar { played, findings, now } = so_far;
         let (before, then) = std::mem::replace(&mut self.last, (played, elapsed));
         let rate = played.saturating_sub(before) as f64 / (elapsed - then).as_secs_f64();
-        // A line that could not be written in time is not made up for.
+        // A line that was missed is not made up for.
         self.next = EVERY * (elapsed.div_duration_f64(EVERY) as u32 + 1);
         let [scenarios, found] = [(played, "scenario"), (findings as u64, "finding")]
             .map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }));

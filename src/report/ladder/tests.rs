@@ -1,4 +1,4 @@
-//! Pictures, as they must be.
+//! Diagrams, compared with the expected text.
 
 use super::super::tests::{setup, trace};
 use super::*;
@@ -107,7 +107,7 @@ fn every_end_is_marked() {
 fn nothing_at_all_is_drawn_too() {
     assert!(ladder("", &Setup::default()).ends_with("survived\n"));
     let (_, trace) = trace("a connect; b connect", &Setup::default());
-    // A trace that is of another scenario is no reason to panic.
+    // A trace of another scenario must not cause a panic.
     assert!(Ladder::new(&Scenario::default(), &trace).to_string().contains("accept a"));
 }
 

@@ -1,9 +1,9 @@
-//! Reasons, as they must be told.
+//! Explanations, compared with the expected text.
 
 use super::super::tests::{setup, trace};
 use super::*;
 
-/// Why a run ended, without the full stop.
+/// The explanation of a run, without the full stop. `outcome` replaces the outcome of the run.
 fn told(program: &str, policy: Policy, scenario: &str, outcome: Option<Outcome>) -> String {
     let setup = setup(program, policy);
     let (scenario, mut trace) = trace(scenario, &setup);
@@ -11,7 +11,7 @@ fn told(program: &str, policy: Policy, scenario: &str, outcome: Option<Outcome>)
     why(&scenario, &setup, &trace).trim_end_matches('.').to_owned()
 }
 
-/// Why a send broke that killed.
+/// The part of the explanation that says why the send failed that killed the server.
 fn broke(program: &str, scenario: &str) -> String {
     let told = told(program, Policy::Default, scenario, None);
     told.strip_suffix(", and SIGPIPE's default action kills the server").expect(&told).to_owned()
@@ -159,7 +159,7 @@ fn no_death_that_the_model_knows_is_without_a_reason() {
 
 #[test]
 fn clients_of_one_name_are_told_apart() {
-    // The first of three to wait has closed, the last is reset: each is told by what it did itself.
+    // Several connections have the name `a`: each explanation follows from what that connection did itself.
     assert_eq!(
         broke("double-greeter", "hold; repeat 3 { a connect; a close }; a rst; go"),
         "a had closed: the server's first send to it was still taken but drew an RST, so the server's next send to a is a \
