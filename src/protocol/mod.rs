@@ -61,6 +61,8 @@ protocols! {
     Memcached in memcached,
     /// SMTP. The server speaks first.
     Smtp in smtp,
+    /// FTP, up to the login. The server speaks first.
+    Ftp in ftp,
     /// Whatever is sent comes back.
     Echo in echo,
     /// Nothing is known: a few bytes are sent, and a good client looks whether it is let in, and leaves.
