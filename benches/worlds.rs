@@ -1,7 +1,7 @@
-//! How fast the worlds are, side by side in one run: what is compared takes turns in short rounds, so that a noisy machine is
-//! noisy for all, and the figure is the median of the rounds' ratios.
+//! The speed of the worlds, compared side by side in one run. The compared loops take turns in short rounds, so that noise on the machine
+//! affects all of them, and the result is the median of the rounds' ratios.
 //!
-//! `cargo bench` prints it; absolute rates belong to the machine, the ratios to brokenpipe.
+//! `cargo bench` prints the results. Absolute rates depend on the machine; the ratios depend on brokenpipe.
 #![allow(missing_docs)]
 
 use brokenpipe::{Enumerate, Event, Kernel, Model, Policy, Scenario, Setup, Trace, World, enumerate, play};
@@ -21,14 +21,14 @@ const HUNTED: usize = 8_000;
 const DEATH: &str = "a connect; b connect; b fin; b rst; a close";
 const POLITE: &str = "a connect; a fin; a recv; a close";
 
-/// Runs in a second that `work` makes when it is called `count` times.
+/// Calls of `work` per second, measured over `count` calls.
 fn rate(count: usize, work: &mut dyn FnMut()) -> f64 {
     let start = Instant::now();
     (0..count).for_each(|_| work());
     count as f64 / start.elapsed().as_secs_f64()
 }
 
-/// The median rates of two, and the median of the rounds' ratios.
+/// The median rates of two loops, and the median of the rounds' ratios.
 fn side_by_side(count: usize, ours: &mut dyn FnMut(), theirs: &mut dyn FnMut()) -> (f64, f64, f64) {
     rate(count / 4, ours);
     rate(count / 4, theirs);
@@ -52,25 +52,25 @@ fn listener() -> Socket {
     listener
 }
 
-/// The greeter with nothing around it.
+/// The greeter without brokenpipe: a plain loop of calls.
 fn greet(listener: &Socket) -> ! {
     let mut buffer = [MaybeUninit::uninit(); 4096];
     loop {
         if let Ok((connection, _)) = listener.accept() {
-            // SAFETY: an ordinary send of 26 bytes, without MSG_NOSIGNAL.
+            // SAFETY: a send of 26 bytes from an array of 26, without MSG_NOSIGNAL.
             unsafe { libc::send(connection.as_raw_fd(), [0u8; 26].as_ptr().cast(), 26, 0) };
             while connection.recv(&mut buffer).is_ok_and(|n| n > 0) {}
         }
     }
 }
 
-/// Forks a bare greeter that dies of SIGPIPE.
+/// Forks a bare greeter, which SIGPIPE can kill.
 fn bare_server() -> (Socket, nix::unistd::Pid) {
     let listener = listener();
     // SAFETY: the child makes system calls only.
     match unsafe { fork() }.expect("fork") {
         ForkResult::Child => {
-            // SAFETY: sets a disposition.
+            // SAFETY: SIG_DFL is no handler.
             unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
             greet(&listener)
         }
@@ -78,7 +78,7 @@ fn bare_server() -> (Socket, nix::unistd::Pid) {
     }
 }
 
-/// A client as brokenpipe has it.
+/// A client socket with the options that brokenpipe sets.
 fn connect(to: &SocketAddrV4, source: &mut u32) -> Socket {
     let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
     client.set_tcp_nodelay(true).expect("TCP_NODELAY");
@@ -109,7 +109,7 @@ impl NoPort for Socket {
     }
 }
 
-/// The greeter's death, by a fork and the clients' calls alone.
+/// The greeter's death, with nothing but a fork and the clients' calls.
 fn bare_death(source: &mut u32) {
     let (listener, child) = bare_server();
     let address = listener.local_addr().expect("address").as_socket_ipv4().expect("IPv4");
@@ -123,7 +123,7 @@ fn bare_death(source: &mut u32) {
     waitpid(child, None).expect("waitpid");
 }
 
-/// A polite client, twice: brokenpipe plays its probe after each scenario too.
+/// Two polite clients: brokenpipe plays its probe after each scenario, so it has two as well.
 fn bare_polite(to: &SocketAddrV4, source: &mut u32) {
     let mut buffer = [MaybeUninit::uninit(); 4096];
     for _ in 0..2 {
@@ -143,7 +143,7 @@ fn played<W: World<Setup = Setup, Error: std::fmt::Debug>>(
     black_box(&*trace);
 }
 
-/// Scenarios in a second that a hunt with so many jobs plays: a job is a process, which the command line starts.
+/// Scenarios per second of a hunt with so many jobs. Jobs are processes that the command line starts.
 fn jobs(n: usize) -> f64 {
     let (cases, jobs) = ((HUNTED * n).to_string(), n.to_string());
     let start = Instant::now();
@@ -161,7 +161,7 @@ fn main() {
     let (death, polite) = (parse(DEATH), parse(POLITE));
     let (mut trace, mut bare_trace) = (Trace::default(), 0u32);
 
-    // The workers pin this thread to one core; the bare loops share it.
+    // The kernel worlds pin this thread to one core; the bare loops run on the same core.
     let mut kernel = Kernel::fresh().expect("kernel");
     let fresh = side_by_side(50, &mut || played(&mut kernel, &setup, death.events(), &mut trace), &mut || {
         bare_death(&mut bare_trace)
@@ -191,7 +191,7 @@ fn main() {
     };
     println!("{:<58} {enumerated:>11.0}/s", "enumeration, up to six events");
 
-    // Seconds that a run of so many events takes, at best.
+    // The minimum time of a run of so many events, in seconds.
     let mut seconds = |events: usize| {
         let scenario = parse(&format!("a connect; {}", "a send 1; a recv; ".repeat(events / 2)));
         let setup = Setup::new("echo".parse().expect("preset"), Policy::Default);
@@ -202,7 +202,7 @@ fn main() {
         };
         (0..(200_000 / events).clamp(20, 2_000)).map(once).fold(f64::INFINITY, f64::min)
     };
-    // What a run costs whatever its length, its server's probe above all, is in neither.
+    // The differences remove the constant cost of a run, mainly the server's probe.
     let early = (seconds(30) - seconds(10)) / 20.0 * 1e6;
     let late = (seconds(10_000) - seconds(5_000)) / 5_000.0 * 1e6;
     println!(

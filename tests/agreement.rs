@@ -1,8 +1,8 @@
-//! Property 1, *agreement*: for every scenario, program and policy the kernel's trace equals the model's. Exhaustively up to a
-//! length, and over random scenarios of the whole alphabet.
+//! Property 1, *agreement*: for every scenario, program and policy the kernel's trace equals the model's. It is tested exhaustively for
+//! short scenarios, and with random scenarios of all events.
 //!
-//! The exhaustive part is a test for each program, so that `cargo nextest run --partition slice:1/3` has something to divide;
-//! as an indexed job (see `Shard::from_env`) each test plays its share.
+//! The exhaustive part is a test for each program, so that `cargo nextest run --partition slice:1/3` can divide it. As an indexed job (see
+//! `Shard::from_env`) each test plays its share.
 
 mod common;
 
@@ -13,7 +13,7 @@ fn agree(p: Played<'_>) {
     assert_eq!(p.kernel, p.model, "\n{}\n{}", p.setup, p.scenario);
 }
 
-/// Plays this job's share of the runs, of which there must be so many in all, and checks that each was played.
+/// Plays this job's share of the runs, and checks that each was played. `total` is the expected number of runs of all jobs.
 fn all_agree(total: usize, runs: impl Iterator<Item = (Setup, Scenario)> + Clone) {
     let shard = Shard::from_env().expect("a shard");
     println!("shard {shard}");
@@ -21,7 +21,7 @@ fn all_agree(total: usize, runs: impl Iterator<Item = (Setup, Scenario)> + Clone
     assert_eq!(play_all(|| shard.part(runs.clone()), agree), shard.part(runs).count());
 }
 
-/// How many scenarios there are of up to five events, and of up to four. `brokenpipe enumerate --events 5 --clients 3` lists them.
+/// The number of scenarios of up to five events, and of up to four. `brokenpipe enumerate --events 5 --clients 3` lists them.
 const OF_FIVE: usize = 6_003;
 const OF_FOUR: usize = 567;
 
@@ -95,8 +95,8 @@ fn two_hundred_random_scenarios_in_which_time_passes() {
     all_agree(200, random(3, 200, shape));
 }
 
-/// As many rounds as there may be, or as take a second, of clients that are served, that wait in the queue, that the server is at work on, and that do
-/// not go away.
+/// Blocks of the maximum number of rounds, or of as many as take a second. Their clients are served, wait in the accept queue, keep the
+/// server occupied, or vanish.
 #[test]
 fn ten_thousand_rounds() {
     let scenarios = [

@@ -1,7 +1,7 @@
-//! Every file in `tests/cases` is a test of its own name: its scenario is played on the kernel and in the model, and both
-//! must come to what the file expects. Nothing is ever rewritten: a case that no longer behaves is for a person to judge.
+//! Every file in `tests/cases` is a test of its own name: its scenario is played on the kernel and in the model, and both must behave as
+//! the file expects. No file is ever rewritten: a developer must decide about a case that no longer behaves as expected.
 //!
-//! `cargo test --test cases close-wait` plays those with `close-wait` in their names, and `cargo nextest` knows each by name.
+//! `cargo test --test cases close-wait` plays the cases with `close-wait` in their names. `cargo nextest` lists each case by name.
 
 use brokenpipe::{Case, CaseFile, Kernel, Model, Trace, compare, play, report};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -15,14 +15,14 @@ const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");
 fn main() -> ExitCode {
     let args = Arguments::from_args();
     let mut trials = trials(Path::new(CASES)).unwrap_or_else(|error| {
-        // A folder that cannot be read is a test that fails, so that every way of running the tests notices.
+        // If the folder cannot be read, a test fails, so that every test runner reports it.
         vec![Trial::test("cases-can-be-listed", move || Err(format!("cannot list {CASES}: {error}").into()))]
     });
     trials.extend(of_the_runner());
     libtest_mimic::run(&args, trials).exit_code()
 }
 
-/// A test for each file in `folder`, and one that fails if there is none.
+/// A test for each file in `folder`, and one that fails if there is no file.
 fn trials(folder: &Path) -> io::Result<Vec<Trial>> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     files.sort();
@@ -36,7 +36,7 @@ fn there_are(cases: usize) -> Result<(), Failed> {
     if cases == 0 { Err("not one case was found: nothing has been tested".into()) } else { Ok(()) }
 }
 
-/// The name of a file's test: that of the file without `.case`, or the whole of it if it has another ending.
+/// The name of a file's test: the file's name without `.case`, or the whole name if it has another extension.
 fn name(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     name.strip_suffix(".case").unwrap_or(&name).to_owned()
@@ -44,13 +44,13 @@ fn name(file: &Path) -> String {
 
 /// Plays the case in a file.
 fn replay(file: &Path) -> Result<(), Failed> {
-    // A case under any other ending would never be missed.
+    // If other extensions were skipped, a misnamed case would never be played, and no test would fail.
     if file.extension().is_none_or(|ending| ending != "case") {
         return Err(format!("{}: only `.case` files belong here", file.display()).into());
     }
     match CaseFile::load(file)? {
         CaseFile::Program(case) => holds(&case),
-        // Its server may not be here, and has no model to be compared with.
+        // The server may not be installed here, and there is no model to compare with.
         CaseFile::Target(case) => {
             let command = case.target.command_line();
             Err(format!("{}: a case of `{command}`, which `brokenpipe replay` plays", file.display()).into())
@@ -58,8 +58,8 @@ fn replay(file: &Path) -> Result<(), Failed> {
     }
 }
 
-/// Whether a case comes to what it expects in both worlds, and whether they agree on all else: an `expect:` does not say
-/// what the TCP states are, what the clients get, or on whom a survivor waits.
+/// Checks that a case behaves as expected in both worlds, and that their traces are equal. `expect:` does not contain the TCP states, the
+/// clients' results, or the client on which a surviving server waits.
 fn holds(case: &Case) -> Result<(), Failed> {
     let setup = case.setup();
     let (mut kernel, mut model) = (Trace::default(), Trace::default());
@@ -75,7 +75,7 @@ fn holds(case: &Case) -> Result<(), Failed> {
     }
 }
 
-/// Tests of the runner itself: what must fail does, and for the reason that was planted.
+/// Tests of the runner itself: wrong cases fail, each for its own reason.
 fn of_the_runner() -> Vec<Trial> {
     const WRONG: [(&str, &str, &str); 4] = [
         ("a-wrong-outcome", "survived", "expected: survived\n     got: killed by SIGPIPE at 4"),
@@ -106,7 +106,7 @@ fn of_the_runner() -> Vec<Trial> {
     trials
 }
 
-/// Plays a file that is a case of any server.
+/// Plays a file that is a case of a server command.
 fn a_case_of_any_server() -> Result<(), Failed> {
     let file = std::env::temp_dir().join(format!("brokenpipe-cases-{}.case", std::process::id()));
     fs::write(&file, "brokenpipe case 1\ncommand: ./server {port}\nexpect: exit\n\na connect; a rst")?;
@@ -115,12 +115,12 @@ fn a_case_of_any_server() -> Result<(), Failed> {
     result
 }
 
-/// The text of a case in which the greeter dies at 4.
+/// The text of a case in which the greeter is killed at event 4.
 fn death(expect: &str) -> String {
     format!("brokenpipe case 1\nprogram: greeter\nexpect: {expect}\n\nhold; a connect; a fin; a rst; go")
 }
 
-/// A test that passes if `test` fails with a message in which `why` stands.
+/// A test that passes if `test` fails with a message that contains `why`.
 fn fails(what: &str, why: &'static str, test: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
     Trial::test(format!("runner-fails-{what}"), move || {
         let failed = test().err().ok_or("it passed")?;

@@ -1,4 +1,4 @@
-//! Each room of `src` uses only rooms above it. Which there are, and in which order, is said by the table in CONTRIBUTING.md.
+//! Each module of `src` (here called a room) uses only modules above it in the table in CONTRIBUTING.md, or in the same row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,27 +6,27 @@ use std::path::{Path, PathBuf};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The rooms in the order of the table, each with its row. Two of one row may use each other.
+/// The modules, each with its row in the table. Modules in one row may use each other.
 fn rooms() -> BTreeMap<String, usize> {
     let text = fs::read_to_string(Path::new(ROOT).join("CONTRIBUTING.md")).expect("CONTRIBUTING.md");
     let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).enumerate();
     rows.flat_map(|(row, names)| names.split(", ").filter_map(move |name| Some((room(name)?, row)))).collect()
 }
 
-/// The room that a name in the table stands for: `src/trace.rs` and `src/model` are rooms.
+/// The module that a table entry names: `src/trace.rs` and `src/model` are modules.
 fn room(name: &str) -> Option<String> {
     let path = name.strip_prefix("`src/")?.strip_suffix('`')?;
     Some(path.strip_suffix(".rs").unwrap_or(path).to_owned())
 }
 
-/// The room of a file in `src`.
+/// The module of a file in `src`: its first path component.
 fn room_of(file: &Path) -> String {
     let within = file.strip_prefix(Path::new(ROOT).join("src")).expect("a file of src");
     let first = within.components().next().expect("a name").as_os_str().to_string_lossy();
     first.strip_suffix(".rs").unwrap_or(&first).to_owned()
 }
 
-/// The rooms that this text uses, but for its comments and its tests, which may use what they like.
+/// The modules that this source text uses. Comments and tests are skipped, because they may use any module.
 fn uses(text: &str) -> BTreeSet<String> {
     let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
@@ -34,7 +34,7 @@ fn uses(text: &str) -> BTreeSet<String> {
     code.flat_map(|line| line.split("crate::").skip(1)).map(word).collect()
 }
 
-/// What of `uses` is not at or above the row of `room`.
+/// Those of `uses` that are below the row of `room`.
 fn below(rooms: &BTreeMap<String, usize>, room: &str, uses: &BTreeSet<String>) -> Vec<String> {
     let own = rooms[room];
     uses.iter().filter(|used| rooms.get(*used).is_some_and(|row| *row > own)).cloned().collect()
@@ -78,7 +78,7 @@ fn what_is_used_from_below_is_found() {
     assert!(below(&rooms, "report", &used).is_empty());
 }
 
-/// The module of a file: `linux::process::tasks` of `src/linux/process/tasks.rs`.
+/// The module path of a file: `linux::process::tasks` for `src/linux/process/tasks.rs`.
 fn module_of(file: &Path) -> Vec<String> {
     let within = file.strip_prefix(Path::new(ROOT).join("src")).expect("a file of src").with_extension("");
     let mut parts: Vec<String> =
@@ -89,18 +89,18 @@ fn module_of(file: &Path) -> Vec<String> {
     parts
 }
 
-/// The paths in this text that begin with `crate` or `super`, those of a `use` with braces one by one.
+/// The paths in this text that begin with `crate` or `super`. A `use` with braces gives one path for each name.
 fn paths(text: &str) -> Vec<Vec<String>> {
     let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     let code: String =
         text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
     let starts = ["crate::", "super::"].iter().flat_map(|word| code.match_indices(word).map(|(at, _)| at));
-    // The second `super` of `super::super` begins no path of its own.
+    // The second `super` in `super::super` is part of the same path.
     let starts = starts.filter(|at| !code[..*at].ends_with("::"));
     starts.flat_map(|at| expanded(&code[at..])).collect()
 }
 
-/// The paths that begin where this text does.
+/// The paths at the beginning of this text.
 fn expanded(text: &str) -> Vec<Vec<String>> {
     let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
     let stem: Vec<String> = text[..end].split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect();
@@ -126,20 +126,20 @@ fn expanded(text: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Which of these modules each uses, by their places in the list.
+/// For each of these modules the indices of the modules that it uses.
 fn graph(modules: &[(Vec<String>, String)]) -> Vec<BTreeSet<usize>> {
     let used = |own: &[String], path: &[String]| {
         let ups = path.iter().take_while(|part| *part == "super").count();
         let base = if ups > 0 { &own[..own.len().checked_sub(ups)?] } else { &[] };
         let whole = [base, &path[ups.max(1)..]].concat();
-        // The longest beginning that is a file: what follows are items of it.
+        // The longest prefix that is a file. The rest of the path names items in that file.
         (1..=whole.len()).rev().find_map(|len| modules.iter().position(|(module, _)| *module == whole[..len]))
     };
     let of = |(own, text): &(Vec<String>, String)| paths(text).iter().filter_map(|path| used(own, path)).collect();
     modules.iter().map(of).collect()
 }
 
-/// A circle of this graph, if there is one: each uses the next, and the last the first.
+/// A cycle of this graph, if there is one: each module uses the next, and the last uses the first.
 fn circle(graph: &[BTreeSet<usize>]) -> Option<Vec<usize>> {
     fn walk(at: usize, graph: &[BTreeSet<usize>], way: &mut Vec<usize>, done: &mut BTreeSet<usize>) -> bool {
         if let Some(start) = way.iter().position(|on_it| *on_it == at) {
@@ -148,7 +148,7 @@ fn circle(graph: &[BTreeSet<usize>]) -> Option<Vec<usize>> {
         }
         if !done.contains(&at) {
             way.push(at);
-            // A file and those of its own folder may use each other.
+            // A module's use of itself is not a cycle.
             if graph[at].iter().any(|next| *next != at && walk(*next, graph, way, done)) {
                 return true;
             }
@@ -170,7 +170,7 @@ fn no_files_of_linux_use_each_other_in_a_circle() {
     files(&Path::new(ROOT).join("src/linux"), &mut all);
     let sources = all.iter().filter(|file| !file.ends_with("tests.rs"));
     let modules: Vec<_> = sources.map(|file| (module_of(file), fs::read_to_string(file).expect("a source"))).collect();
-    // What a file and the files of its own folder have in common, they share in both directions: it is one module in several files.
+    // A file and the files in its own folder may use each other: they are one module in several files.
     let is_of =
         |part: &[String], whole: &[String]| part.len() > whole.len() && part.starts_with(whole) && whole.len() > 1;
     let mut graph = graph(&modules);

@@ -1,6 +1,6 @@
-//! The properties over random scenarios of the whole alphabet, by proptest: `hold`, `step`, `go`, `fault` and `vanish` included.
+//! The properties, tested by proptest with random scenarios of all events, including `hold`, `step`, `go`, `fault` and `vanish`.
 //!
-//! proptest's own seeds are kept in `proptest-regressions/`, one file a property.
+//! proptest keeps the seeds of failures in `proptest-regressions/`, one file per property.
 
 #[path = "common/workers.rs"]
 mod workers;
@@ -12,13 +12,13 @@ use brokenpipe::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
 
-/// So many cases, and the file in which a property keeps the seeds that failed.
+/// The configuration of a property: the number of cases, and the file in which seeds of failures are kept.
 macro_rules! config {
     ($cases:literal, $file:literal) => {
         Config {
             cases: $cases,
             max_shrink_iters: 4096,
-            // What a planted rule makes fail is not to be remembered.
+            // Failures caused by a seeded defect are not kept.
             failure_persistence: Some(Box::new(if cfg!(brokenpipe_plant) {
                 FileFailurePersistence::Off
             } else {
@@ -29,7 +29,7 @@ macro_rules! config {
     };
 }
 
-/// A property of so many cases, played by a worker process.
+/// A test of a property with a number of cases, played by a worker process.
 macro_rules! property {
     ($cases:literal, $file:literal, fn $name:ident($($arguments:tt)*) $body:block) => {
         #[test]

@@ -1,4 +1,4 @@
-//! Replay does not rot: what a failure prints is read here as a person would, and played again.
+//! What a failing check prints can be replayed: the printed command is parsed and played again.
 
 #[path = "common/workers.rs"]
 mod workers;
@@ -8,19 +8,19 @@ use brokenpipe::{
 };
 use std::panic::catch_unwind;
 
-/// What a `#[test]` prints that fails by the `unwrap` of a [`check`].
+/// The panic message of a `#[test]` that unwraps a failing [`check`].
 fn printed(program: &'static str) -> String {
     let panic = catch_unwind(|| check(program, Policy::Default, 20_000).unwrap()).expect_err("the server must die");
     *panic.downcast().expect("a panic with a formatted text")
 }
 
-/// The words of a command, of which some are within single quotation marks.
+/// The words of a command, some of them in single quotation marks.
 fn words(command: &str) -> Vec<&str> {
     let pieces = command.split('\'').enumerate();
     pieces.flat_map(|(i, piece)| if i % 2 == 1 { vec![piece] } else { piece.split_whitespace().collect() }).collect()
 }
 
-/// The server and the scenario that a printed report says to play again.
+/// The server and the scenario in the replay command of a printed report.
 fn instruction(printed: &str) -> (Setup, Scenario) {
     let command = printed.lines().find_map(|line| line.strip_prefix("replay: ")).expect(printed);
     match words(command)[..] {
@@ -44,15 +44,15 @@ fn what_a_failing_check_prints_plays_the_same_death_again() {
             let Ok(()) = play(&mut Model::default(), &setup, &scenario, &mut model);
             let finding = judge(&scenario, &setup, &kernel, &model).expect("the same scenario fails again");
             assert_eq!(finding.kind, Kind::Death);
-            // Its report is the one that was printed, with every call, every TCP state and the reason.
+            // The report of the replayed finding is the printed one, with every call, every TCP state and the reason.
             let again = report::finding(&finding, "").trim_end().to_owned();
             assert!(printed.contains(&again), "{name} printed\n{printed}\nand then came\n{again}");
         }
     });
 }
 
-/// The examples of the documentation that play on the kernel for long, which are compiled there and not run: documentation tests are processes
-/// of one session, in which the compiler has just run on all cores.
+/// Examples from the documentation that play on the kernel for long. As documentation tests they are only compiled, not run: documentation
+/// tests are processes of one session, in which the compiler has just run on all cores.
 #[test]
 fn what_the_documentation_says_of_check_is_so() {
     workers::alone(|| {
@@ -70,7 +70,7 @@ fn the_death_is_that_of_the_scenario_and_not_of_the_server() {
         let (setup, scenario) = instruction(&printed("greeter"));
         let mut kernel = Kernel::new().expect("the kernel world");
         let mut trace = Trace::default();
-        // The reported scenario fails by its last event, and not without any one of them.
+        // The reported scenario fails at its last event. Without any one of its events it does not fail.
         for left_out in 0..scenario.events().len() {
             let mut events = scenario.events().to_vec();
             events.remove(left_out);

@@ -1,5 +1,5 @@
-//! proptest's own seeds: the way in which the properties keep them really writes them, and really reads them. Shown with a
-//! property that cannot hold, and a file that is gone afterwards.
+//! proptest's seeds: with the configuration of the properties, seeds of failures are written to the file and read from it. Tested with a
+//! property that fails, and a temporary file.
 #![cfg(feature = "proptest")]
 
 #[path = "common/workers.rs"]
@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A folder of this test alone, which goes with it.
+/// A temporary folder for one test, removed on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -26,19 +26,19 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // A test that fails already should say why it did, and not this.
+        // If the test is failing, its own failure is more important than an error here.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// What came of testing a property until it failed.
+/// The result of testing a property until it failed.
 struct Run {
     result: Result<(), TestError<Scenario>>,
-    /// Every scenario that was played, and whether the server survived it, in order.
+    /// Every scenario in the order of play, and whether the server survived it.
     played: Vec<(Scenario, bool)>,
 }
 
-/// Tests, with seeds kept in `file` and numbers drawn from `rng`, that a server under `policy` survives everything.
+/// Tests that a server under `policy` survives every scenario. Seeds are kept in `file`; random numbers are drawn from `rng`.
 fn run(file: &'static str, policy: Policy, rng: [u8; 32]) -> Run {
     let config = Config {
         cases: 500,
@@ -72,7 +72,7 @@ fn a_seed_that_failed_is_written_down_and_comes_first_the_next_time() {
     workers::alone(|| {
         let scratch = Scratch::new("seeds");
         let path = scratch.0.join("planted.txt");
-        // proptest takes the path of a file for ever.
+        // proptest needs the file's path as a `'static` string.
         let file: &'static str = path.to_str().expect("a path in UTF-8").to_owned().leak();
 
         let first = run(file, Policy::Default, [1; 32]);
@@ -80,16 +80,16 @@ fn a_seed_that_failed_is_written_down_and_comes_first_the_next_time() {
         let kept = fs::read_to_string(file).expect("the seed is written");
         let seeds: Vec<&str> = kept.lines().filter(|line| line.starts_with("cc ")).collect();
         let [seed] = seeds[..] else { panic!("one seed:\n{kept}") };
-        // What stands beside it is for people, and it is the scenario in its file form.
+        // The comment after the seed is the minimised scenario in its text form, for readers.
         let (_, trailer) = seed.split_once(" # shrinks to ").expect(seed);
         assert_eq!(&trailer.parse::<Scenario>().expect(trailer), smallest(&first));
 
-        // Other numbers are drawn now, so that only the file can have it come first; and it shrinks to the same.
+        // The random numbers differ now, so only the file can make this scenario the first one. It shrinks to the same scenario.
         let second = run(file, Policy::Default, [2; 32]);
         assert_eq!(&second.played[0], &(failed.clone(), false));
         assert_eq!(smallest(&second), smallest(&first));
 
-        // It is played first when it holds too, before all the others, and nothing is taken out of the file or put in.
+        // The seed is also played first when the property holds, before all other scenarios, and the file does not change.
         let mended = run(file, Policy::Ignore, [2; 32]);
         assert_eq!((mended.result, mended.played.len()), (Ok(()), 501));
         assert_eq!(&mended.played[0], &(failed.clone(), true));

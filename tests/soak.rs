@@ -1,4 +1,4 @@
-//! Nothing piles up: many thousand scenarios in one process leave no descriptor, no process and no memory more than the first 1,000.
+//! Leak test: many thousand scenarios in one process leave no more descriptors, processes and memory than the first 1,000.
 
 #[path = "common/workers.rs"]
 mod workers;
@@ -6,7 +6,7 @@ mod workers;
 use brokenpipe::{Kernel, Policy, Program, Random, Setup, Shape, Trace, play};
 use std::fs;
 
-/// What a process holds.
+/// The resources of this process.
 #[derive(Debug, PartialEq, Eq)]
 struct Held {
     descriptors: usize,
@@ -18,7 +18,7 @@ fn held() -> Held {
     let children = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
     Held {
         descriptors: fs::read_dir("/proc/self/fd").expect("/proc").count(),
-        // A zombie is listed among the children as well.
+        // Zombies are listed among the children too.
         children: children.collect(),
     }
 }
@@ -30,11 +30,11 @@ fn resident() -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// What two readings of the resident memory of a process that allocates nothing may differ by, in KiB: the kernel counts it in
-/// batches, one for each core.
+/// The allowed difference between two readings of resident memory, in KiB. Readings differ even in a process that allocates nothing,
+/// because the kernel counts in batches, one for each core.
 const READING: u64 = 1024;
 
-/// How many scenarios there are, unless SOAK says otherwise.
+/// The number of scenarios, unless SOAK is set.
 const SCENARIOS: u64 = 40_000;
 
 #[test]
@@ -47,7 +47,7 @@ fn many_thousand_scenarios_leave_nothing_behind() {
     assert_eq!(played as u64, scenarios);
 }
 
-/// Plays these scenarios in this process, and gives how many there were.
+/// Plays these scenarios in this process, and returns how many there were.
 fn soak(mut numbers: impl Iterator<Item = u64>) -> usize {
     let mut kernel = Kernel::new().expect("the kernel world");
     let mut trace = Trace::default();
@@ -57,7 +57,7 @@ fn soak(mut numbers: impl Iterator<Item = u64>) -> usize {
     let mut play_all = |numbers: &mut dyn Iterator<Item = u64>| {
         let mut count = 0;
         for k in numbers {
-            // A setup serves for a while, so that servers are reused as they are in a hunt.
+            // 20 consecutive scenarios have the same setup, so that servers are reused as they are in a hunt.
             let setup = &setups[(k / 20) as usize % setups.len()];
             play(&mut kernel, setup, random.scenario(k), &mut trace).expect("the kernel world");
             count += 1;
@@ -68,7 +68,7 @@ fn soak(mut numbers: impl Iterator<Item = u64>) -> usize {
     play_all(&mut first.iter().copied());
     let (before, memory) = (held(), resident());
     let rest = play_all(&mut numbers);
-    // What the last server has is not to be that of another.
+    // The scenarios before the first measurement are played again, so that both measurements are made with a server of the same setup.
     play_all(&mut first.iter().copied());
     drop(trace);
     let after = held();

@@ -1,12 +1,12 @@
-//! Nobody else is kept from the processor: a task that could always run, in a session of its own, is held beside what brokenpipe does,
-//! one on each core, and it is measured how long it got none.
+//! brokenpipe does not keep other sessions from the processor. On each core an always runnable task, in a session of its own, runs beside
+//! brokenpipe and measures the longest time for which it did not run.
 //!
 //! With `sched_autogroup` a session is a scheduling group, and on Linux 6.18 a group whose tasks wake each other all the time on two cores
-//! may take a core for seconds (`src/linux/session.rs`). Beside two workers in one session the longest time without the processor was up
-//! to 6.3 s.
+//! may take a core for seconds (`src/linux/process/session.rs`). Beside two workers in one session the longest time without the processor
+//! was up to 6.3 s.
 //!
-//! On a busy machine others take their share too, and that is no fault: so what counts is not how long the task waited but how long
-//! brokenpipe's own tasks ran meanwhile on that core, by their `/proc/PID/task/TID/schedstat`.
+//! On a busy machine other processes run on the core too, which is no fault of brokenpipe. So the tests do not limit how long the task
+//! waited, but how long brokenpipe's own tasks ran on that core meanwhile, from their `/proc/PID/task/TID/schedstat`.
 
 #[path = "common/binary.rs"]
 #[allow(dead_code, reason = "this suite ends its runs by dropping them")]
@@ -24,20 +24,20 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-/// For so long brokenpipe may run on a core while somebody else waits for it.
+/// For how long brokenpipe may run on a core while another task waits for that core.
 const LIMIT: Duration = Duration::from_millis(100);
-/// How long is measured.
+/// The duration of the measurement.
 const MEASURED: Duration = Duration::from_secs(3);
-/// How often it is noted how long brokenpipe's tasks have run.
+/// How often the run times of brokenpipe's tasks are read.
 const NOTED: Duration = Duration::from_millis(5);
-/// Within this time it plays, and how often it is looked whether it does.
+/// Deadline for brokenpipe to begin to play, and the poll interval.
 const BEGINS: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    // This program is also what is measured and what measures.
+    // This program is also the measured server or worlds, and the task that measures.
     match words[..] {
         ["gap", core, ref tasks @ ..] => gap(number(core), tasks),
         ["worlds"] => worlds(),
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         ["serve", port] => serve(number(port)),
         _ => {
             let mut args = Arguments::from_args();
-            // What is measured must be alone.
+            // No other test may run during a measurement.
             args.test_threads = Some(1);
             let why = why_not();
             if let Some(why) = &why {
@@ -69,18 +69,19 @@ fn number(word: &str) -> usize {
     word.parse().expect("a number")
 }
 
-/// Why sessions are not what this machine shares the processor among, where they are not.
+/// The reason if this machine does not share the processor among sessions.
 fn why_not() -> Option<String> {
     match fs::read_to_string("/proc/sys/kernel/sched_autogroup_enabled") {
         Err(_) => return Some("this kernel has no sched_autogroup".to_owned()),
         Ok(text) if text.trim() == "0" => return Some("kernel.sched_autogroup_enabled is 0".to_owned()),
         Ok(_) => {}
     }
-    // In a group that was made by hand, as a container's or a service's, sessions are none (`autogroup_task_group` in the kernel).
+    // In a cgroup with a cpu controller, such as a container's or a service's, sessions are not scheduling groups (`autogroup_task_group`
+    // in the kernel).
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let grouped = groups.lines().find(|line| {
         let (controllers, path) = line.split_once(':').and_then(|(_, rest)| rest.split_once(':')).unwrap_or_default();
-        // Of version 2 only a group that the processor is shared out to has this file, and never the root.
+        // In cgroup version 2 only a group with the cpu controller has this file. The root group never has it.
         controllers.split(',').any(|c| c == "cpu") && path != "/"
             || controllers.is_empty() && fs::exists(format!("/sys/fs/cgroup{path}/cpu.weight")).unwrap_or(false)
     });
@@ -96,25 +97,26 @@ fn of_a_server() -> Result<(), Failed> {
     let mut command = brokenpipe();
     command.args(["hunt", "--seconds", "600", "--say", "x", "--"]).arg(env::current_exe()?).args(["serve", "{port}"]);
     holds(command.current_dir(folder.path()).stdout(Stdio::piped()), |hunt| {
-        // What the server is like is said when it begins to play.
+        // The baseline is printed when the hunt begins to play.
         let mut line = String::new();
         let read = hunt.child.stdout.as_mut().map(|out| BufReader::new(out).read_line(&mut line));
         assert!(matches!(read, Some(Ok(1..))), "the hunt begins");
     })
 }
 
-/// For how long, in nanoseconds, tasks must have run on their core before it is measured. What a process ran on another when it started counts
-/// for its session until the scheduler looks at that one again, a third of a second later: once in that time somebody may wait for as long.
+/// For how long, in nanoseconds, tasks must have run on their core before the measurement. The load of a process on another core at its
+/// start counts for its session until the scheduler updates that core, a third of a second later. In that time another task may wait once
+/// for as long.
 const SETTLED: u64 = 1_000_000_000;
 
-/// This program with this to do.
+/// A command for this program with this argument.
 fn itself(what: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("the path of this program"));
     command.arg(what);
     command
 }
 
-/// That nobody is kept from the processor while this runs, which is measured once it is `ready`.
+/// Checks that a command does not keep other tasks from the processor. The measurement begins when `ready` has returned.
 fn holds(command: &mut Command, ready: impl FnOnce(&mut Running)) -> Result<(), Failed> {
     let mut running = Running { child: command.spawn()? };
     ready(&mut running);
@@ -134,7 +136,7 @@ fn holds(command: &mut Command, ready: impl FnOnce(&mut Running)) -> Result<(), 
     if worst.taken <= LIMIT { Ok(()) } else { Err(format!("a task that could always run waited: {worst:?}").into()) }
 }
 
-/// For how long somebody waited for a core, and for how long of that brokenpipe ran there.
+/// For how long the measuring task waited for its core, and for how long of that brokenpipe ran there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Gap {
     taken: Duration,
@@ -147,8 +149,8 @@ fn helper(core: usize, tasks: &[String]) -> Running {
     Running { child: command.spawn().expect("a helper") }
 }
 
-/// The `schedstat` files of all threads below this process, itself included, that are kept to one core, for each core that has a process
-/// and another one: a world and its server.
+/// The `schedstat` files of all threads of this process and its descendants that are pinned to one core, by core. Waits until each such
+/// core has at least two processes, a world and its server, and each task has run for [`SETTLED`].
 fn tasks(root: u32) -> Result<BTreeMap<usize, Vec<String>>, Failed> {
     let start = Instant::now();
     while start.elapsed() < BEGINS {
@@ -182,7 +184,8 @@ fn cores_of(thread: Pid) -> nix::Result<Vec<usize>> {
     Ok((0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false)).collect())
 }
 
-/// Moves to a core and a session of its own, in this order: what a session has once run on another core counts for it there.
+/// Moves this process to a core and then to a session of its own. In this order the session has never run on another core, where its load
+/// would count.
 fn alone_on(core: usize) {
     let mut only = CpuSet::new();
     only.set(core).expect("a core");
@@ -190,23 +193,24 @@ fn alone_on(core: usize) {
     setsid().expect("a session");
 }
 
-/// The same on the core that worlds choose in such a session, for its first threads and processes. They may leave it again.
+/// As `alone_on`, on the core that worlds choose in such a session. Threads and child processes may leave the core again.
 fn alone() {
     let cores = cores_of(Pid::from_raw(0)).expect("the cores");
     alone_on(cores[std::process::id() as usize % cores.len()]);
 }
 
-/// Has this thread all cores that it may have.
+/// Allows this thread to run on all cores again.
 fn leave_the_core() {
     let mut all = CpuSet::new();
     (0..CpuSet::count()).for_each(|core| all.set(core).expect("a core"));
     sched_setaffinity(Pid::from_raw(0), &all).expect("all cores");
 }
 
-/// Runs all the time, and says for how many microseconds it got no processor when these tasks ran longest meanwhile, and how long that was.
+/// Runs all the time. Prints, for the gap in which these tasks ran longest, the length of the gap and the run time of the tasks, in
+/// microseconds.
 fn gap(core: usize, tasks: &[&str]) -> ExitCode {
     alone_on(core);
-    // A task that has ended has run no longer; one that has just begun is not known, and nor is what it takes.
+    // A task that has ended adds nothing. The run time of a task that has started meanwhile is not known.
     let ran = || tasks.iter().map(|path| nanoseconds(path)).collect::<Vec<_>>();
     let start = Instant::now();
     let (mut last, mut noted_at, mut noted, mut worst) = (start, start, ran(), Gap::default());
@@ -220,7 +224,7 @@ fn gap(core: usize, tasks: &[&str]) -> ExitCode {
         last = now;
         if now - noted_at > NOTED {
             noted = ran();
-            // What noting took is no gap.
+            // The time for reading the files is not a gap.
             last = Instant::now();
             noted_at = last;
         }
@@ -229,13 +233,13 @@ fn gap(core: usize, tasks: &[&str]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// How long a task has run; 0 for one that has ended.
+/// The run time of a task; 0 if the task has ended.
 fn nanoseconds(schedstat: &str) -> u64 {
     let text = fs::read_to_string(schedstat).unwrap_or_default();
     text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0)
 }
 
-/// Two worlds on two threads of a process, as two tests have them.
+/// Two worlds on two threads of a process, as in a test program with two tests.
 fn worlds() -> ExitCode {
     alone();
     std::thread::scope(|scope| {
@@ -246,7 +250,7 @@ fn worlds() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Two processes of a session with a world each, as where each test is a process.
+/// Two processes of a session with a world each, as with a test runner that starts a process for each test.
 fn processes() -> ExitCode {
     alone();
     let mut children = [(); 2].map(|()| itself("world").spawn().expect("a process"));
@@ -254,7 +258,7 @@ fn processes() -> ExitCode {
     if ended { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A world that plays until whoever started this process is gone.
+/// A world that plays until the parent process has ended.
 fn world() -> ExitCode {
     leave_the_core();
     let parent = nix::unistd::getppid();

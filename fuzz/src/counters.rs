@@ -1,16 +1,16 @@
-//! What of libFuzzer's own coverage is left out, so that what the server did ([`feedback`](crate::feedback)) is heard.
+//! Removes parts of libFuzzer's own coverage that would outweigh the states of the server ([`feedback`](crate::feedback)).
 //!
-//! *The harness.* libFuzzer counts the branches of all that is linked, the kernel world's own code too: how often it polled, whether a
-//! look-up had to be repeated, whether a wait was over before it began. That depends on the moment and not on the input, and each such
-//! novelty would be one more input in the corpus. What the kernel did is told from the trace, which is the same each time.
+//! *The harness.* libFuzzer counts the branches of all linked code, so also those of the kernel world: how often it polled, whether a
+//! look-up had to be repeated, whether a wait was over before it began. These depend on timing and not on the input, and each new branch
+//! would add an input to the corpus. The kernel's behaviour is taken from the trace instead, which is the same each time.
 //!
-//! *How often.* libFuzzer takes it for news, eight times over, that a branch was taken more often than before. In the model that says
-//! little but that the scenario is longer, and it makes for most of the corpus.
+//! *How often.* For each branch libFuzzer distinguishes eight ranges of counts, and each new range counts as new coverage. In the model a
+//! higher count mostly means that the scenario is longer, and such inputs would be most of the corpus.
 
 use std::io;
 
-// The linker's names for the ends of the section of counters. As symbols in Rust they would be taken for the compiler's own, and the
-// section would stay empty. Where nothing is instrumented there is no section, and both are null.
+// The linker's symbols for the start and the end of the section of counters. If they were declared in Rust, the compiler would take them
+// for its own, and the section would stay empty. Without instrumentation there is no section, and both are null.
 std::arch::global_asm!(
     ".pushsection .data.rel.ro.brokenpipe_counters, \"aw\", @progbits",
     ".weak __start___sancov_cntrs",
@@ -25,7 +25,7 @@ std::arch::global_asm!(
 );
 
 #[allow(unsafe_code)]
-// SAFETY: declared as it is defined above.
+// SAFETY: the declaration matches the definition above.
 unsafe extern "C" {
     safe static brokenpipe_counters: [usize; 2];
 }
@@ -37,16 +37,16 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// What `harness` gives. The branches that it takes are not counted.
+    /// Calls `harness` and returns its result. The branches that it takes are not counted.
     pub fn without<T>(&mut self, harness: impl FnOnce() -> T) -> T {
         let saved = self.save();
         let result = harness();
-        // Where the call is not allowed, the search is less to the point.
+        // If process_vm_readv is not allowed, the branches are counted, and the search is less efficient.
         let _ = saved.and_then(|()| self.restore());
         result
     }
 
-    /// Forgets how often a branch was taken, but not that it was.
+    /// Reduces each counter to 1 if it is higher: whether a branch was taken is kept, how often is not.
     pub fn once(&mut self) {
         if self.save().is_ok() {
             self.kept.iter_mut().for_each(|counter| *counter = (*counter).min(1));
@@ -65,13 +65,13 @@ impl Counters {
     }
 }
 
-/// Copies memory of this process. By a system call: a sanitizer takes the counters for so many variables of a byte each, and a copy of
-/// all of them for one that overruns.
+/// Copies memory of this process by a system call. A sanitizer regards each counter as a variable of one byte, and would report an
+/// ordinary copy of all counters as an overrun.
 #[allow(unsafe_code)]
 fn copy(from: usize, to: usize, len: usize) -> io::Result<()> {
     let span = |start: usize| libc::iovec { iov_base: std::ptr::with_exposed_provenance_mut(start), iov_len: len };
     let (from, to) = (span(from), span(to));
-    // SAFETY: both are memory of `len` bytes: the one the counters, which any code may write to at any time, the other the vector's.
+    // SAFETY: both are memory of `len` bytes. One is the counters, which any code may write at any time; the other is the vector's.
     match unsafe { libc::process_vm_readv(libc::getpid(), &raw const to, 1, &raw const from, 1, 0) } {
         n if n == len as isize => Ok(()),
         _ => Err(io::Error::last_os_error()),

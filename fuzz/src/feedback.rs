@@ -1,34 +1,34 @@
 //! The server's own states as coverage.
 //!
-//! libFuzzer keeps an input if it reaches a branch that none did before, or reaches one more often. A server is the same few
-//! branches whatever the clients do; what differs is what its calls come to and the state that its sockets are in, and in which
-//! order. So that is counted too, in a table of *extra counters*: libFuzzer finds the table by the name of its section, clears it
-//! before each input, and takes each counter for one more branch.
+//! libFuzzer keeps an input that reaches a new branch, or reaches a branch more often. A server takes the same few branches for all
+//! inputs; only the results of its calls, the states of its sockets and their order differ. So these are counted too, in a table of
+//! *extra counters*: libFuzzer finds the table by the name of its section, clears it before each input, and regards each counter as one
+//! more branch.
 //!
-//! What is counted is read off the kernel's trace and not off the model's: where the two differ, the kernel's is news.
+//! The counters are set from the kernel's trace, not from the model's: if the two differ, the kernel's behaviour is new coverage.
 
 use brokenpipe::{Call, Called, Client, TcpState, Trace};
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-/// How many counters: ten times what an hour of fuzzing reaches, so that hardly two share one. libFuzzer looks through all of them
+/// The number of counters: ten times as many as an hour of fuzzing reaches, so that few states share one. libFuzzer scans all of them
 /// after each input, eight at a time.
 const COUNTERS: usize = 1 << 16;
 
-/// libFuzzer wants the section page-aligned, and a multiple of eight in size.
+/// libFuzzer requires that the section is page-aligned and that its size is a multiple of eight.
 #[repr(C, align(4096))]
 struct Table([AtomicU8; COUNTERS]);
 
 #[allow(unsafe_code)]
-// SAFETY: the section is one of plain bytes, which is what lies in it, and nothing else has a part in it.
+// SAFETY: the section contains plain bytes, and no other data is in it.
 #[unsafe(link_section = "__libfuzzer_extra_counters")]
-// Nobody reads it who is known to the compiler, which would leave it out.
+// The compiler sees no code that reads the table, and would remove it.
 #[used]
 static TABLE: Table = Table([const { AtomicU8::new(0) }; COUNTERS]);
 
-/// What a call of the server's came to: which call, its result, and the TCP state of the socket before the step and after it.
-/// All of it in the 23 lowest bits.
+/// A call of the server: which call, its result, and the TCP state of the socket before the step and after it. Encoded in the 23 lowest
+/// bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Seen(u32);
 
@@ -37,7 +37,7 @@ impl Seen {
         let call = Call::ALL.iter().position(|call| *call == called.call).map_or(0, |i| i as u32);
         let result = match called.result {
             Ok(0) => 0,
-            // Which count it was depends on what was sent, and says nothing that is new.
+            // The number of bytes depends only on the payload, so all positive counts are equal.
             Ok(_) => 1,
             Err(errno) => 2 + (errno.raw() as u32 & 0xff),
         };
@@ -45,13 +45,13 @@ impl Seen {
         Seen(call << 20 | result << 9 | u32::from(called.sigpipe) << 8 | state(before) << 4 | state(after))
     }
 
-    /// The same without the state before: the triple of call, result and TCP state.
+    /// The value without the state before: the triple of call, result and TCP state.
     pub fn triple(self) -> Seen {
         Seen(self.0 & !0xf0)
     }
 }
 
-/// What the server's calls in this trace came to, in order.
+/// The server's calls in this trace, in order.
 pub fn seen(trace: &Trace) -> impl Iterator<Item = Seen> {
     let mut before: &[(Client, TcpState)] = &[];
     trace.steps().flat_map(move |step| {
@@ -63,10 +63,10 @@ pub fn seen(trace: &Trace) -> impl Iterator<Item = Seen> {
     })
 }
 
-/// Counts what the server did in this trace: each call with its result and states, and each two in a row.
+/// Sets the counters of what the server did in this trace: of each call with its result and states, and of each two calls in a row.
 ///
-/// Not each three in a row. There are so many of those that a run spends its time on what is new in no other way: it reached fewer of
-/// them than without.
+/// Sequences of three calls are not counted. There are so many of them that a run spends its time on inputs that are new in no other way;
+/// it then reached fewer such sequences than without counting them.
 pub fn count(trace: &Trace) {
     let mut last = 0;
     for Seen(now) in seen(trace) {
@@ -77,16 +77,16 @@ pub fn count(trace: &Trace) {
     }
 }
 
-/// Sets the counter of this number. libFuzzer would take how often something happened for news too, eight times over; of what a
-/// server does that only makes for a corpus of ever longer inputs.
+/// Sets the counter of this number to 1. If calls were counted, libFuzzer would regard higher counts as new coverage, and would fill the
+/// corpus with ever longer inputs.
 fn set(number: u64) {
-    // Fibonacci hashing: the upper bits depend on all of the number.
+    // Fibonacci hashing: the upper bits depend on all bits of the number.
     let index = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - COUNTERS.trailing_zeros());
     TABLE.0[index as usize].store(1, Relaxed);
 }
 
-/// What was reached since the process began: exact, where the counters are hashed and cleared. It is for the experiment that tells
-/// whether the counters pay, with and without them.
+/// Everything reached since the process began. It is exact, while the counters are hashed and cleared. Used by the experiment that
+/// compares fuzzing with and without the counters.
 #[derive(Debug, Default)]
 pub struct Reached {
     triples: HashSet<Seen>,
@@ -95,7 +95,7 @@ pub struct Reached {
 }
 
 impl Reached {
-    /// Takes note of what the server did in this trace.
+    /// Adds what the server did in this trace.
     pub fn add(&mut self, trace: &Trace) {
         let all: Vec<Seen> = seen(trace).collect();
         self.triples.extend(all.iter().map(|seen| seen.triple()));
@@ -113,7 +113,7 @@ impl std::fmt::Display for Reached {
 
 static REACHED: Mutex<Option<Reached>> = Mutex::new(None);
 
-/// Adds to what the process has reached, which is printed when it exits. It does not if it is killed.
+/// Adds to what the process has reached. It is printed when the process exits, but not when the process is killed.
 #[allow(unsafe_code)]
 pub fn reach(trace: &Trace) {
     extern "C" fn print() {
@@ -126,7 +126,7 @@ pub fn reach(trace: &Trace) {
     };
     reached
         .get_or_insert_with(|| {
-            // SAFETY: a function that takes nothing, returns nothing and does not unwind.
+            // SAFETY: the function takes no arguments, returns nothing and does not unwind.
             unsafe { libc::atexit(print) };
             Reached::default()
         })
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_run_sets_a_counter_for_each_call_and_each_two_in_a_row() {
         count(&trace("a connect; a close"));
-        // Four calls, the first of which comes after none.
+        // Four calls, and four pairs: the first call forms a pair with no call before it.
         assert_eq!(TABLE.0.iter().filter(|c| c.load(Relaxed) == 1).count(), 4 + 4);
     }
 }

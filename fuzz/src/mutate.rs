@@ -1,19 +1,19 @@
-//! Changes at the level of events: what libFuzzer's own changes of bytes rarely do in one go.
+//! Mutations of whole events, which libFuzzer's own mutations of bytes rarely produce in one step.
 //!
-//! All of it depends on the seed alone, so that a run of the same seed is the same run.
+//! All mutations depend on the seed only, so a run with the same seed is the same run.
 
 use crate::{MAX_EVENTS, MAX_PLAYED};
 use brokenpipe::{Input, MAX_SEND, Mutator, Op, PRESETS, Policy, Program, Scenario, Setup};
 use fastrand::Rng;
 
-/// Fewest bytes of an input that make an event.
+/// The minimum number of bytes of an event.
 const EVENT: usize = 4;
-/// Most ops that a change adds to a program, between `accept` and `close`.
+/// Mutations add ops to a program only up to this number, between `accept` and `close`.
 const MAX_INNER: usize = 6;
 
-/// Changes the input in the first `size` bytes of `data`, and gives its new size, at most `max_size`.
+/// Mutates the input in the first `size` bytes of `data`, and returns its new size, at most `max_size`.
 ///
-/// Half of the time it is left to `bytes`, libFuzzer's own mutator, which takes and gives the same.
+/// Half of the time it calls `bytes` instead, libFuzzer's own mutator, with the same arguments and result.
 pub fn mutate(
     data: &mut [u8],
     size: usize,
@@ -42,7 +42,7 @@ pub fn mutate(
     store(setup, scenario, &mut data[..max_size])
 }
 
-/// The library's, within the bounds of an input.
+/// The mutator of the library, with the limits of an input.
 fn mutator() -> Mutator {
     let mut mutator = Mutator::default();
     mutator.max_events = MAX_EVENTS;
@@ -50,8 +50,8 @@ fn mutator() -> Mutator {
     mutator
 }
 
-/// Makes an input of two, and gives its size: the server of either, and the events of the one up to some place followed by those of
-/// the other from some place on, or those of both shuffled together.
+/// Combines two inputs, and returns the size of the result. Its program and its policy are each from one of the inputs. Its events are
+/// those of one input up to some position followed by those of the other from some position on, or those of both shuffled together.
 pub fn cross_over(one: &[u8], other: &[u8], out: &mut [u8], seed: u32) -> usize {
     let mut rng = Rng::with_seed(seed.into());
     let (one, other) = (Input::decode(one), Input::decode(other));
@@ -61,14 +61,14 @@ pub fn cross_over(one: &[u8], other: &[u8], out: &mut [u8], seed: u32) -> usize 
     store(Setup::new(program, policy), scenario, out)
 }
 
-/// Writes as much of the input as fits, and gives its size.
+/// Writes as many events of the input as fit, and returns the size.
 fn store(setup: Setup, scenario: Scenario, out: &mut [u8]) -> usize {
     let mut input = Input::new(setup, scenario);
     loop {
         let bytes = input.encode();
         let events = input.scenario.events();
         let fits = bytes.len() <= out.len() && events.len() <= MAX_EVENTS;
-        // Any beginning is an input too.
+        // Any prefix of the bytes is an input too.
         if fits || events.is_empty() {
             let len = bytes.len().min(out.len());
             out[..len].copy_from_slice(&bytes[..len]);
@@ -87,7 +87,7 @@ fn other_setup(setup: &Setup, rng: &mut Rng) -> Setup {
     }
 }
 
-/// Another program: a preset, or this one with an op more, less or other.
+/// Another program: a preset, or this program with an op added, removed or replaced.
 fn program(old: &Program, rng: &mut Rng) -> Program {
     if rng.u8(..4) == 0 {
         return rng.choice(PRESETS).and_then(|(_, text)| text.parse().ok()).unwrap_or_default();
@@ -121,7 +121,7 @@ mod tests {
         Input::new(Setup::default(), scenario.parse().unwrap()).encode()
     }
 
-    /// One mutation of `bytes`, never one of libFuzzer's.
+    /// A mutation of `bytes`, in which libFuzzer's mutator changes nothing.
     fn mutated(bytes: &[u8], max_size: usize, seed: u32) -> Vec<u8> {
         let mut data = bytes.to_vec();
         data.resize(max_size.max(bytes.len()), 0);

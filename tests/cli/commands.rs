@@ -1,4 +1,4 @@
-//! The commands that a hunt runs, the server's and those of a shell, and what they are given.
+//! The commands that a hunt starts (the server, `--setup` and `--polite`), their environment, folders and output.
 
 use crate::server::{Server, command, hunt, hunted};
 use crate::util::{BOUND, Folder, Process, Said, brokenpipe, run};
@@ -9,7 +9,7 @@ fn in_folder(dir: &Folder, args: &[&str]) -> Said {
     Said::of(brokenpipe().args(args).current_dir(dir.path()).output().expect("the binary runs"))
 }
 
-/// Whether a server may have a network of its own here, and with it any port it wants.
+/// Whether a server can have a network namespace of its own on this machine, in which any port is free.
 fn has_networks() -> bool {
     run(&["doctor"]).out.contains("ok       network namespace")
 }
@@ -49,7 +49,8 @@ fn what_a_command_wrote_last_is_shown_when_it_fails() {
 fn what_a_setup_leaves_in_the_background_may_go_on_writing() {
     let dir = Folder::new();
     let here = dir.path().display();
-    // It writes once it has read something. A pipe that nobody reads any more would kill it then.
+    // The backend writes to standard error after it has read a line. If standard error were a pipe without a reader, SIGPIPE would kill
+    // the backend.
     let backend = "{ read -r line < go; echo log >&2; touch done; } & echo $! > pid";
     let setup = format!("cd '{here}' && if [ ! -e go ]; then mkfifo go; {backend}; fi");
     hunted(&dir, Server::Careful, &["--cases", "1", "--setup", &setup]).code(0);
@@ -95,7 +96,7 @@ fn a_hunt_of_no_command_at_all_is_refused() {
 fn folders_of_others_are_left_alone_whatever_their_names() {
     let dir = Folder::new();
     let scratch = dir.path().join("scratch");
-    // As old versions called theirs: the number of a process that is gone, then another.
+    // Old versions of brokenpipe named their scratch folders like this: the pid of a process that has ended, then a number.
     let mine = scratch.join("brokenpipe-4194305-0");
     fs::create_dir_all(&mine).expect("a scratch folder");
     fs::write(mine.join("thesis"), "all of it").expect("a scratch file");
@@ -111,11 +112,11 @@ fn a_server_s_folder_begins_empty() {
     hunted(&dir, Server::Careful, &["--cases", "1", "--setup", "test -z \"$(ls -A {dir})\""]).code(0);
 }
 
-/// How often a command and all that it waited for gave up the processor by themselves until it ended.
+/// The voluntary context switches of a command and of the child processes that it waited for, until it ended (`ru_nvcsw`).
 #[expect(clippy::zombie_processes, reason = "`wait4` reaps it")]
 fn switches(command: &mut Command) -> i64 {
     let child = command.spawn().expect("the binary runs");
-    // SAFETY: all zeros is a valid rusage; the call fills in the one that it is given, and nobody else waits for the child.
+    // SAFETY: all zeros is a valid rusage; the call fills in the given one, and no other code waits for the child.
     let (reaped, usage) = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
         (libc::wait4(child.id() as i32, std::ptr::null_mut(), 0, &mut usage), usage)
@@ -126,7 +127,8 @@ fn switches(command: &mut Command) -> i64 {
 
 #[test]
 fn a_polite_command_is_waited_for_without_looking_again_and_again() {
-    // One thread, which waits in a call that comes to the gate: of whoever waits elsewhere nothing tells what it does.
+    // The server has one thread, which is blocked in an intercepted call. A task that is blocked in another call generates no notification,
+    // and would have to be polled.
     let server = "perl -e 'open(my $l, \"+<&=\", 3) or die; while (accept(my $c, $l)) { close $c }'";
     if !Command::new("perl").args(["-e", "1"]).status().is_ok_and(|status| status.success()) {
         eprintln!("skipped: there is no perl");
@@ -141,7 +143,7 @@ fn a_polite_command_is_waited_for_without_looking_again_and_again() {
         switches(&mut replay)
     };
     let (at_once, later) = (case("true"), case("sleep 0.2"));
-    // There are more than thirty of them, so that it would be six thousand more to look each millisecond.
+    // The polite command runs more than thirty times. A poll each millisecond would make six thousand more switches.
     assert!(
         later - at_once < 1_500,
         "{at_once} switches with a command that ends at once, {later} with one that takes time"

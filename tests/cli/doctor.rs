@@ -1,4 +1,4 @@
-//! `doctor`: what it says of this machine is what this machine can do.
+//! `doctor`: its report matches what this machine can do.
 
 use crate::util::{Said, brokenpipe, run};
 use std::fs;
@@ -25,7 +25,7 @@ fn without_a_folder_for_scratch_the_machine_cannot_play() {
 
 #[test]
 fn a_user_without_the_privilege_is_not_told_that_sockets_may_be_destroyed() {
-    // Somebody else may not be allowed to look into the folder of the binary.
+    // Another user may have no permission for the folder of the binary.
     let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().expect("a folder");
     let copy = folder.path().join("brokenpipe");
     fs::copy(env!("CARGO_BIN_EXE_brokenpipe"), &copy).expect("a copy of the binary");

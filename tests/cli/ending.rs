@@ -1,4 +1,4 @@
-//! How it ends: closed pipes, full disks, signals; and that nothing is left behind.
+//! How the binary ends: closed pipes, full disks, signals. No process is left behind.
 
 use crate::util::{BOUND, Folder, Group, LOOK_AGAIN, Process, Running, Said, brokenpipe};
 use nix::sys::signal::Signal;
@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// A scenario after which the server is there, and as good as new.
+/// A scenario after which the server is alive and can be reused.
 const CLEAN: &str = "a connect; a close";
 
 #[test]
@@ -26,7 +26,7 @@ fn a_closed_pipe_is_a_quiet_success_for_every_command() {
         &["doctor"],
         &["--help"],
     ] {
-        // The pipe is closed before the first byte is written, and `head` closes it after the first line.
+        // The first run has its pipe closed before the first byte is written. The second has it closed after the first line, as by `head`.
         fs::write(dir.path().join("a.case"), "brokenpipe case 1\nprogram: echo\nexpect: survived\n\na connect\n")
             .expect("a scratch file");
         let stdin = || File::open(&list).expect("the list");
@@ -37,7 +37,7 @@ fn a_closed_pipe_is_a_quiet_success_for_every_command() {
         };
         let mut closed = Running::start(&mut command());
         drop(closed.child.stdout.take());
-        // A hunt that found something says so all the same.
+        // A hunt with a finding exits with 1 all the same.
         let said = closed.end().code(i32::from(args == ["hunt"]));
         assert_eq!(said.err, "", "{args:?}");
 
@@ -75,7 +75,7 @@ fn with_nowhere_to_complain_it_still_ends_with_its_code() {
     assert_eq!(command("2> /dev/full"), Some(2));
 }
 
-/// `run -` in mid-stream: it is fed without end, has answered some, and has a server.
+/// `run -` in mid-stream: its input has no end, it has answered some lines, and its server runs.
 fn streaming() -> (Running, Group, std::thread::JoinHandle<()>) {
     let command = &mut brokenpipe();
     let mut running =
@@ -89,7 +89,7 @@ fn streaming() -> (Running, Group, std::thread::JoinHandle<()>) {
         assert!(line.ends_with("\"agrees\":true}\n"), "{line}");
     }
     let group = running.with_server();
-    // Whatever it writes is taken, to the end.
+    // The rest of its output is read to the end.
     std::thread::spawn(move || std::io::copy(&mut from, &mut std::io::sink()));
     (running, group, feeder)
 }
@@ -159,7 +159,7 @@ fn ctrl_c_ends_a_hunt_with_a_clear_word_and_leaves_nothing() {
     assert!(dir.names().is_empty(), "{:?}", dir.names());
 }
 
-/// A scenario that takes twenty minutes, for the most part of doing nothing.
+/// A scenario that takes twenty minutes, most of them in `wait`.
 fn slow() -> String {
     format!("a connect; {}", ["wait 60000ms"; 20].join("; "))
 }
@@ -176,7 +176,7 @@ fn ctrl_c_ends_a_scenario_in_its_midst() {
         command.args(args).current_dir(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut running = Running::start(&mut command);
         let mut to = running.child.stdin.take().expect("it is piped");
-        // Of those that do not read it, some have closed it.
+        // Commands that do not read standard input may have closed it.
         let _ = writeln!(to, "{}", slow());
         let group = running.with_server();
         running.signal(Signal::SIGINT);
@@ -216,7 +216,7 @@ fn workers_of_a_hunt_that_is_stopped_come_to_a_halt_and_go_on_afterwards() {
     let hunt = Running::start(command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()));
     let group = hunt.with_server();
     hunt.signal(Signal::SIGSTOP);
-    // They wait for more to play.
+    // The workers are blocked until they get more scenarios.
     hunt.wait_for_call(libc::SYS_recvfrom);
     hunt.signal(Signal::SIGCONT);
     hunt.signal(Signal::SIGINT);
@@ -246,11 +246,11 @@ fn a_second_ctrl_c_ends_it_at_once_whatever_it_is_blocked_in() {
     let stdin = File::open(dir.path().join("list")).expect("the list");
     let running = Running::start(command.args(["run", "-"]).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::null()));
     let group = running.with_server();
-    // Nobody reads what it writes: soon it waits for that in `write`, where the first Ctrl-C is not seen.
+    // No process reads its output, so it is soon blocked in `write`, where it does not notice the first Ctrl-C.
     running.wait_for_call(libc::SYS_write);
     let process = Process::open(running.child.id()).expect("it runs");
     let start = Instant::now();
-    // Two signals at once may arrive as one, so there is one more for as long as it takes.
+    // Two signals sent at once may be delivered as one, so signals are sent until the process ends.
     while !process.ends_within(LOOK_AGAIN) {
         assert!(start.elapsed() < BOUND, "it still runs after {BOUND:?}");
         running.signal(Signal::SIGINT);

@@ -1,4 +1,4 @@
-//! From a fuzzer's bytes to cases, and back.
+//! `triage` and `corpus`: from a fuzzer's bytes to cases, and back.
 
 use super::DEATH;
 use super::util::{Folder, Running, brokenpipe, run};

@@ -1,4 +1,4 @@
-//! `hunt`: what it finds, keeps and says.
+//! `hunt` of a described program: its findings, case files and output.
 
 use crate::util::{Folder, Running, Said, brokenpipe};
 use std::fs;
@@ -10,7 +10,7 @@ fn hunt(dir: &Folder, args: &[&str]) -> Said {
     Said::of(brokenpipe().arg("hunt").args(args).current_dir(dir.path()).output().expect("the binary runs"))
 }
 
-/// The report without what depends on the clock.
+/// The report without its last line, which depends on the clock.
 fn report(said: &Said) -> &str {
     let (report, rest) = said.out.split_once("\nfound: ").expect("a finding");
     assert!(rest.contains("; played ") && rest.ends_with(" s\n"), "{rest}");

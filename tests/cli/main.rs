@@ -1,4 +1,4 @@
-//! The command line, driven as its users drive it: the real binary, its output, its exit codes, its signals.
+//! The command line: tests of the real binary, its output, its exit codes and its reaction to signals.
 
 #[path = "../common/binary.rs"]
 mod binary;
@@ -22,7 +22,7 @@ use util::{Folder, Running, brokenpipe, run, run_with};
 
 const DEATH: &str = "a connect; b connect; b fin; b rst; a close";
 
-/// The object that the README promises for [`DEATH`].
+/// The JSON object for [`DEATH`], as docs/json.md describes it.
 const PROMISED: &str = concat!(
     r#"{"scenario":"a connect; b connect; b fin; b rst; a close","program":"accept; send 26; recv-all; close","#,
     r#""policy":"default","world":"kernel","outcome":{"kind":"killed","signal":"SIGPIPE","at":4},"steps":["#,

@@ -1,4 +1,4 @@
-//! What is said of a server that cannot be hunted.
+//! Error messages for servers that cannot be hunted, and unusual names and files that must work.
 
 use crate::server::{Server, command, hunted};
 use crate::util::{Folder, Said, brokenpipe};
@@ -22,7 +22,7 @@ fn a_server_that_listens_by_itself_is_told_from_one_that_takes_descriptor_3() {
 
 #[test]
 fn a_server_of_a_unix_socket_is_told_so() {
-    // Whoever can open the socket could have it listen yet, so that it is given all the time that it may take.
+    // A process that can connect to the Unix socket could still make the server listen on a TCP port, so the hunt waits until the timeout.
     for more in [&["--start-timeout", "1"][..], &["--start-timeout", "1", "--no-gate"]] {
         hunted(&Folder::new(), Server::Unix, more)
             .code(3)
@@ -45,7 +45,7 @@ fn what_is_in_force_for_sigpipe_is_that_of_the_process_that_serves() {
     let dir = Folder::new();
     let mut hunt = brokenpipe();
     hunt.args(["hunt", "--cases", "1"]).args(Server::Escaping.options()).args(["--env", "CLI_SERVER_PORT={port}"]);
-    // The shell stays, and waits.
+    // The shell does not exec the server: it stays as its parent and waits.
     hunt.args(["--", "sh", "-c", "\"$@\"; exit 1", "sh"]).args(command()).current_dir(dir.path());
     Said::of(hunt.output().expect("the binary runs")).out("requested default, effective ignored\n");
 }

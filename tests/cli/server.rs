@@ -1,4 +1,5 @@
-//! The servers that are hunted here: this test binary once more, with the name of the one test below and a word on what to be.
+//! The servers that these tests hunt. A server is this test binary, started again with the name of the test below and a variable that
+//! selects the server.
 
 use crate::util::{Folder, Said, brokenpipe};
 use socket2::{Domain, Socket, Type};
@@ -11,63 +12,63 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// The variables by which a process knows that it is a server: which, and on which port. Without a port, descriptor 3 is its listener.
+/// The environment variables that make this binary a server: its name, and its port. Without a port, descriptor 3 is the listener.
 const SERVER: &str = "CLI_SERVER";
 const PORT: &str = "CLI_SERVER_PORT";
-/// The variable with the path of the file by which some servers know how often they were started.
+/// The environment variable with the path of the file in which some servers count their starts.
 pub(crate) const STATE: &str = "CLI_STATE";
 
 const GREETING: &[u8] = b"hello, this is a greeting\n";
 
-/// After so many clients a server is tired: more than come to one that is started for one scenario.
+/// The number of clients after which [`Server::Tired`] ends: more than a server gets that is started for one scenario.
 const TIRED: usize = 100;
-/// So many threads do nothing.
+/// The number of idle threads of [`Server::Crowded`].
 pub(crate) const CROWD: usize = 100;
 
-/// A server.
+/// A server. "Handles SIGPIPE" means that its sends have MSG_NOSIGNAL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Server {
-    /// It greets, and dies of SIGPIPE where nobody is there any more.
+    /// Sends a greeting. SIGPIPE kills it if the connection is broken.
     Greeter,
-    /// It greets, and takes care of SIGPIPE.
+    /// Sends a greeting, and handles SIGPIPE.
     Careful,
-    /// It keeps something of every connection.
+    /// Leaks memory with every connection.
     Hoarder,
-    /// It takes care of SIGPIPE, and ends if a client was gone before it was accepted.
+    /// Handles SIGPIPE, and exits if `accept` fails with ECONNABORTED.
     Aborted,
-    /// It takes care of SIGPIPE, and ends after so many clients as come to one that serves scenario after scenario.
+    /// Handles SIGPIPE, and exits after [`TIRED`] clients, which only a server gets that serves scenario after scenario.
     Tired,
-    /// It complains, and ends before it listens.
+    /// Prints an error, and exits before it listens.
     Broken,
-    /// It ignores SIGPIPE, and tells of a broken pipe with an escape sequence, by which it ends.
+    /// Ignores SIGPIPE. If the connection is broken, it prints a report with an escape sequence, and exits.
     Escaping,
-    /// It listens on a port of its own choice, whatever it was given.
+    /// Listens on a port of its own choice, and ignores the given one.
     Alone,
-    /// It closes what it was given, and waits.
+    /// Closes the listener that it was given, and blocks.
     Closing,
-    /// It listens on a Unix socket in its folder.
+    /// Listens on a Unix socket in its folder.
     Unix,
-    /// It waits for good, and does not listen.
+    /// Blocks for ever without listening.
     Silent,
-    /// It listens after a while, if it is the first start of those that the file in `CLI_STATE` counts.
+    /// Listens after 12 s, if it is the first start counted in the file in `CLI_STATE`.
     Late,
-    /// It serves one client, and then nobody.
+    /// Serves one client, and then no other.
     Once,
-    /// It exits when the first client comes.
+    /// Exits when the first client comes.
     Brittle,
-    /// It closes each connection as soon as it has accepted it.
+    /// Closes each connection as soon as it has accepted it.
     Closer,
-    /// A greeter that closes first, on a port that it does not take over from connections in TIME_WAIT.
+    /// A greeter that closes connections first. It listens without SO_REUSEADDR, so connections in TIME_WAIT keep its port occupied.
     Possessive,
-    /// A greeter whose third start of those that the file in `CLI_STATE` counts fails.
+    /// A greeter whose third start fails, counted in the file in `CLI_STATE`.
     FailsOnce,
-    /// The same, and it serves nobody when it is started for the third time.
+    /// A greeter that serves no client after its third start, counted in the same file.
     SilentOnce,
-    /// A greeter that cannot be started more than thirty times.
+    /// A greeter that cannot be started more than thirty times, counted in the same file.
     WearsOut,
-    /// It takes care of SIGPIPE, and has the kernel keep clients that say nothing for a second before it may take them.
+    /// Handles SIGPIPE, and sets TCP_DEFER_ACCEPT: a client that sends nothing is accepted after a second.
     Deferring,
-    /// It takes care of SIGPIPE, and has threads beside that do nothing.
+    /// Handles SIGPIPE, and has [`CROWD`] idle threads.
     Crowded,
 }
 
@@ -101,7 +102,7 @@ impl Server {
         ["--env".to_owned(), format!("{SERVER}={self:?}")]
     }
 
-    /// Whether it takes care of SIGPIPE by MSG_NOSIGNAL.
+    /// Whether its sends have MSG_NOSIGNAL.
     fn is_careful(self) -> bool {
         use Server::{Aborted, Careful, Crowded, Deferring, Late, Tired};
         matches!(self, Aborted | Careful | Crowded | Deferring | Late | Tired)
@@ -125,18 +126,19 @@ impl Server {
             listener.incoming().for_each(drop);
         }
         if self == Server::Closing {
-            // SAFETY: nobody here has descriptor 3, but for whoever started this server.
+            // SAFETY: no code in this process owns descriptor 3, which was given at the start.
             drop(unsafe { OwnedFd::from_raw_fd(3) });
             wait_for_good();
         }
         let third = self == Server::SilentOnce && started() == 3;
         let sigpipe = if self == Server::Escaping { libc::SIG_IGN } else { libc::SIG_DFL };
-        // SAFETY: neither is a handler; Rust's runtime has SIGPIPE ignored.
+        // Rust's runtime has set SIGPIPE to SIG_IGN.
+        // SAFETY: SIG_IGN and SIG_DFL are no handlers.
         unsafe { libc::signal(libc::SIGPIPE, sigpipe) };
         let listener = match std::env::var(PORT) {
             _ if self == Server::Alone => self.listen(0),
             Ok(port) => self.listen(port.parse().expect("a port")),
-            // SAFETY: whoever sets the one variable and not the other has put a listener there.
+            // SAFETY: a process that is started with `CLI_SERVER` and without a port was given a listener as descriptor 3.
             Err(_) => TcpListener::from(unsafe { OwnedFd::from_raw_fd(3) }),
         };
         if third {
@@ -199,7 +201,7 @@ impl Server {
     }
 }
 
-/// How often a server has been started, this time included, by a file that has a byte for each start.
+/// How often a server has been started, this time included. The file in `CLI_STATE` has a byte for each start.
 fn started() -> usize {
     static STARTED: OnceLock<usize> = OnceLock::new();
     *STARTED.get_or_init(|| {
@@ -216,14 +218,14 @@ fn wait_for_good() -> ! {
     }
 }
 
-/// The arguments with which this test binary does nothing but the test below.
+/// The arguments with which this test binary runs only the test below.
 const ALONE: [&str; 4] = ["server::this_binary_can_be_the_server", "--exact", "--nocapture", "--test-threads=1"];
 
 fn this_binary() -> String {
     std::env::current_exe().expect("a path").into_os_string().into_string().expect("a path in UTF-8")
 }
 
-/// The command that starts a server, for after `--`.
+/// The command that starts a server, as it is given to `hunt` after `--`.
 pub(crate) fn command() -> Vec<String> {
     std::iter::once(this_binary()).chain(ALONE.map(str::to_owned)).collect()
 }
@@ -234,7 +236,7 @@ pub(crate) fn hunt(dir: &Folder, server: Server, options: &[&str]) -> Command {
     hunt_with(dir, server, port, options)
 }
 
-/// The same of a server that has a port of its own, of which the command says nothing.
+/// As `hunt`, for a server on a fixed port that its command does not name.
 pub(crate) fn hunt_on(dir: &Folder, server: Server, port: u16, options: &[&str]) -> Command {
     hunt_with(dir, server, Some(port.to_string()), options)
 }
@@ -249,12 +251,12 @@ fn hunt_with(dir: &Folder, server: Server, port: Option<String>, options: &[&str
     command
 }
 
-/// What it says.
+/// The output of `brokenpipe hunt` of a server.
 pub(crate) fn hunted(dir: &Folder, server: Server, options: &[&str]) -> Said {
     Said::of(hunt(dir, server, options).output().expect("the binary runs"))
 }
 
-/// In a server this is where it serves. In a run of the tests it is seen that it does.
+/// In a server process this function serves. In a test run it checks that such a process serves.
 #[test]
 fn this_binary_can_be_the_server() {
     if let Ok(name) = std::env::var(SERVER) {
@@ -263,7 +265,7 @@ fn this_binary_can_be_the_server() {
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
     let address = listener.local_addr().expect("its address");
-    // It comes to be descriptor 3 by way of a shell, which can do that without more ado.
+    // A shell makes the listener descriptor 3 of the server.
     let mut shell = Command::new("sh");
     shell.args(["-c", "exec 3<&0 0</dev/null \"$0\" \"$@\""]).arg(this_binary()).args(ALONE);
     shell.env(SERVER, "Greeter").stdin(Stdio::from(listener.as_fd().try_clone_to_owned().expect("a copy")));

@@ -1,11 +1,11 @@
-//! `hunt -- COMMAND…`: what it finds in any server, keeps and says, and what plays it again.
+//! `hunt -- COMMAND…`: its findings, case files and output, and the replay of the cases.
 
 use crate::server::{Server, command, hunt, hunted};
 use crate::util::{Folder, Said, brokenpipe, run};
 use std::fs;
 use std::process::Command;
 
-/// The one case in a folder. Beside it is what the server wrote, and nothing else.
+/// The only case in a folder. Beside it there is only the file with the server's output.
 fn case(dir: &Folder) -> String {
     let names = dir.names();
     let [case, output] = &names[..] else { panic!("one case and its output, not {names:?}") };
@@ -133,7 +133,7 @@ fn growing_memory_is_a_warning_and_a_success() {
     assert!(case(&dir).ends_with("-memory-growth.case"), "{:?}", dir.names());
 }
 
-/// Where nothing but an injected error does it.
+/// A scenario that shows a failure only with an injected error.
 const INJECTED: &str = "fault accept ECONNABORTED; a connect";
 
 #[test]
@@ -168,7 +168,7 @@ fn an_error_is_injected_for_a_scenarios_client_and_for_nobody_else() {
     let case = case(&dir);
     let path = dir.path().join(&case);
     let text = fs::read_to_string(&path).expect("the case");
-    // Nobody comes but the polite client afterwards.
+    // Now the polite client afterwards is the only client.
     fs::write(&path, text.replace("a connect", "")).expect("the case");
     in_folder(&dir, &["replay", &case]).code(1).out("got: nothing wrong\n");
 }
@@ -179,7 +179,7 @@ fn what_no_fresh_server_confirms_is_told_before_the_last_line_and_is_no_finding(
     let dir = Folder::new();
     let said = hunted(&dir, Server::Tired, &options).code(0).out("\nnot confirmed: exit: `");
     let told: Vec<&str> = said.out.lines().filter(|line| line.starts_with("not confirmed: ")).collect();
-    // On a busy machine other things may be suspected.
+    // On a busy machine there may be other unconfirmed results.
     let ends = |line: &&&str| line.starts_with("not confirmed: exit: ");
     assert!(told.iter().filter(ends).all(|line| line.contains("`: the server exited with 0")), "{told:?}");
     let last = said.out.lines().last().unwrap_or_default();
@@ -200,7 +200,7 @@ fn what_no_fresh_server_confirms_is_told_before_the_last_line_and_is_no_finding(
     }
 }
 
-/// The fields that the README promises, in their order.
+/// The fields of a result in the order of docs/json.md.
 const FIELDS: [&str; 19] = [
     "kind",
     "confirmed",
@@ -288,7 +288,7 @@ fn a_server_that_cannot_be_hunted_is_told_apart_from_wrong_usage() {
     hunted(&dir, Server::Broken, &[])
         .code(3)
         .err("exited with 7")
-        // What it wrote is shown, and does nothing to a terminal.
+        // The server's output is shown without its escape sequences.
         .err("no ?[31mconfiguration?[0m");
     in_folder(&dir, &["hunt", "--", "./nowhere", "{port}"]).code(2).err("there is no such file");
     in_folder(&dir, &["hunt", "--", "no-such-program", "{port}"]).code(2).err("`no-such-program` is not in PATH");

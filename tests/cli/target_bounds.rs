@@ -1,11 +1,11 @@
-//! A hunt of any server always comes to an end with what it has found: servers that are slow, that fail once, or that fail for good.
+//! A hunt of a command always ends, and keeps its findings: with servers that are slow, that fail once, or that always fail.
 
 use crate::server::{CROWD, STATE, Server, hunt, hunted};
 use crate::util::{Folder, Said, run};
 use std::fs;
 use std::process::Command;
 
-/// What a hunt says of a server that counts its starts.
+/// The output of a hunt of a server that counts its starts.
 fn counted(dir: &Folder, server: Server, options: &[&str]) -> Said {
     let state = format!("{STATE}={}", dir.path().join("started").display());
     hunted(dir, server, &[&["--env", &state], options].concat())
@@ -92,7 +92,7 @@ fn a_server_that_closes_at_once_has_served_its_client() {
 
 #[test]
 fn a_client_that_the_kernel_keeps_back_for_a_second_is_waited_for() {
-    // The greeting comes to who says nothing: each polite client takes that long.
+    // The polite clients send nothing, so each waits for a second until it is accepted and gets the greeting.
     hunted(&Folder::new(), Server::Deferring, &["--protocol", "none", "--cases", "1"]).code(0);
 }
 
@@ -100,7 +100,7 @@ fn a_client_that_the_kernel_keeps_back_for_a_second_is_waited_for() {
 fn connections_in_time_wait_do_not_keep_a_server_from_its_port() {
     for fixed in [false, true] {
         let dir = Folder::new();
-        // It dies of SIGPIPE, and is started again and again.
+        // SIGPIPE kills the server, so it is started again and again.
         let mut command = hunt(&dir, Server::Possessive, &["--cases", "40"]);
         if fixed {
             command = crate::server::hunt_on(&dir, Server::Possessive, 7411, &["--cases", "40"]);
@@ -110,7 +110,7 @@ fn connections_in_time_wait_do_not_keep_a_server_from_its_port() {
     }
 }
 
-/// A hunt of a server of many threads by a brokenpipe that is given this limit of descriptors, in words of `ulimit`.
+/// A hunt of a server with many threads, by a brokenpipe with this limit of descriptors, given as arguments of `ulimit`.
 fn crowded(dir: &Folder, limit: &str) -> Said {
     let says = |file: &str| format!("ulimit -S -n > '{}'", dir.path().join(file).display());
     let hunt = hunt(dir, Server::Crowded, &["--cases", "1", "--setup", &says("setup")]);
@@ -124,7 +124,7 @@ fn crowded(dir: &Folder, limit: &str) -> Said {
 
 #[test]
 fn descriptors_of_many_threads_are_had_by_raising_the_limit_which_the_server_keeps() {
-    // Three of each thread are held.
+    // brokenpipe holds three descriptors for each thread.
     const _: () = assert!(3 * CROWD > 150);
     let dir = Folder::new();
     crowded(&dir, "-S -n 150").code(0);

@@ -1,4 +1,4 @@
-//! How a hunt of any server ends before its time, and that nothing of the server is left.
+//! A hunt of a command that is ended early leaves no process of the server.
 
 use crate::server::{Server, hunt};
 use crate::util::{Folder, LOOK_AGAIN, NOTHING_LEFT, Running, brokenpipe, wait_until};
@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// A variable that only the servers of one hunt have, by which they are found wherever they have got to.
+/// An environment variable that only the servers of one hunt have. It identifies them in any session or process group.
 struct Mark(String);
 
 impl Mark {
@@ -25,7 +25,7 @@ impl Mark {
         entries.filter(|name| name.bytes().all(|b| b.is_ascii_digit())).filter(is_marked).collect()
     }
 
-    /// That no server is left, or will be very soon.
+    /// Checks that no server is left, waiting for at most [`NOTHING_LEFT`].
     #[track_caller]
     fn is_gone(&self) {
         let start = Instant::now();
@@ -36,7 +36,7 @@ impl Mark {
     }
 }
 
-/// A hunt without an end, whose scratch folders go to `scratch` and whose cases to `cases`.
+/// A hunt of 600 s, with scratch folders in `scratch` and cases in `cases`.
 fn endless(dir: &Folder, mark: &Mark, server: Server, more: &[&str]) -> Command {
     fs::create_dir(dir.path().join("scratch")).expect("a scratch folder");
     let mut command =
@@ -45,7 +45,7 @@ fn endless(dir: &Folder, mark: &Mark, server: Server, more: &[&str]) -> Command 
     command
 }
 
-/// Starts it, and waits until it has said what the server is like: from then on it plays.
+/// Starts a hunt, and waits until it has printed the baseline. After that it plays scenarios.
 fn at_play(command: &mut Command) -> (Running, BufReader<std::process::ChildStdout>) {
     let mut running = Running::start(command);
     let mut out = BufReader::new(running.child.stdout.take().expect("it is piped"));
@@ -92,7 +92,7 @@ fn kill_9_leaves_no_server_and_the_next_hunt_takes_away_its_folder() {
 
 #[test]
 fn a_closed_pipe_ends_it_quietly_and_a_finding_is_in_the_exit_code() {
-    // As text the first line is what the server is like; as JSON it is a finding, and the rest is said elsewhere.
+    // As text the first line on standard output is of the baseline. As JSON it is a finding, and the baseline goes to standard error.
     for (server, options, code) in [(Server::Careful, &[][..], 0), (Server::Greeter, &["--format", "json"], 1)] {
         let dir = Folder::new();
         let mark = Mark::new(&dir);

@@ -1,4 +1,4 @@
-//! Case files of other people: what they start is shown first, and what they and their servers write does nothing to a terminal.
+//! Untrusted case files: the commands that they start are shown first, and escape sequences in them and in server output are not printed.
 
 use crate::server::{Server, command, hunted};
 use crate::util::{Folder, Said, brokenpipe};
@@ -8,7 +8,7 @@ fn in_folder(dir: &Folder, args: &[&str]) -> Said {
     Said::of(brokenpipe().args(args).current_dir(dir.path()).output().expect("the binary runs"))
 }
 
-/// A case of a server that is this test binary, whose setup leaves a file behind.
+/// Writes a case of a server that is this test binary. Its setup command makes a file, which shows that the case was started.
 fn case(dir: &Folder, server: Server, expect: &str, scenario: &str) {
     let words: Vec<_> = command().iter().map(|word| shlex::try_quote(word).expect("a word").into_owned()).collect();
     let made = dir.path().join("made");
@@ -60,7 +60,7 @@ fn replay_says_first_what_it_is_about_to_start() {
     let said = in_folder(&dir, &["replay", "a.case"]).code(0);
     assert!(said.err.starts_with("starts:   a.case\ncommand:  /"), "{}", said.err);
     said.err("\nenv:      CLI_SERVER=Greeter\n").err("\nsetup:    touch ").err("\npolite:   true\n");
-    // One that cannot even be set up was shown too.
+    // A case whose setup fails is shown too.
     let text = fs::read_to_string(dir.path().join("a.case")).expect("the case").replace("setup: touch", "setup: false");
     fs::write(dir.path().join("a.case"), text).expect("the case");
     let said = in_folder(&dir, &["replay", "a.case"]).code(3);

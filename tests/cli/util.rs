@@ -1,4 +1,4 @@
-//! The binary as its users have it: started with arguments in a folder of its own, and looked at from outside.
+//! Runs the binary with arguments in a folder of its own, and observes its processes from outside.
 
 pub(crate) use crate::binary::{BOUND, Folder, LOOK_AGAIN, NOTHING_LEFT, Process, Running, brokenpipe};
 use std::fs;
@@ -6,12 +6,12 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 use std::time::Instant;
 
-/// What the binary says to these arguments.
+/// The output of the binary with these arguments.
 pub(crate) fn run(args: &[&str]) -> Said {
     Said::of(brokenpipe().args(args).output().expect("the binary runs"))
 }
 
-/// What the binary says to these arguments with this on its standard input.
+/// The output of the binary with these arguments and this standard input.
 pub(crate) fn run_with(args: &[&str], input: &[u8]) -> Said {
     let dir = Folder::new();
     let path = dir.path().join("input");
@@ -20,7 +20,7 @@ pub(crate) fn run_with(args: &[&str], input: &[u8]) -> Said {
     Said::of(brokenpipe().args(args).stdin(stdin).output().expect("the binary runs"))
 }
 
-/// What came of a run of the binary.
+/// The exit code and the output of a run of the binary.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
@@ -37,21 +37,21 @@ impl Said {
         }
     }
 
-    /// That it ended with this code, with all that it said if it did not.
+    /// Asserts the exit code. The failure message has the whole output.
     #[track_caller]
     pub(crate) fn code(self, code: i32) -> Said {
         assert_eq!(self.code, Some(code), "\n--- out\n{}\n--- err\n{}", self.out, self.err);
         self
     }
 
-    /// That standard error has this in it.
+    /// Asserts that standard error contains this.
     #[track_caller]
     pub(crate) fn err(self, part: &str) -> Said {
         assert!(self.err.contains(part), "no {part:?} in\n{}", self.err);
         self
     }
 
-    /// That standard output has this in it.
+    /// Asserts that standard output contains this.
     #[track_caller]
     pub(crate) fn out(self, part: &str) -> Said {
         assert!(self.out.contains(part), "no {part:?} in\n{}", self.out);
@@ -60,7 +60,7 @@ impl Said {
 }
 
 impl Folder {
-    /// The names of all that is in it, sorted.
+    /// The names of the folder's entries, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path()).expect("a scratch folder");
         let mut names: Vec<String> =
@@ -70,11 +70,11 @@ impl Folder {
     }
 }
 
-/// What `/proc/PID/stat` says of a process that has not ended.
+/// Fields of `/proc/PID/stat` of a process that has not ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat {
     pub(crate) pid: u32,
-    /// Whether it is stopped.
+    /// Whether its state is T: stopped by a signal.
     pub(crate) stopped: bool,
     parent: u32,
     group: u32,
@@ -86,7 +86,7 @@ fn processes() -> Vec<Stat> {
     let pids = fs::read_dir("/proc").expect("/proc").filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let stat = |pid: u32| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in parentheses, may have anything in it. Then come the state, the parent, the group and the session.
+        // The name in parentheses may contain any character. After it come state, parent, process group and session.
         let mut fields = stat.rsplit_once(") ")?.1.split(' ');
         let state = fields.next()?;
         let mut number = || fields.next()?.parse().ok();
@@ -96,7 +96,7 @@ fn processes() -> Vec<Stat> {
     pids.filter_map(stat).collect()
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -106,8 +106,8 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// All that a binary has started: what is in its process group, and in the sessions of its workers. They stay known when the binary
-/// itself is gone.
+/// The processes that a binary has started: those in its process group, and those in the sessions of its workers. The ids are kept here, so
+/// that the processes can be found when the binary has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     group: u32,
@@ -115,7 +115,7 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// That nothing of it is left, or will be very soon.
+    /// Checks that no such process is left, waiting for at most [`NOTHING_LEFT`].
     #[track_caller]
     pub(crate) fn is_gone(&self) {
         let start = Instant::now();
@@ -136,7 +136,7 @@ impl Running {
         Running { child: command.process_group(0).spawn().expect("the binary runs") }
     }
 
-    /// Its workers, as soon as there are any.
+    /// Waits until the binary has workers, and returns them.
     pub(crate) fn workers(&self) -> Vec<Stat> {
         let start = Instant::now();
         loop {
@@ -149,8 +149,8 @@ impl Running {
         }
     }
 
-    /// All that it has started, as soon as there is a server among it. Servers come and go; how many there are at a time is not to be
-    /// seen from here.
+    /// Waits until the binary has a server, and returns the group of all its processes. Servers start and end all the time, so their number
+    /// cannot be observed from here.
     pub(crate) fn with_server(&self) -> Group {
         let start = Instant::now();
         loop {
@@ -163,7 +163,7 @@ impl Running {
         }
     }
 
-    /// Waits until the main threads of all its workers are in this system call.
+    /// Waits until the main threads of all workers are in this system call.
     pub(crate) fn wait_for_call(&self, call: libc::c_long) {
         let workers = self.workers();
         let is_in = |worker: &Stat| {
@@ -173,7 +173,7 @@ impl Running {
         wait_until(&format!("in system call {call}"), || workers.iter().all(is_in));
     }
 
-    /// Waits until it and its workers are stopped, or are not.
+    /// Waits until the binary and its workers are stopped, or until none of them is.
     pub(crate) fn wait_for_stopped(&self, stopped: bool) {
         let is_so = |p: &Stat| p.stopped == stopped;
         let itself = || processes().into_iter().find(|p| p.pid == self.child.id());
@@ -182,7 +182,7 @@ impl Running {
         });
     }
 
-    /// Waits for its end, and gives what it has said.
+    /// Waits until the binary has ended, and returns its output.
     #[track_caller]
     pub(crate) fn end(mut self) -> Said {
         drop(self.child.stdin.take());

@@ -1,4 +1,4 @@
-//! The binary that is tested, and processes that are held and waited for.
+//! The tested binary, handles on processes, and scratch folders.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
@@ -11,26 +11,26 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// Within this time happens whatever must happen, on however busy a machine. Nothing waits for it to pass.
+/// Deadline for anything that must happen, on however busy a machine. No test waits until it has passed.
 pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
-/// Within this time nothing may be left of a killed harness.
+/// Deadline for all processes of a killed harness to end.
 pub(crate) const NOTHING_LEFT: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether something is so of which nothing tells.
+/// Poll interval for conditions that have no notification.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// The core that this program is kept to, if it is, with all that it starts.
+/// The core that this program and its child processes are pinned to, if they are.
 static CORE: OnceLock<usize> = OnceLock::new();
 
-/// Is told that this program has been started on this core alone, in a session of its own. The binary is then given a session too: it must
-/// not share one with servers and clients of this program.
+/// Records that this program was started on this core only, in a session of its own. The binary is then also started in a session of its
+/// own, because it must not share one with servers and clients of this program.
 #[allow(dead_code, reason = "not every suite that includes this file runs its trials in hosts")]
 pub(crate) fn keep_to_this_core(core: usize) {
     CORE.get_or_init(|| core);
 }
 
-/// The binary. Started, it ends with the thread that started it: with a killed test run, however it was killed.
+/// A command for the binary. Its process is killed when the thread that started it ends, so also when the test run is killed.
 pub(crate) fn brokenpipe() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_brokenpipe"));
     let own_session = CORE.get().is_some();
@@ -40,14 +40,14 @@ pub(crate) fn brokenpipe() -> Command {
         }
         Ok(set_pdeathsig(Signal::SIGKILL)?)
     };
-    // SAFETY: between fork and exec it makes two system calls, of which neither is given a pointer.
+    // SAFETY: between fork and exec the child makes two system calls, and passes no pointer to either.
     unsafe { command.pre_exec(prepare) };
-    // What a developer may have set for error messages must not show in the tests.
+    // Variables that a developer may have set for the format of error messages must not change the tested output.
     command.env_remove("NO_GRAPHICS").env_remove("FORCE_COLOR").stdin(Stdio::null());
     command
 }
 
-/// An empty folder, gone when it is dropped.
+/// A scratch folder, removed on drop.
 #[derive(Debug)]
 pub(crate) struct Folder(tempfile::TempDir);
 
@@ -61,12 +61,12 @@ impl Folder {
     }
 }
 
-/// A process that may be gone at any time, held by its pidfd: its number cannot become another's behind our back.
+/// A process that may end at any time, held by its pidfd: a pid alone could be reused for another process.
 #[derive(Debug)]
 pub(crate) struct Process(OwnedFd);
 
 impl Process {
-    /// `None` if it is gone already.
+    /// `None` if the process does not exist any more.
     pub(crate) fn open(pid: u32) -> Option<Process> {
         // SAFETY: the call takes no pointer, and makes a new descriptor that nobody else owns.
         let fd = unsafe {
@@ -78,14 +78,14 @@ impl Process {
         Some(Process(fd))
     }
 
-    /// Whether it ends within the bound.
+    /// Whether the process ends within the bound.
     pub(crate) fn ends_within(&self, bound: Duration) -> bool {
         let timeout = PollTimeout::try_from(bound).expect("a bound");
         poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout).expect("poll") == 1
     }
 }
 
-/// A running binary. It is killed when it is dropped.
+/// A running binary, killed on drop.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) child: Child,

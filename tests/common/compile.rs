@@ -1,4 +1,4 @@
-//! Compiles small servers that are written in C, each once in a run: a file that several trials need is written for each.
+//! Compiles small servers written in C, each once per test run. If several trials need the same program, each gets a copy.
 
 use crate::run::{spawn, unforked};
 use std::collections::BTreeMap;
@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// The folder of what these servers have in common.
+/// The folder of the headers that these servers share, and of the preloaded library.
 const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/c");
 
-/// A source and the flags that it is compiled with.
+/// A source file and its compiler flags.
 type Recipe = Vec<String>;
 
-/// What has been compiled.
+/// The programs compiled so far, as bytes.
 static COMPILED: Mutex<BTreeMap<Recipe, Arc<OnceLock<Vec<u8>>>>> = Mutex::new(BTreeMap::new());
 
-/// Compiles one file to a program of this name in the folder, and gives its path.
+/// Compiles one file to a program of this name in the folder, and returns its path.
 pub(crate) fn compile<'a>(
     source: &str,
     flags: impl IntoIterator<Item = &'a str>,
@@ -28,7 +28,8 @@ pub(crate) fn compile<'a>(
     let recipe: Recipe = [source.to_owned()].into_iter().chain(flags.into_iter().map(str::to_owned)).collect();
     let compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner).entry(recipe.clone()).or_default().clone();
     let bytes = compiled.get_or_init(|| made(&recipe, &program));
-    // A child that holds a copy of a descriptor for writing would make the program one that cannot be started (ETXTBSY).
+    // A child process between fork and exec may hold a copy of the descriptor that the program is written through. Executing the program
+    // would then fail with ETXTBSY.
     let _unforked = unforked();
     fs::write(&program, bytes)
         .and_then(|()| fs::set_permissions(&program, Permissions::from_mode(0o755)))
@@ -36,7 +37,7 @@ pub(crate) fn compile<'a>(
     program
 }
 
-/// Compiles to this file, and gives what is in it.
+/// Compiles to this file, and returns its contents.
 fn made(recipe: &[String], program: &Path) -> Vec<u8> {
     let mut cc = Command::new("cc");
     cc.args(["-O1", "-g", "-Wall", "-Werror", "-I", SHARED, "-pthread", "-o"]);
@@ -46,7 +47,7 @@ fn made(recipe: &[String], program: &Path) -> Vec<u8> {
     fs::read(program).expect("what has been compiled")
 }
 
-/// What is preloaded to fail calls.
+/// Compiles the library that is preloaded (LD_PRELOAD) to make calls fail.
 pub(crate) fn fail_calls(folder: &Path) -> PathBuf {
     compile(&format!("{SHARED}/fail-calls.c"), ["-shared", "-fPIC"], folder, "fail-calls.so")
 }

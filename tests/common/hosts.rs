@@ -1,8 +1,9 @@
-//! A host for each core: a process of this program that runs trials, with a session of its own, which has never run on another core.
+//! A host for each core: a process of this program that runs trials, in a session of its own that has never run on another core.
 //!
-//! With `sched_autogroup` a session is a scheduling group, and what a group has run on a core counts there for up to half a second. A session
-//! whose tasks wake each other on two cores keeps the processor from everybody else meanwhile. So a trial starts nothing that has to go
-//! to another core first: it runs in the host of the core where all that it starts will be. This process itself only asks.
+//! With `sched_autogroup` a session is a scheduling group, and the load of a group on a core counts there for up to half a second. During
+//! that time a session whose tasks wake each other on two cores keeps the processor from all other sessions. So no process of a trial may
+//! have to move to another core: the trial runs in the host of the core on which its child processes will run. This process runs no
+//! trials; it only sends their names to the hosts.
 
 use crate::binary;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -19,18 +20,19 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// Names the core of a host.
+/// The environment variable with the core of a host.
 const HOST: &str = "BROKENPIPE_TEST_HOST";
-/// What a host says of a trial: this, its name, a tab, and how it failed, if it did; and in the end this, and what came of all of them.
+/// Prefixes of a host's output lines. The result of a trial is `DONE`, the trial's name, a tab, and the failure, empty if the trial passed.
+/// At the end comes `SUMMARY` with the summary of all trials.
 const DONE: &str = "@done ";
 const SUMMARY: &str = "@summary ";
-/// A new line within one of these.
+/// Replaces a line end within one of these lines.
 const NEW_LINE: &str = "\u{1}";
 
 /// A trial that runs in a host.
 pub(crate) struct Test {
     pub(crate) name: String,
-    /// Those of one group run in one host: they share what is made for them.
+    /// Trials of one group run in one host, because they share compiled programs.
     pub(crate) group: String,
     pub(crate) run: Box<dyn Fn() -> Result<(), Failed> + Send + Sync>,
 }
@@ -45,7 +47,8 @@ impl Test {
     }
 }
 
-/// Runs these trials, so many at a time on each core, or is a host of them. In the end `summary` is asked in each host.
+/// Runs these trials, at most `at_a_time` of them at once per core. In a host process it runs the trials that are requested instead. At
+/// the end each host calls `summary`.
 pub(crate) fn run(tests: Vec<Test>, at_a_time: usize, summary: impl Fn() -> String) -> ExitCode {
     if let Ok(core) = std::env::var(HOST) {
         binary::keep_to_this_core(core.parse().expect("a core"));
@@ -65,7 +68,7 @@ pub(crate) fn run(tests: Vec<Test>, at_a_time: usize, summary: impl Fn() -> Stri
         let group = *groups.entry(test.group).or_insert(next);
         let host = hosts.get(group % cores.len()).cloned();
         let name = test.name.clone();
-        // Only a list of them is made without hosts, and nothing is run then.
+        // Without hosts the trials are only listed, and none is run.
         Trial::test(test.name, move || host.as_ref().map_or(Ok(()), |host| host.run(&name)))
     });
     let conclusion = libtest_mimic::run(&args, trials.collect());
@@ -80,7 +83,7 @@ fn cores() -> Vec<usize> {
     (0..CpuSet::count()).filter(|core| allowed.is_set(*core).expect("a core")).collect()
 }
 
-/// The host's side: runs each trial that is asked for on a thread of its own, until there are no more.
+/// The host's side: runs each requested trial on a thread of its own, until standard input ends.
 fn serve(tests: Vec<Test>, summary: impl Fn() -> String) {
     let tests: BTreeMap<String, Test> = tests.into_iter().map(|test| (test.name.clone(), test)).collect();
     std::thread::scope(|scope| {
@@ -101,20 +104,20 @@ fn serve(tests: Vec<Test>, summary: impl Fn() -> String) {
     println!("{SUMMARY}{}", summary().replace('\n', NEW_LINE));
 }
 
-/// What a panic says.
+/// The message of a panic.
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_else(|| "a panic".to_owned())
 }
 
-/// Those who wait for a trial to be done, by its name.
+/// The channels on which results are awaited, by the name of the trial.
 type Waiting = Arc<Mutex<BTreeMap<String, Sender<String>>>>;
 
-/// A host, as this process sees it.
+/// A host, from the side of the process that started it.
 struct Host {
     asks: Mutex<Option<ChildStdin>>,
     waiting: Waiting,
-    /// How many more trials it may run.
+    /// How many more trials the host may run now.
     free: Mutex<usize>,
     freed: Condvar,
     child: Mutex<Option<(Child, JoinHandle<()>)>>,
@@ -131,7 +134,7 @@ impl Host {
             setsid()?;
             Ok(set_pdeathsig(Signal::SIGKILL)?)
         };
-        // SAFETY: between fork and exec it makes three system calls, of which one is given a pointer, to memory of its own.
+        // SAFETY: between fork and exec the child makes three system calls. One takes a pointer, to a value that the closure owns.
         unsafe { command.pre_exec(settle_down) };
         let mut child = command.spawn().expect("a host");
         let (asks, says) = (child.stdin.take(), child.stdout.take().expect("its output"));
@@ -147,7 +150,7 @@ impl Host {
         }
     }
 
-    /// Has it run the trial of this name.
+    /// Runs the trial of this name in the host, and waits for its result.
     fn run(&self, name: &str) -> Result<(), Failed> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         *self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner) -= 1;
@@ -171,7 +174,7 @@ impl Host {
         receiver
     }
 
-    /// Ends it, and shows what came of all of its trials.
+    /// Ends the host, after its summary has been printed.
     fn end(&self) {
         drop(self.asks.lock().unwrap_or_else(PoisonError::into_inner).take());
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -182,7 +185,7 @@ impl Host {
     }
 }
 
-/// Passes on what a host says, until it has ended; who still waits then is told by the end of the channel.
+/// Passes on a host's output until the host has ended. A thread that still waits then sees its channel close.
 fn listen(says: impl BufRead, waiting: &Waiting) {
     for line in says.lines().map_while(Result::ok) {
         if let Some((name, failed)) = line.strip_prefix(DONE).and_then(|rest| rest.split_once('\t')) {

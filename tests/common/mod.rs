@@ -1,4 +1,4 @@
-//! What the property tests share: many runs, spread over the cores, each played in both worlds.
+//! Plays many runs in both worlds, divided among the cores.
 
 pub(crate) mod workers;
 
@@ -12,7 +12,7 @@ pub(crate) struct Played<'a> {
     pub(crate) model: &'a Trace,
 }
 
-/// Plays all of `runs` in both worlds, on every core, and gives how many there were. `check` sees each.
+/// Plays all of `runs` in both worlds, on every core, and returns how many there were. `check` is called for each.
 pub(crate) fn play_all<I: Iterator<Item = (Setup, Scenario)>>(
     runs: impl Fn() -> I,
     check: impl Fn(Played<'_>),

@@ -1,4 +1,5 @@
-//! Plays an order of events against a running server, without brokenpipe, in the words of a scenario, so far as the tests need them.
+//! Plays an order of events against a running server, without brokenpipe. Orders are in the text form of scenarios; only the events that
+//! the tests need are supported.
 
 use crate::run::unforked;
 use nix::sys::signal::Signal;
@@ -7,22 +8,22 @@ use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
 
-/// A running server, as an order sees it.
+/// What an order needs of a running server.
 pub(crate) trait Played {
     fn connect(&self) -> std::io::Result<TcpStream>;
-    /// Stops all of it, or lets it go on.
+    /// Stops all processes of the server, or lets them continue.
     fn hold(&mut self, held: bool);
-    /// Waits until it has done what an event has set off.
+    /// Waits until the server has reacted to an event.
     fn settle(&mut self);
-    /// Its next `call` (accept, recv or send) fails with this error.
+    /// Makes the server's next `call` (accept, recv or send) fail with this error.
     fn fail(&self, call: &str, errno: i32);
-    /// Its processes can open no descriptor beyond those that they have, or as many as this process can.
+    /// Limits the server's processes to the descriptors that they have open, or lifts the limit.
     fn limit_descriptors(&self, limited: bool);
-    /// Sends a signal to its main process.
+    /// Sends a signal to the server's main process.
     fn signal(&self, signal: Signal);
 }
 
-/// Plays an order, and closes what clients are left.
+/// Plays an order, then closes the clients that are still open and lifts the limit of descriptors.
 pub(crate) fn play(order: &str, server: &mut impl Played) {
     let mut clients = BTreeMap::new();
     let mut held = false;
@@ -51,7 +52,7 @@ pub(crate) fn play(order: &str, server: &mut impl Played) {
 
 fn act<'a>(client: &'a str, action: &str, clients: &mut BTreeMap<&'a str, TcpStream>, server: &impl Played) {
     let _unforked = unforked();
-    // What a client cannot do, as nobody listens any more or the server has closed, it does not do.
+    // An action that fails does nothing: the server may not listen any more, or may have closed the connection.
     match (action.split_once(' ').unwrap_or((action, "")), clients.get_mut(client)) {
         (("connect", _), _) => {
             let _ = server.connect().map(|stream| clients.insert(client, stream));
@@ -73,7 +74,7 @@ fn act<'a>(client: &'a str, action: &str, clients: &mut BTreeMap<&'a str, TcpStr
     }
 }
 
-/// The events of an order, with what is repeated written out.
+/// The events of an order, with blocks expanded.
 fn events(order: &str) -> Vec<&str> {
     match order.strip_prefix("repeat ").and_then(|rest| rest.strip_suffix(" }")?.split_once(" { ")) {
         Some((count, body)) => vec![body; count.parse().expect("a number")].into_iter().flat_map(events).collect(),

@@ -1,4 +1,4 @@
-//! Runs brokenpipe, waits for its end, and sees that nothing of it is left.
+//! Runs brokenpipe, waits until it has ended, and checks that no process of it is left.
 
 use crate::binary::{BOUND, LOOK_AGAIN, Process, Running, brokenpipe};
 use crate::scene::{Scene, numbers};
@@ -9,13 +9,13 @@ use std::process::{Child, Command};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-/// How often that is looked at which must hold while brokenpipe runs. Its end is seen at once.
+/// How often `meanwhile` is called while brokenpipe runs. The end of brokenpipe is noticed at once.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// A run that takes longer than this by the clock has hung. The slowest takes a tenth of it on an idle machine.
+/// A run that takes longer than this in wall-clock time has hung. On an idle machine the slowest run takes a tenth of this time.
 pub(crate) const HUNG: Duration = Duration::from_secs(20 * 60);
 
-/// What a run of brokenpipe has said, and how it has ended.
+/// The output of a run of brokenpipe and its exit code.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
@@ -23,7 +23,7 @@ pub(crate) struct Said {
     pub(crate) err: String,
 }
 
-/// A failure with all that was said.
+/// A failure with the whole output.
 pub(crate) fn wrong(what: impl std::fmt::Display, said: &Said) -> Failed {
     format!("{what}\n--- out\n{}\n--- err\n{}", said.out, said.err).into()
 }
@@ -34,7 +34,7 @@ pub(crate) fn start(scene: &Scene, args: &[&str]) -> Running {
     start_in(scene, &[], args)
 }
 
-/// The same, with these variables in its environment.
+/// As `start`, with these variables in the environment.
 fn start_in(scene: &Scene, environment: &[(&str, &str)], args: &[&str]) -> Running {
     let output = |name| File::create(scene.path().join(name)).expect("a scratch file");
     let mut command = scene.marked(brokenpipe());
@@ -42,8 +42,8 @@ fn start_in(scene: &Scene, environment: &[(&str, &str)], args: &[&str]) -> Runni
     Running { child: spawn(&mut command) }
 }
 
-/// Waits for its end, and looks what is left of it. It and its servers may use so much processor time: on a machine that is busy with
-/// something else they take longer by the clock, up to [`HUNG`]. `meanwhile` is asked again and again.
+/// Waits until brokenpipe has ended, and checks that no process of it is left. brokenpipe and its servers may use `most` of processor time.
+/// On a machine with other load they may take longer in wall-clock time, up to [`HUNG`]. `meanwhile` is called every [`LOOK`].
 pub(crate) fn end(
     scene: &Scene,
     mut running: Running,
@@ -76,7 +76,7 @@ pub(crate) fn end(
     Ok(said)
 }
 
-/// What a process, those below it, and those that they have waited for have used (`proc_pid_stat(5)`).
+/// The processor time used by a process, its descendants, and the child processes that these have waited for (`proc_pid_stat(5)`).
 fn processor_time(process: u32) -> Duration {
     let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100) as f64;
     let (mut ticks, mut left) = (0, vec![process]);
@@ -98,7 +98,7 @@ pub(crate) fn run(scene: &Scene, args: &[&str], most: Duration) -> Result<Said, 
     run_in(scene, &[], args, most)
 }
 
-/// The same, with these variables in the environment of brokenpipe.
+/// As `run`, with these variables in the environment of brokenpipe.
 pub(crate) fn run_in(
     scene: &Scene,
     environment: &[(&str, &str)],
@@ -108,11 +108,11 @@ pub(crate) fn run_in(
     end(scene, start_in(scene, environment, args), most, || Ok(()))
 }
 
-/// That a hunt of so many scenarios has reported nothing at all.
+/// Checks that a hunt has played so many scenarios and has reported no finding, warning or flaky result.
 pub(crate) fn nothing_found(said: &Said, scenarios: u32) -> Result<(), Failed> {
     let last = said.err.lines().last().unwrap_or_default();
     let well = said.code == Some(0) && said.out.is_empty();
-    // What looked bad on a server that had served others, and held on fresh ones, is no finding: a busy machine makes answers late.
+    // Unconfirmed results are allowed. A busy machine delays answers, and the delay does not reproduce on fresh servers.
     let found = ["flaky", "warning"].iter().any(|word| last.contains(word));
     if well && !found && last.starts_with(&format!("{scenarios} scenarios, 0 findings")) {
         return Ok(());
@@ -120,11 +120,11 @@ pub(crate) fn nothing_found(said: &Said, scenarios: u32) -> Result<(), Failed> {
     Err(wrong(format!("the code is {:?}", said.code), said))
 }
 
-/// Before it has become the new program, a child holds copies of every socket of this process, so that a close of one of them
-/// sends nothing yet. Whoever starts a program has this for writing until that is over, and whoever closes for reading.
+/// Between fork and exec a child process holds copies of every socket of this process, so a `close` of such a socket sends nothing yet. A
+/// thread that starts a program holds this lock for writing until the copies are closed. A thread that closes sockets holds it for reading.
 static FORKS: RwLock<()> = RwLock::new(());
 
-/// Starts a program.
+/// Starts a program, and waits until its process holds no copies of this process's sockets.
 pub(crate) fn spawn(command: &mut Command) -> Child {
     let _forks = FORKS.write().unwrap_or_else(PoisonError::into_inner);
     let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -136,8 +136,8 @@ pub(crate) fn spawn(command: &mut Command) -> Child {
     child
 }
 
-/// Whether a child has come so far as to sleep in a call of its own, or has ended. `execve` lets the parent go on before the
-/// copies are closed, and they are closed for good only on the way out of it.
+/// Whether a child process is blocked in a call after its `execve`, or has ended. `execve` lets the parent continue before the copies of
+/// its sockets are closed. They are certainly closed only when `execve` has returned.
 fn is_itself(child: u32) -> bool {
     let call = fs::read_to_string(format!("/proc/{child}/syscall")).unwrap_or_default();
     let number = call.split(' ').next().and_then(|number| number.parse().ok());
@@ -148,7 +148,7 @@ fn is_itself(child: u32) -> bool {
     number.map_or_else(ended, |number: libc::c_long| number != libc::SYS_execve)
 }
 
-/// Until this is dropped no program is started.
+/// While the returned guard is held, no program is started.
 pub(crate) fn unforked() -> RwLockReadGuard<'static, ()> {
     FORKS.read().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! What a run of brokenpipe has left behind: servers run in sessions of their own, and some do what they can to get away, so
-//! that no process group has them all. But each was started from the run's folder, or with the run's mark in its environment.
+//! Finds the processes that a run of brokenpipe has left. Servers run in sessions of their own, and some try to escape, so no process group
+//! contains all of them. But each has its program in the run's folder, or the run's mark in its environment.
 
 use crate::binary::{Folder, LOOK_AGAIN, NOTHING_LEFT};
 use nix::sys::signal::{Signal, kill};
@@ -11,7 +11,7 @@ use std::time::Instant;
 
 const MARK: &str = "BROKENPIPE_TEST";
 
-/// A folder in which brokenpipe runs, and whatever comes of that. What is left of it is killed when it is dropped.
+/// A folder in which brokenpipe runs, with all processes of the run. Those that are left are killed on drop.
 #[derive(Debug)]
 pub(crate) struct Scene(Folder);
 
@@ -24,19 +24,19 @@ impl Scene {
         self.0.path()
     }
 
-    /// This command in this folder, with the mark.
+    /// The command, to be run in this folder with the mark in its environment.
     pub(crate) fn marked(&self, mut command: Command) -> Command {
         command.current_dir(self.path()).env(MARK, self.path());
         command
     }
 
-    /// The processes of a program of this folder.
+    /// The processes whose program is in this folder.
     #[allow(dead_code, reason = "not every suite that includes this file looks at running servers")]
     pub(crate) fn servers(&self) -> Vec<u32> {
         processes(|pid| self.runs_from_here(pid))
     }
 
-    /// That no process is left, or will be very soon.
+    /// Checks that no process of the run is left, waiting for at most [`NOTHING_LEFT`].
     pub(crate) fn is_empty(&self) -> Result<(), String> {
         let start = Instant::now();
         loop {
@@ -59,7 +59,7 @@ impl Scene {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|entry| entry == mark)
         };
-        // A thread of the kernel has no program, and nobody's mark.
+        // A kernel thread has neither a program nor an environment.
         processes(|pid| program(pid).is_some_and(|path| path.starts_with(self.path()) || is_marked(pid)))
     }
 
@@ -70,7 +70,7 @@ impl Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        // Some fork faster than they are killed one by one: they are stopped before.
+        // Some processes fork faster than they can be killed one by one, so all are stopped first.
         for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
             let start = Instant::now();
             let mut seen = Vec::new();
@@ -88,12 +88,12 @@ impl Drop for Scene {
     }
 }
 
-/// Zombies have neither a program nor an environment, and are not among them.
+/// The pids for which `is_wanted` holds. Zombies have neither a program nor an environment, and so are never wanted.
 fn processes(is_wanted: impl Fn(u32) -> bool) -> Vec<u32> {
     numbers("/proc").into_iter().filter(|pid| is_wanted(*pid)).collect()
 }
 
-/// The numbers of the processes that these have as children.
+/// The pids of the child processes of these processes.
 #[allow(dead_code, reason = "not every suite that includes this file asks for children")]
 pub(crate) fn children(processes: &[u32]) -> Vec<u32> {
     let of = |pid: u32, tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).unwrap_or_default();
@@ -106,7 +106,7 @@ pub(crate) fn children(processes: &[u32]) -> Vec<u32> {
         .collect()
 }
 
-/// The numbers that are names in a folder of `/proc`.
+/// The entries of a folder of `/proc` that are numbers.
 pub(crate) fn numbers(folder: &str) -> Vec<u32> {
     let names = fs::read_dir(folder).into_iter().flatten();
     names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()

@@ -1,4 +1,4 @@
-//! Makes faulty servers: each trial compiles its own, into a folder of its own.
+//! Builds the faulty servers: each trial compiles its own server, into a folder of its own.
 
 use crate::compile::compile;
 use crate::table::{Clients, FAULTY, Faulty, Protocol, SHAPES, Shape, TOKIO};
@@ -7,13 +7,13 @@ use std::path::Path;
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faulty");
 
-/// What this program is asked by, in place of a test's name, to be the tokio server.
+/// The argument, in place of a test's name, with which this program is the tokio server.
 pub(crate) const SERVE_TOKIO: &str = "serve-tokio";
 
 /// A server that can be started in its folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Built {
-    /// The words of its command but for the port.
+    /// The words of its command without the port.
     pub(crate) command: Vec<String>,
     pub(crate) protocol: Protocol,
     pub(crate) clients: Clients,
@@ -51,13 +51,13 @@ impl Shape {
     }
 }
 
-/// One of those that misbehave.
+/// Builds a server of `misbehaving`.
 pub(crate) fn misbehaving(name: &str, folder: &Path) -> Built {
     let command = command(&format!("misbehaving/{name}.c"), [], folder, name);
     Built { command, protocol: Protocol::Echo, clients: Clients::One }
 }
 
-/// Compiles one file to a program of this name in the folder, and gives its command.
+/// Compiles one file to a program of this name in the folder, and returns its command.
 fn command<'a>(source: &str, flags: impl IntoIterator<Item = &'a str>, folder: &Path, name: &str) -> Vec<String> {
     compile(&format!("{SOURCES}/{source}"), flags, folder, name);
     vec![format!("./{name}")]
@@ -66,7 +66,7 @@ fn command<'a>(source: &str, flags: impl IntoIterator<Item = &'a str>, folder: &
 /// Every honest server, by the name of its trial.
 pub(crate) fn honest() -> impl Iterator<Item = (String, impl Fn(&Path) -> Built + Send + Copy + 'static)> {
     let twins = FAULTY.into_iter().enumerate().filter(|(i, s)| {
-        // Some faults have one twin in common.
+        // Some faults share one twin.
         FAULTY[..*i].iter().all(|before| before.source != s.source)
     });
     let twins = twins.map(|(_, s)| (format!("{}-twin", s.source), Honest::Twin(s)));

@@ -1,4 +1,4 @@
-//! Faulty servers as brokenpipe sees them: what it must find, and where it must find nothing.
+//! Hunts of the faulty servers: brokenpipe must find each fault, and nothing in honest servers.
 
 use crate::binary::{BOUND, LOOK_AGAIN, Process};
 use crate::build::{Built, misbehaving};
@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// Within so much processor time each fault is found.
+/// The processor time within which each fault must be found.
 const FOUND: Duration = Duration::from_secs(20);
-/// So many scenarios are played where there is nothing to find.
+/// The number of scenarios for servers in which nothing is to be found.
 const SCENARIOS: u32 = 200;
-/// A server's output is a file no larger than this, in bytes.
+/// The maximum size of the file with a server's output, in bytes.
 const OUTPUT: u64 = 64 << 20;
 
 /// `brokenpipe hunt`, with the same seed each time.
@@ -29,11 +29,11 @@ fn hunt<'a>(built: &'a Built, options: &[&'a str]) -> Vec<&'a str> {
     args
 }
 
-/// The hunt finds what is wrong with a faulty server, and nothing else, and its case replays.
+/// Checks that the hunt finds the fault of a server and nothing else, and that its case replays.
 pub(crate) fn is_found(faulty: &Faulty) -> Result<(), Failed> {
     let scene = Scene::new();
     let built = faulty.with_fault(scene.path());
-    // A warning is neither an end of the hunt, nor a failure.
+    // A warning does not end a hunt with `--first`, and its exit code is 0.
     let warning = faulty.counts != Counts::Finding;
     let options: &[&str] = if warning { &["--cases", "100"] } else { &["--first"] };
     let said = run(&scene, &hunt(&built, options), FOUND)?;
@@ -77,7 +77,7 @@ pub(crate) fn is_found(faulty: &Faulty) -> Result<(), Failed> {
     if replay.code != Some(0) { Err(wrong(format!("the replay gives {:?}", replay.code), &replay)) } else { Ok(()) }
 }
 
-/// The hunt finds each of two faults of one kind, of which one needs an injected error, and says which.
+/// Checks that the hunt finds two faults of one kind in one server, and reports the one that needs an injected error as a warning.
 pub(crate) fn both_are_found() -> Result<(), Failed> {
     let scene = Scene::new();
     let built = misbehaving("masked-exit", scene.path());
@@ -92,15 +92,15 @@ pub(crate) fn both_are_found() -> Result<(), Failed> {
     if as_expected { Ok(()) } else { Err(wrong(format!("{told:?}"), &said)) }
 }
 
-/// How many events an order has. Without the gate a fault is a race, and on a busy machine one that is won each time only with the server
-/// stopped meanwhile: whether `hold` and `go` are needed is then the machine's affair.
+/// How many events an order has. A fault that is found without the gate is a race. On a busy machine it may reproduce each time only
+/// while the server is stopped, so `hold` and `go` are not counted then.
 fn events(order: &str, gate: bool) -> usize {
     let words =
         order.split([';', '{', '}']).map(str::trim).filter(|word| !word.is_empty() && !word.starts_with("repeat"));
     words.filter(|word| gate || !matches!(*word, "hold" | "go")).count()
 }
 
-/// The hunt finds nothing in an honest server.
+/// Checks that the hunt finds nothing in an honest server.
 pub(crate) fn nothing_is_found(build: impl Fn(&std::path::Path) -> Built) -> Result<(), Failed> {
     let scene = Scene::new();
     let built = build(scene.path());
@@ -108,12 +108,12 @@ pub(crate) fn nothing_is_found(build: impl Fn(&std::path::Path) -> Built) -> Res
     nothing_found(&said, SCENARIOS)
 }
 
-/// How a hunt of a server that misbehaves ends.
+/// The expected outcome of a hunt of a misbehaving server.
 #[derive(Clone, Copy, Debug)]
 enum Outcome {
     /// Nothing is found.
     Well,
-    /// It cannot be hunted, and this is said.
+    /// The server cannot be hunted, and the error message has this text.
     Refused(&'static str),
 }
 
@@ -137,14 +137,14 @@ pub(crate) fn misbehaving_names() -> impl Iterator<Item = &'static str> {
     MISBEHAVING.into_iter().map(|(name, _)| name)
 }
 
-/// The hunt of a server that misbehaves ends as it should, within its bound, and leaves nothing.
+/// Checks that the hunt of a misbehaving server has the expected outcome, ends within its bound, and leaves no process.
 pub(crate) fn copes_with(name: &str) -> Result<(), Failed> {
     let scene = Scene::new();
     let built = misbehaving(name, scene.path());
     let cases = SCENARIOS.to_string();
     let mut options = vec!["--cases", &cases];
     if name == "fork-bomb" {
-        // It is never at rest.
+        // The server is never idle.
         options.extend(["--start-timeout", "3"]);
     }
     let running = start(&scene, &hunt(&built, &options));
@@ -159,7 +159,7 @@ pub(crate) fn copes_with(name: &str) -> Result<(), Failed> {
     }
 }
 
-/// That no server of this scene has more in the file that is its output than it may.
+/// Checks that no server's output file is larger than [`OUTPUT`].
 fn output_is_bounded(scene: &Scene) -> Result<(), Failed> {
     let sizes = scene.servers().into_iter().filter_map(|pid| fs::metadata(format!("/proc/{pid}/fd/1")).ok());
     match sizes.filter(|output| output.is_file()).map(|output| output.len()).max() {
@@ -168,8 +168,9 @@ fn output_is_bounded(scene: &Scene) -> Result<(), Failed> {
     }
 }
 
-/// Servers in the midst of whose running a hunt is ended, how many processes each has when it is, and how many descriptors the largest
-/// of them. The last one has so many when it has been played with five times, and is given time to close them: as long as a hunt may take.
+/// The servers during whose hunts the hunt is ended. The hunt is ended when the server has this many processes, and one of them has this
+/// many descriptors. The last server has them after five scenarios, while the hunt waits for it to close them; this wait may take as long
+/// as any in a hunt.
 pub(crate) const RUNNING: [(&str, usize, usize); 5] = [
     ("iterative", 1, 0),
     ("preforking", 4, 0),
@@ -178,7 +179,8 @@ pub(crate) const RUNNING: [(&str, usize, usize); 5] = [
     ("lets-go-late", 1, 9),
 ];
 
-/// A hunt that is ended by this signal, while a server of this name runs in so many processes, leaves nothing.
+/// Checks that a hunt that is ended by this signal leaves no process. It is ended while the server of this name has so many processes and
+/// descriptors.
 pub(crate) fn ends_by(signal: Signal, name: &str, processes: usize, descriptors: usize) -> Result<(), Failed> {
     let scene = Scene::new();
     let built = match SHAPES.into_iter().find(|shape| shape.name == name) {

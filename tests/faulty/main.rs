@@ -1,13 +1,13 @@
-//! Small servers with one fault each, their honest twins, and honest servers of every usual shape. They are tested twice, without
+//! Small servers with one fault each, their honest twins, and honest servers of every usual architecture. They are tested without
 //! brokenpipe and with it:
 //!
-//! - `fault` and `honest` play the orders of `table.rs` without brokenpipe: a faulty server without its fault, or a twin with one, would
-//!   make every test below worthless;
-//! - `hunt` and `nothing` let brokenpipe find the fault, and nothing in who has none;
-//! - `both` is about two faults of one kind in one server;
-//! - `copes` and `ends` are about those that misbehave, and about signals: a clear outcome, and no process left.
+//! - `fault` and `honest` play the orders of `table.rs` without brokenpipe. They check that each faulty server has its fault, and that the
+//!   honest servers have none; otherwise the tests below would prove nothing;
+//! - `hunt` and `nothing` check that brokenpipe finds each fault, and finds nothing in honest servers;
+//! - `both` checks a server with two faults of one kind;
+//! - `copes` and `ends` check servers that misbehave, and hunts that a signal ends: the outcome is clear, and no process is left.
 //!
-//! `cargo test --test faulty hunt-sigpipe` is one of them.
+//! `cargo test --test faulty hunt-sigpipe` runs one of these tests.
 
 #[path = "../common/binary.rs"]
 mod binary;
@@ -40,11 +40,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use table::{FAULTY, Faulty};
 
-/// How many trials run at a time on each core: a part of its time a hunt waits for a server to let time pass.
+/// How many trials run at a time on each core: for part of its time a hunt only waits for a server's timeouts.
 const AT_A_TIME: usize = 4;
 
 fn main() -> ExitCode {
-    // This program is the tokio server too: no other is built by every way of running the tests.
+    // This program is the tokio server too: no other program is built with every test runner.
     let mut words = std::env::args().skip(1);
     if words.next().as_deref() == Some(SERVE_TOKIO) {
         let served = tokio_server::run(words.next().and_then(|port| port.parse().ok()));
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     hosts::run(tests, AT_A_TIME, String::new)
 }
 
-/// A faulty server's order shows its fault, and what is as true.
+/// Checks that a faulty server's order shows its fault and the other kinds in its row, and nothing else.
 fn is_there(faulty: &Faulty) -> Result<(), Failed> {
     let scene = Scene::new();
     let built = faulty.with_fault(scene.path());
@@ -86,7 +86,7 @@ fn is_there(faulty: &Faulty) -> Result<(), Failed> {
     if as_it_should { Ok(()) } else { Err(format!("`{}` shows {seen:?}, not {kinds:?}", faulty.order).into()) }
 }
 
-/// The orders of all faulty servers, one after another, show nothing in this server.
+/// Checks that the orders of all faulty servers, one after another, show nothing in this server.
 fn is_honest(build: impl Fn(&Path) -> Built) -> Result<(), Failed> {
     let scene = Scene::new();
     let mut server = Server::start(&build(scene.path()), scene.path());

@@ -1,4 +1,4 @@
-//! The processes of a server and their threads, from `/proc`: what they do, and when they have settled.
+//! The processes and threads of a server, from `/proc`: their states, and whether all of them are idle.
 
 use crate::binary::{BOUND, LOOK_AGAIN};
 use crate::scene::numbers;
@@ -7,30 +7,30 @@ use std::fs;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-/// Processor time after which a server spins. No honest one needs so much for a single event.
+/// The processor time after which a server counts as spinning. No honest server needs this much for a single event.
 const SPINNING: Duration = Duration::from_millis(100);
 
 /// A thread at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Task {
     pub(crate) state: char,
-    /// How often it was given a processor.
+    /// How often it was scheduled.
     turns: u64,
-    /// For how long.
+    /// Its run time.
     ran: Duration,
 }
 
 /// All threads of a process and of its descendants, by process and thread.
 pub(crate) type Tasks = BTreeMap<(u32, u32), Task>;
 
-/// How a server was left to itself.
+/// How waiting for a server to become idle ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
     Asleep,
     Spins,
 }
 
-/// The threads of this process and of its descendants. What ends while it is looked at is left out.
+/// The threads of this process and of its descendants. Threads that end during the walk are left out.
 pub(crate) fn tasks(process: u32) -> Tasks {
     let mut found = Tasks::new();
     let mut left = vec![process];
@@ -42,7 +42,8 @@ pub(crate) fn tasks(process: u32) -> Tasks {
             };
             left.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
             let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-            // One that is about to sleep, or looks whether it should (`do_wait`), can lose its core in the state of one that sleeps.
+            // A thread that is about to sleep, or that checks whether it must (`do_wait`), can be preempted in state S while it is
+            // runnable.
             let runs = || read("syscall").is_some_and(|call| call.starts_with("running"));
             let state = if state == Some('S') && runs() { Some('R') } else { state };
             let turns: Vec<u64> = turns.split_whitespace().filter_map(|number| number.parse().ok()).collect();
@@ -54,10 +55,10 @@ pub(crate) fn tasks(process: u32) -> Tasks {
     found
 }
 
-/// Waits until nothing of this server runs or will run by itself: all sleep in two looks, and none has run in between; and before the
-/// first, no segment was on its way.
+/// Waits until no thread of this server runs or is about to be woken: in two consecutive readings all threads sleep, and none has run in
+/// between. Before the first of the two readings no segment may have been in flight.
 pub(crate) fn settle(process: u32) -> Settled {
-    // Asleep, a zombie, or stopped.
+    // Sleeping, a zombie, or stopped.
     let rests = |task: &Task| matches!(task.state, 'S' | 'Z' | 'T');
     let ran = |tasks: &Tasks| tasks.values().map(|task| task.ran).sum::<Duration>();
     let start = Instant::now();
@@ -80,9 +81,9 @@ pub(crate) fn settle(process: u32) -> Settled {
     }
 }
 
-/// Whether a segment may be on its way. On a loopback it has arrived when the call that sent it returns, but where a core has other things
-/// to do it is left to that core's `ksoftirqd`, which then does not sleep (`handle_softirqs` in `kernel/softirq.c`). Where these threads
-/// are not to be seen, in a namespace of processes, there is nothing to tell.
+/// Whether a segment may be in flight. On loopback a segment has arrived when the call that sent it returns. But on a busy core delivery
+/// is left to that core's `ksoftirqd`, which then does not sleep (`handle_softirqs` in `kernel/softirq.c`). In a pid namespace these
+/// threads are not visible; then the answer is false.
 fn are_segments_put_off() -> bool {
     static KSOFTIRQD: LazyLock<Vec<u32>> = LazyLock::new(|| {
         let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();

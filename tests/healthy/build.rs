@@ -1,4 +1,4 @@
-//! Makes a server ready to be started: compiles it into the folder of its trial, if it is to be compiled.
+//! Builds a server for its trial: compiles it into the trial's folder, if it must be compiled.
 
 use crate::compile::compile;
 use crate::run::spawn;
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/healthy/servers");
 
-/// A server that can be started: what `brokenpipe hunt` is told of it, and its command.
+/// A server that can be started: its options for `brokenpipe hunt`, and its command.
 #[derive(Clone, Debug)]
 pub(crate) struct Built {
     pub(crate) options: Vec<String>,
@@ -18,14 +18,14 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    /// What is run before each start.
+    /// The command that is run before each start.
     pub(crate) fn setup(&self) -> Option<String> {
         let at = self.options.iter().position(|option| option == "--setup")?;
         self.options.get(at + 1).cloned()
     }
 }
 
-/// Builds a server. `{server}` in its command stands for how it is started, `{folder}` for the trial's folder.
+/// Builds a server. In its command and options `{server}` is replaced by the words that start it, and `{folder}` by the trial's folder.
 pub(crate) fn build(server: &Server, folder: &Path) -> Built {
     let started = match server.source {
         Source::C { file, flags } => vec![path(compile_c(file, flags, folder, "server"))],
@@ -47,7 +47,7 @@ pub(crate) fn build(server: &Server, folder: &Path) -> Built {
         Source::Java(class) => {
             let mut javac = Command::new("javac");
             done(javac.arg("-d").arg(folder).arg(format!("{SOURCES}/{class}.java")));
-            // Less to start, and so less to wait for.
+            // These options shorten the start of the JVM.
             let quick = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"];
             let quick = quick.into_iter().map(str::to_owned);
             [tool("java")].into_iter().chain(quick).chain([path(folder.to_owned()), class.to_owned()]).collect()

@@ -1,14 +1,16 @@
-//! Small healthy servers, one for each way of waiting and of living. A hunt reports nothing about any of them: no finding, no warning, no
-//! flaky one. `servers.rs` lists them; each file in `servers` says why brokenpipe might misjudge its server.
+//! Small healthy servers, which differ in how they wait and how they manage processes, connections and signals. A hunt reports nothing
+//! about any of them: no finding, no warning, no flaky result. Servers that throttle their clients are the exception: a hunt reports
+//! exactly that. `servers.rs` lists the servers; each file in `servers` says why brokenpipe might misjudge its server.
 //!
 //! Each is tested twice:
 //!
-//! - `plain` sees without brokenpipe that the server is healthy: an accused one may as well be guilty;
+//! - `plain` checks without brokenpipe that the server is healthy: otherwise a report in `hunt` could be true;
 //! - `hunt` lets brokenpipe hunt it.
 //!
-//! `cargo test --test healthy hunt-waits-timerfd` is one of them. Variables change what is done:
-//! - `HEALTHY_CASES`: how many scenarios are played with each server.
-//! - `CI`: where it is set, a missing compiler or interpreter is a failure. Elsewhere its servers are skipped, which the last line says.
+//! `cargo test --test healthy hunt-waits-timerfd` runs one of these tests. Two environment variables have an effect:
+//! - `HEALTHY_CASES`: the number of scenarios for each server.
+//! - `CI`: if it is set, a missing compiler or interpreter is a failure. Otherwise servers that need it are skipped, and the summary
+//!   lists them.
 
 #[path = "../common/binary.rs"]
 mod binary;
@@ -40,22 +42,22 @@ use std::process::ExitCode;
 use std::time::Instant;
 use tally::Tally;
 
-/// How many scenarios are played with each server, unless HEALTHY_CASES says otherwise. All that is known to hurt is among the first hundred;
-/// a thousand, as a hunt plays by default, take some twenty minutes.
+/// The number of scenarios for each server, unless HEALTHY_CASES is set. All orders that are known to harm servers are among the first
+/// hundred. A thousand scenarios, the default of a hunt, take about twenty minutes.
 const SCENARIOS: u32 = 100;
-/// How many trials run at a time on each core: most of its time a hunt waits for a server to let time pass.
+/// How many trials run at a time on each core: for most of its time a hunt only waits for a server's timeouts.
 const AT_A_TIME: usize = 4;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    // This program is the servers in Rust too: no other is built by every way of running the tests.
+    // This program is the servers in Rust too: no other program is built with every test runner.
     if let [word, port] = &words[..]
         && let Some(served) = rust::serve(word, port)
     {
         eprintln!("{word}: {served:?}");
         return ExitCode::FAILURE;
     }
-    // The slow ones are last in the list, and to be begun first.
+    // The slow servers are last in the list, and are tested first.
     let tests = SERVERS.iter().rev().flat_map(|server| {
         let hunt = move || with(server, |built, scene| is_healthy(server, built, scene));
         let plain = move || with(server, |built, scene| plain::lives(server, built, scene));
@@ -67,7 +69,7 @@ fn main() -> ExitCode {
     hosts::run(tests.collect(), AT_A_TIME, || Tally::get().to_string())
 }
 
-/// Does this with a server that has been built, if the machine has what that takes.
+/// Builds a server and runs a test with it, if the machine has the tools to build it.
 fn with(server: &Server, test: impl Fn(&Built, &Scene) -> Result<(), Failed>) -> Result<(), Failed> {
     if let Some(missing) = tools::missing(server) {
         return match std::env::var_os("CI") {
@@ -82,7 +84,7 @@ fn with(server: &Server, test: impl Fn(&Built, &Scene) -> Result<(), Failed>) ->
     test(&build::build(server, scene.path()), &scene)
 }
 
-/// The hunt of a server says what is expected: mostly nothing.
+/// Checks that the hunt of a server reports what is expected: nothing, or throttling.
 fn is_healthy(server: &Server, built: &Built, scene: &Scene) -> Result<(), Failed> {
     let cases = scenarios();
     let count = cases.to_string();
@@ -106,7 +108,7 @@ fn scenarios() -> u32 {
     }
 }
 
-/// Nothing is reported but warnings of the server's throttling its clients, which say for how long it does.
+/// Checks that only warnings of throttling are reported.
 fn is_throttling(said: &run::Said, scenarios: u32) -> Result<(), Failed> {
     let last = said.err.lines().last().unwrap_or_default();
     let throttles = |line: &str| line.contains("\"kind\":\"throttl");

@@ -1,7 +1,7 @@
-//! The servers without brokenpipe: that they are healthy is a fact before it is expected of a hunt to find nothing.
+//! Tests of the healthy servers without brokenpipe. They prove that the servers are healthy, so that a hunt must find nothing.
 //!
-//! Plain clients play orders that have killed servers before; calls of the server fail, as far as what is preloaded can have them fail. After
-//! each a polite client is answered, and in the end nothing is left of all these clients.
+//! Plain clients play orders that have killed servers before. A preloaded library makes calls of the server fail. After each order a
+//! polite client must be answered, and at the end the server must hold no more resources than before.
 
 use crate::binary::BOUND;
 use crate::build::Built;
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// In these `P` stands for what the server is sent.
+/// The orders. `P` stands for the payload that the server is sent.
 const ORDERS: [&str; 30] = [
     "a connect; a close",
     "a connect; a rst",
@@ -55,29 +55,29 @@ const ORDERS: [&str; 30] = [
     "fault send ECONNRESET; a connect; a send P; a close",
     "fault send EINTR; a connect; a send P; a close",
 ];
-/// The calls that fail in these.
+/// The calls that fail in these orders.
 const FAULTS: [&str; 3] = ["accept", "recv", "send"];
-/// How often all of them are played before it is looked at what the server has, and how often afterwards: what pools have grown to once is
-/// none of a leak's doing.
+/// How often all orders are played before the server's resources are measured, and how often between later measurements. Pools grow in
+/// the first rounds, which is no leak.
 const BEFORE: usize = 2;
 const AFTER: usize = 2;
-/// How often there may be more afterwards than ever before. A pool grows now and then, what is leaked each time.
+/// After how many measurements in a row with new maxima the test fails. A pool grows now and then; a leak grows each time.
 const GROWS: usize = 3;
-/// A client who gets no answer within this time is not served.
+/// A client that gets no answer within this time is not served.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two looks at a server that is given time, and after an event for the server to do what it has set off. Nothing depends on it.
+/// The poll interval, and the time after an event for the server to react. No result depends on this time.
 const PACE: Duration = Duration::from_millis(1);
 
 struct Running<'s> {
     scene: &'s Scene,
     child: Child,
     address: SocketAddr,
-    /// What limits processes had that are limited now.
+    /// The original limits of the processes that are limited now.
     limits: RefCell<BTreeMap<u32, libc::rlimit>>,
     server: &'s Server,
 }
 
-/// What a server has, all its processes together.
+/// The resources of a server, summed over all its processes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Held {
     processes: usize,
@@ -104,7 +104,7 @@ impl Held {
     }
 }
 
-/// The server lives through all orders.
+/// Checks that the server survives all orders and leaks nothing.
 pub(crate) fn lives(server: &Server, built: &Built, scene: &Scene) -> Result<(), Failed> {
     let mut running = start(server, built, scene)?;
     let mut most = running.held();
@@ -124,7 +124,7 @@ pub(crate) fn lives(server: &Server, built: &Built, scene: &Scene) -> Result<(),
     Err(format!("there was more after each time, and {most:?} in the end").into())
 }
 
-/// Starts the server as brokenpipe would, and waits until it serves.
+/// Starts the server as brokenpipe does, and waits until it serves.
 fn start<'s>(server: &'s Server, built: &Built, scene: &'s Scene) -> Result<Running<'s>, Failed> {
     let folder = scene.path().join("run");
     fs::create_dir(&folder)?;
@@ -154,7 +154,7 @@ fn in_folder(scene: &Scene, folder: &Path, program: &str) -> Command {
 }
 
 impl Running<'_> {
-    /// Has all orders played so many times, each followed by a polite client and by this.
+    /// Plays all orders `rounds` times. After each order a polite client must be served, and `after` is called.
     fn lives_through(&mut self, rounds: usize, mut after: impl FnMut(&Self)) -> Result<(), Failed> {
         let cuts_short = |order: &&str| order.contains("hold") || order.contains("EINTR");
         for order in [&ORDERS[..]].repeat(rounds).concat() {
@@ -162,7 +162,7 @@ impl Running<'_> {
                 continue;
             }
             play(&order.replace('P', self.server.protocol.says()), self);
-            // What the server has not run into, for it is slower than its clients, is not for the polite one.
+            // A fault that has not been used, because the server was slower than its clients, must not hit the polite client.
             for call in FAULTS {
                 let _ = fs::remove_file(self.fault(call));
             }
@@ -172,8 +172,8 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// A polite client is answered within this time. Who is refused, because the server does not listen yet or says that it refuses
-    /// clients, comes again.
+    /// Checks that a polite client is answered within this time. It tries again if its connection is refused, because the server does not
+    /// listen yet, and after any failure if the server throttles clients.
     fn is_polite(&self, patience: Duration) -> io::Result<()> {
         let begin = Instant::now();
         loop {
@@ -192,7 +192,7 @@ impl Running<'_> {
         }
     }
 
-    /// The file that fails the server's next such call.
+    /// The file that makes the server's next such call fail.
     fn fault(&self, call: &str) -> PathBuf {
         self.scene.path().join("run").join(format!("fail-{call}"))
     }
@@ -238,11 +238,11 @@ impl Running<'_> {
     }
 }
 
-/// How many descriptors a process may have, and from now on may; `None` of one that has ended.
+/// Returns the limit of descriptors of a process, and sets a new one if `new` is given. `None` if the process has ended.
 fn limit_of(pid: u32, new: Option<libc::rlimit>) -> Option<libc::rlimit> {
     let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     let new = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the kernel reads the one struct, if there is one, and writes the other.
+    // SAFETY: the kernel reads the new limit, if there is one, and writes the old one.
     let result = unsafe { libc::prlimit(pid as i32, libc::RLIMIT_NOFILE, new, &raw mut before) };
     (result == 0).then_some(before)
 }
@@ -259,7 +259,7 @@ impl Played for Running<'_> {
                 let lower = before.map(|before| libc::rlimit { rlim_cur: free.into(), ..before });
                 limit_of(pid, lower);
             } else if let Some(before) = limits.get(&pid).or_else(|| limits.values().next()) {
-                // A process that has begun meanwhile has its parent's.
+                // A process that has started meanwhile gets the original limit of another process.
                 limit_of(pid, Some(*before));
             }
         }
@@ -282,7 +282,7 @@ impl Played for Running<'_> {
 
     fn hold(&mut self, held: bool) {
         for pid in self.scene.processes() {
-            // One may have ended meanwhile.
+            // A process may have ended meanwhile.
             let _ = kill(Pid::from_raw(pid as i32), if held { Signal::SIGSTOP } else { Signal::SIGCONT });
         }
     }
@@ -292,7 +292,7 @@ impl Played for Running<'_> {
     }
 
     fn fail(&self, call: &str, errno: i32) {
-        // Made under another name, so that nobody reads half of it.
+        // The file is written under another name and then renamed, so that the server never reads a partial file.
         let made = self.scene.path().join("run").join("new");
         fs::write(&made, errno.to_string()).and_then(|()| fs::rename(made, self.fault(call))).expect("a scratch file");
     }
@@ -300,7 +300,7 @@ impl Played for Running<'_> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        // What else there is of it is killed with the scene.
+        // Other processes of the server are killed when the scene is dropped.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,14 +1,14 @@
-//! Healthy servers in Rust: this program, started again with a word for each. All send back what comes.
+//! Healthy echo servers in Rust: this program, started again with an argument that selects the server.
 
 use crate::tokio_server;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use std::io::{Error, Read, Result, Write};
 use std::time::Duration;
 
-/// How long they let pass before they ask their listener again when that fails.
+/// How long the servers wait after a failed `accept` before they call `accept` again.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Serves for ever as the server that this word names, on this port of loopback; `None` if it names none.
+/// Runs the server of this name for ever, on this port of 127.0.0.1; `None` if there is no such server.
 pub(crate) fn serve(word: &str, port: &str) -> Option<Result<()>> {
     let serve: fn(u16) -> Result<()> = match word {
         "serve-std" => on_threads,
@@ -19,7 +19,7 @@ pub(crate) fn serve(word: &str, port: &str) -> Option<Result<()>> {
     Some(port.parse().map_err(Error::other).and_then(serve))
 }
 
-/// A thread for each client. std's writes never raise SIGPIPE, and it makes its calls again that a signal has interrupted.
+/// A thread for each client. std's writes never raise SIGPIPE, and calls that a signal has interrupted are made again.
 fn on_threads(port: u16) -> Result<()> {
     let echo = |mut client: std::net::TcpStream| -> Result<()> {
         let mut bytes = [0; 4096];
@@ -41,7 +41,7 @@ fn on_threads(port: u16) -> Result<()> {
     }
 }
 
-/// A task for each client. smol waits in epoll without a time limit: what it does later a timerfd tells it to, from a thread of its own.
+/// A task for each client. smol blocks in epoll without a time limit, in a thread of its own. Its timers expire through a timerfd.
 fn on_smol(port: u16) -> Result<()> {
     async fn echo(mut client: smol::net::TcpStream) -> Result<()> {
         let mut bytes = [0; 4096];

@@ -1,23 +1,23 @@
-//! What came of all trials together.
+//! The summary of all trials.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How many of the slowest are told.
+/// How many of the slowest hunts the summary lists.
 const SLOWEST: usize = 5;
 
 /// How long each hunt took, and which servers were not hunted.
 #[derive(Debug)]
 pub(crate) struct Tally {
     hunted: BTreeMap<&'static str, Duration>,
-    /// By what was missing.
+    /// The skipped servers, by what was missing.
     skipped: BTreeMap<String, Vec<&'static str>>,
 }
 
 impl Tally {
-    /// The one of this program.
+    /// The tally of this process.
     pub(crate) fn get() -> MutexGuard<'static, Tally> {
         static ALL: Mutex<Tally> = Mutex::new(Tally { hunted: BTreeMap::new(), skipped: BTreeMap::new() });
         ALL.lock().unwrap_or_else(PoisonError::into_inner)

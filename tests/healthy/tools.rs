@@ -1,14 +1,14 @@
-//! The compilers and interpreters that servers need, which not every machine has.
+//! The compilers and interpreters that servers need and that may be missing on a machine.
 
 use crate::servers::{Server, Source};
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-/// What a server needs that is not there.
+/// A tool that a server needs and this machine does not have.
 pub(crate) fn missing(server: &Server) -> Option<String> {
     let tools: &[&str] = match server.source {
-        // What the faulty servers need is there.
+        // The faulty servers need the same tools, so these are not optional.
         Source::C { .. } | Source::Rust(_) => &[],
         Source::Python(_) => &["python3"],
         Source::Node(_) => &["node"],
@@ -18,7 +18,7 @@ pub(crate) fn missing(server: &Server) -> Option<String> {
     tools.iter().find(|tool| path_of(tool).is_none()).map(|tool| format!("no {tool}"))
 }
 
-/// The path of a tool, as it knows it itself: what PATH has may be a script that starts it, which takes time at every start.
+/// The path of a tool as the tool itself reports it. The entry in PATH may be a wrapper script, which would slow down every start.
 pub(crate) fn path_of(tool: &str) -> Option<String> {
     static KNOWN: Mutex<BTreeMap<String, Option<String>>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);

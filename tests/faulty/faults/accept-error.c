@@ -1,8 +1,8 @@
-/* Sends back what comes, one client after another.
- * Fault: one error of `accept`, that which FAULT names, ends the program. On Linux no order of events leads to some of them.
- * Shown by: `fault accept` with that error; EMFILE by a limit of descriptors, and EINTR by the signal that HANDLES names, if it names one:
- * the handler was installed without SA_RESTART.
- * The twin asks again: at once, or a little later if descriptors are short. */
+/* Sends back what it receives, one client after another.
+ * Fault: one error of `accept`, named by FAULT, ends the program. On Linux no order of events leads to some of these errors.
+ * Shown by: `fault accept` with that error. EMFILE also by a limit of descriptors, and EINTR also by the signal that HANDLES names, if
+ * it names one: its handler is installed without SA_RESTART.
+ * The twin repeats the call: at once, or a little later if it lacks descriptors. */
 #include "server.h"
 
 #ifndef FAULT

@@ -1,7 +1,7 @@
 /* Sends back lines, to many clients at a time.
- * Fault: when a client has closed in the middle of a line it waits for POLLHUP, which never comes while its own side is open.
- * Shown by: a part of a line, then a FIN. A reset in its place or after it is noticed.
- * The twin closes. */
+ * Fault: when a client has closed in the middle of a line the server waits for POLLHUP, which never comes while its own side is open.
+ * Shown by: a part of a line, then a FIN. A reset instead of the FIN or after it is noticed.
+ * The twin closes the connection. */
 #include "clients.h"
 
 int main(int argc, char **argv)

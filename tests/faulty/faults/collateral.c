@@ -1,7 +1,7 @@
 /* Sends back lines, to many clients at a time.
- * Fault: when one connection fails it closes all of them.
- * Shown by: a client that resets while another is there.
- * The twin closes that one. */
+ * Fault: when one connection fails the server closes all of them.
+ * Shown by: a client that resets while another is connected.
+ * The twin closes only the failed connection. */
 #include "clients.h"
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
-/* Sends back what comes, one client after another; built with AddressSanitizer.
- * Fault: what is known of a client is counted after it was freed, if the connection failed. Without the sanitizer nobody notices.
+/* Sends back what it receives, one client after another; built with AddressSanitizer.
+ * Fault: if the connection failed, the record of a client is read after it was freed. Without the sanitizer the fault has no effect.
  * Shown by: a client that resets.
- * The twin counts first. */
+ * The twin reads the record first. */
 #include "server.h"
 
 /* A report's first line is all that is looked for; a symbolizer would be one more process, and a slow one. */

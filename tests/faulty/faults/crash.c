@@ -1,5 +1,6 @@
-/* Sends back what comes, one client after another, and notes for each where it came from.
- * Fault: getpeername says ENOTCONN of a connection that was reset in the accept queue, and the note is made of a null pointer.
+/* Sends back what it receives, one client after another, and records the address of each client.
+ * Fault: getpeername fails with ENOTCONN for a connection that was reset in the accept queue, and the record is made from a null
+ * pointer.
  * Shown by: a client that resets before it is accepted.
  * The twin closes such a connection. */
 #include "server.h"

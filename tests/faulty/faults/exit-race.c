@@ -1,6 +1,7 @@
-/* Sends back what comes, one client after another. A second thread keeps the books of connections that failed.
- * Fault: a failure raises the flag that means the end, and the second thread lowers it when its books are done; whoever looks meanwhile
- * ends with 0. Where calls are let in one by one, nobody does: the close comes after all that runs.
+/* Sends back what it receives, one client after another. A second thread does the accounting of connections that failed.
+ * Fault: a failed connection raises the flag that means the end of the program, and the second thread lowers it after its accounting. If
+ * the first thread checks the flag meanwhile, the program ends with 0. With the gate this never happens: the close is released when
+ * everything else is blocked.
  * Shown by: clients that reset.
  * The twin raises no flag. */
 #include "server.h"

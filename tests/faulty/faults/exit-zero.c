@@ -1,6 +1,6 @@
-/* Sends back what comes, one client after another.
- * Fault: an answer that cannot be sent ends the loop over all clients, not that over this one, and so the program, with 0.
- * Shown by: a request whose client has reset before the answer, held until then.
+/* Sends back what it receives, one client after another.
+ * Fault: an answer that cannot be sent ends the loop over all clients instead of the loop over this client, and so the program, with 0.
+ * Shown by: a request whose client has reset before the answer; the server is held until then.
  * The twin leaves the inner loop only. */
 #include "server.h"
 

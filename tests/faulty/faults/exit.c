@@ -1,7 +1,7 @@
-/* Sends back what comes, one client after another.
- * Fault: it takes the failure of a connection for its own, and ends with 1.
+/* Sends back what it receives, one client after another.
+ * Fault: the server regards the failure of a connection as its own, and exits with 1.
  * Shown by: a client that resets.
- * The twin closes the connection and goes on. */
+ * The twin closes the connection and continues. */
 #include "server.h"
 
 int main(int argc, char **argv)

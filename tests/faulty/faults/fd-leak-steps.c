@@ -1,7 +1,7 @@
-/* Sends back what comes, one client after another.
- * Fault: a connection that failed is not closed. Each fifth one is, and with it the one before.
+/* Sends back what it receives, one client after another.
+ * Fault: a connection that failed is not closed. Each fifth one is closed, and with it the one before.
  * Shown by: a client that resets.
- * The twin closes all. */
+ * The twin closes all connections. */
 #include "server.h"
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
-/* Sends back what comes, one client after another.
- * Fault: a connection that failed is not closed. No TCP table has it.
+/* Sends back what it receives, one client after another.
+ * Fault: a connection that failed is not closed. It is in no TCP table.
  * Shown by: a client that resets.
  * The twin closes it. */
 #include "server.h"

@@ -1,4 +1,4 @@
-/* Sends back what comes, one client after another, with a buffer for each.
+/* Sends back what it receives, one client after another, with a buffer for each.
  * Fault: the buffer, 256 KiB, of a client whose connection failed is not freed.
  * Shown by: many clients that reset.
  * The twin frees it. */

@@ -1,5 +1,5 @@
 /* Sends back lines, to many clients at a time.
- * Fault: when a connection fails it closes its listener, and lives on.
+ * Fault: when a connection fails the server closes its listener, and does not exit.
  * Shown by: a client that resets.
  * The twin closes the connection. */
 #include "clients.h"

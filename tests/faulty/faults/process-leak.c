@@ -1,5 +1,5 @@
-/* Forks for each client; the child sends back what comes.
- * Fault: when the connection failed, the child asks its parent over a pipe whether to end. Nobody answers.
+/* Forks for each client; the child sends back what it receives.
+ * Fault: if the connection failed, the child asks its parent over a pipe whether to end, and the parent never answers.
  * Shown by: a client that resets.
  * The twin's child ends. */
 #include "server.h"

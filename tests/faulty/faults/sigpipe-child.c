@@ -1,6 +1,6 @@
-/* Forks for each client; the child answers each piece in two sends, as if a head and a body.
- * Fault: they are sent without MSG_NOSIGNAL, and the result of the first is not looked at: the second kills the child.
- * Shown by: a request whose client has closed or reset before the answer, held until then.
+/* Forks for each client; the child answers each piece in two sends, like a head and a body.
+ * Fault: they are sent without MSG_NOSIGNAL, and the result of the first is ignored: the second kills the child.
+ * Shown by: a request whose client has closed or reset before the answer; the server is held until then.
  * The twin passes MSG_NOSIGNAL and ends when a send fails. */
 #include "server.h"
 

@@ -1,9 +1,9 @@
-/* One worker process serves all clients, and its parent replaces it if it ends; the worker answers each piece in two sends, as if a head
+/* One worker process serves all clients, and its parent replaces it if it ends. The worker answers each piece in two sends, like a head
  * and a body.
- * Fault: they are sent without MSG_NOSIGNAL, and the result of the first is not looked at: the second kills the worker, and with it
- * everybody's connection.
- * Shown by: a request whose client has closed or reset before the answer, held until then.
- * The twin passes MSG_NOSIGNAL and leaves the client alone when a send fails. */
+ * Fault: they are sent without MSG_NOSIGNAL, and the result of the first is ignored: the second kills the worker, which ends the
+ * connections of all clients.
+ * Shown by: a request whose client has closed or reset before the answer; the server is held until then.
+ * The twin passes MSG_NOSIGNAL and closes the connection when a send fails. */
 #include "clients.h"
 
 static enum served answer(struct client *client)

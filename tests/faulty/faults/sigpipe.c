@@ -1,4 +1,4 @@
-/* Greets each client and listens to it until it leaves, one client after another.
+/* Sends a greeting to each client and reads until the client leaves, one client after another.
  * Fault: the greeting is sent without MSG_NOSIGNAL, so a broken pipe kills the server.
  * Shown by: a client that half-closes and then resets while it waits in the accept queue.
  * The twin passes MSG_NOSIGNAL. */

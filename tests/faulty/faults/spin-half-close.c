@@ -1,7 +1,7 @@
-/* Answers each HTTP request with a page of a mebibyte, in one level-triggered epoll loop, and closes.
- * Fault: EPOLLIN is asked for while the answer is written; after a FIN it is always there, and means nothing any more.
- * Shown by: a request, then a half-close by a client that does not read. When it resets or closes all is well again.
- * The twin asks for EPOLLOUT alone. */
+/* Answers each HTTP request with a page of one mebibyte, in one level-triggered epoll loop, and closes.
+ * Fault: the server registers for EPOLLIN while it writes the answer; after a FIN this is always reported, and the server does not read.
+ * Shown by: a request, then a half-close by a client that does not read. When the client resets or closes, the loop ends.
+ * The twin registers for EPOLLOUT only. */
 #include "server.h"
 
 enum { PAGE = 1 << 20, MOST = 1024 };

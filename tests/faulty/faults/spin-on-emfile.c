@@ -1,7 +1,7 @@
 /* Sends back lines, to many clients at a time.
- * Fault: once descriptors were short it never waits again: one could become free at any time.
- * Shown by: a limit of descriptors, also when it has been lifted. Clients are served as before.
- * The twin leaves the listener alone for a while. */
+ * Fault: once it has lacked descriptors, the server polls without waiting, because a descriptor could become free at any time.
+ * Shown by: a limit of descriptors, also after it has been lifted. Clients are served as before.
+ * The twin does not poll the listener for a while. */
 #include "clients.h"
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 /* Sends back lines, to many clients at a time.
- * Fault: poll is asked for urgent data too, and nobody takes it: it is ready until the client sends more or leaves.
- * Shown by: an urgent byte of a client that stays. When it sends more or closes all is well again.
- * The twin does not ask for it. */
+ * Fault: the server polls for urgent data too, and never reads it: poll reports it until the client sends more or leaves.
+ * Shown by: an urgent byte from a client that stays. When the client sends more or closes, the loop ends.
+ * The twin does not poll for urgent data. */
 #include "clients.h"
 
 int main(int argc, char **argv)

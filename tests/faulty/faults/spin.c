@@ -1,6 +1,6 @@
-/* Sends back lines, to many clients at a time, and reports those that failed when there is nothing else to do.
- * Fault: it does not wait while there is something to report, and what it has reported stays on its list.
- * Shown by: a client that resets. It spins on poll from then on, also when all clients are gone.
+/* Sends back lines, to many clients at a time, and reports failed connections when there is nothing else to do.
+ * Fault: the server does not wait while there is a connection to report, and a reported connection stays on its list.
+ * Shown by: a client that resets. From then on the server spins on poll, also when all clients have gone.
  * The twin clears the list. */
 #include "clients.h"
 

@@ -1,5 +1,5 @@
-/* A thread for each client sends back what comes.
- * Fault: when the connection failed, the thread waits for a semaphore that nobody posts.
+/* A thread for each client sends back what it receives.
+ * Fault: if the connection failed, the thread waits for a semaphore that is never posted.
  * Shown by: a client that resets.
  * The twin's thread ends. */
 #include "server.h"

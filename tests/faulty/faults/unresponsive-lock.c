@@ -1,6 +1,6 @@
-/* A thread for each client sends back what comes, and counts the answers under a lock.
- * Fault: when a client has gone before its answer, the thread ends with the lock held, and all others wait for it for ever.
- * Shown by: a request whose client has reset before the answer, held until then.
+/* A thread for each client sends back what it receives, and counts the answers under a lock.
+ * Fault: if a client has gone before its answer, the thread ends with the lock held, and all others wait for the lock for ever.
+ * Shown by: a request whose client has reset before the answer; the server is held until then.
  * The twin unlocks. */
 #include "server.h"
 

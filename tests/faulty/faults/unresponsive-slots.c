@@ -1,7 +1,7 @@
 /* Sends back lines, to at most 16 clients at a time.
- * Fault: a client whose connection failed keeps its place for ever.
- * Shown by: 16 clients that reset, one after another or together. Then nobody is accepted any more.
- * The twin frees the place. */
+ * Fault: a client whose connection failed keeps its slot for ever.
+ * Shown by: 16 clients that reset, one after another or together. After that no client is accepted any more.
+ * The twin frees the slot. */
 #include "clients.h"
 
 enum { PLACES = 16 };

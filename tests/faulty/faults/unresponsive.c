@@ -1,7 +1,7 @@
-/* Sends back lines, to many clients at a time, and takes no new ones while it has some to close.
- * Fault: those that it has to close are counted, and one whose connection failed is never counted down again.
- * Shown by: a client that resets. Those that are there are served on, and nobody is accepted any more.
- * The twin counts it down. */
+/* Sends back lines, to many clients at a time, and accepts no new ones while it has connections to close.
+ * Fault: connections to close are counted, and the count is not decremented for a connection that failed.
+ * Shown by: a client that resets. Connected clients are still served, and no new client is accepted any more.
+ * The twin decrements the count. */
 #include "clients.h"
 
 int main(int argc, char **argv)

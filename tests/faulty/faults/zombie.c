@@ -1,7 +1,8 @@
-/* Forks for each client; the child sends back what comes, and tells its parent over a pipe when it is done, to be reaped.
- * Fault: a child whose connection failed tells nothing, and stays a zombie.
+/* Forks for each client; the child sends back what it receives, and tells its parent over a pipe when it is done, so that the parent
+ * reaps it.
+ * Fault: a child whose connection failed tells the parent nothing, and stays a zombie.
  * Shown by: a client that resets.
- * The twin's child tells in either case. */
+ * The twin's child tells the parent in either case. */
 #include "server.h"
 
 int main(int argc, char **argv)

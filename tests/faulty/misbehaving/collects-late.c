@@ -1,4 +1,4 @@
-/* Sends back what comes, one client after another. Connections that failed are closed together when there are 100 of them, as a garbage
+/* Sends back what it receives, one client after another. Failed connections are closed together when there are 100 of them, as a garbage
  * collector does it. */
 #include "server.h"
 

@@ -1,5 +1,5 @@
-/* Goes into the background, as daemons do: two forks, a session of its own, its first process ended with 0. From there it
- * sends back what comes, one client after another. */
+/* Goes into the background, as daemons do: two forks, a session of its own, and the first process ends with 0. Then it sends back what
+ * it receives, one client after another. */
 #include "server.h"
 
 int main(int argc, char **argv)

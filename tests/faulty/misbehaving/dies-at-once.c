@@ -1,4 +1,4 @@
-/* Says why it cannot start, and ends with 3. */
+/* Prints why it cannot start, and exits with 3. */
 #include "server.h"
 
 int main(void)

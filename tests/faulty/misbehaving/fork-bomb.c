@@ -1,6 +1,6 @@
-/* Forks without end and never listens: 20 processes, each of which soon puts another in its place, in a session of its own, and
- * ends, so that whoever ends them one by one comes too late. After 2,000 forks, as not every machine's first process is quick to
- * reap, the last 20 stay as they are, for a minute. */
+/* Forks without end and never listens. There are 20 processes; each soon forks a successor, in a session of its own, and ends, so that a
+ * tool that kills them one by one is too late. After 2,000 forks the last 20 processes stay for the rest of a minute, because not every
+ * machine's init process reaps quickly. */
 #include "server.h"
 #include <time.h>
 

@@ -1,4 +1,5 @@
-/* A pool of threads sends back what comes. Each client has one more thread started, up to 64. They stay, and wait for the next client. */
+/* A pool of threads sends back what it receives. Each client starts one more thread, up to 64. The threads stay, and wait for the next
+ * client. */
 #include "server.h"
 
 enum { MOST = 64, QUEUE = 1024 };

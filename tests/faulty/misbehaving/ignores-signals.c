@@ -1,4 +1,4 @@
-/* Sends back what comes, one client after another, and ignores every signal that can be ignored. */
+/* Sends back what it receives, one client after another, and ignores every signal that can be ignored. */
 #include "server.h"
 
 int main(int argc, char **argv)

@@ -1,4 +1,4 @@
-/* Sends back what comes, one client after another. A connection that failed is closed ten minutes after the last one came. */
+/* Sends back what it receives, one client after another. Failed connections are closed when no client has connected for ten minutes. */
 #include "server.h"
 
 enum { LATE = 10 * 60 * 1000 /* ms */, MOST = 500 };

@@ -1,4 +1,4 @@
-/* Takes 300 ms to start. Then it sends back what comes, one client after another. */
+/* Takes 300 ms to start. Then it sends back what it receives, one client after another. */
 #include "server.h"
 
 int main(int argc, char **argv)

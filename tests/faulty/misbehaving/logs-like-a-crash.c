@@ -1,5 +1,5 @@
-/* Sends back what comes, one client after another. It logs lines that have words of the reports of crashes in them, and exits with 1 in a
- * child for each client, as a sanitizer would. */
+/* Sends back what it receives, one client after another. It logs lines that contain words from crash reports, and for each client forks
+ * a child process that exits with 1, as a sanitizer would. */
 #include "server.h"
 #include <sys/wait.h>
 

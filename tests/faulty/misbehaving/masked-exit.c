@@ -1,6 +1,6 @@
 /* Sends back lines, to many clients at a time. It has two faults of one kind:
- * - ECONNABORTED from `accept` ends it. On Linux no order of events leads there;
- * - when a connection fails it asks for the peer's address, for its log, and ends if there is none any more. */
+ * - ECONNABORTED from `accept` ends it. On Linux no order of events leads to this error;
+ * - when a connection fails the server asks for the peer's address, for its log, and exits if there is none any more. */
 #include "clients.h"
 
 int main(int argc, char **argv)

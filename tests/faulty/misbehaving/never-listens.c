@@ -1,4 +1,4 @@
-/* Waits for ever, and never listens. */
+/* Blocks for ever, and never listens. */
 #include "server.h"
 
 int main(void)

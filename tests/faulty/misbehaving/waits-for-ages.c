@@ -1,4 +1,4 @@
-/* Sends back what comes, one client after another. It waits for each with a time limit, of some hundred thousand million years. */
+/* Sends back what it receives, one client after another. It waits for each with a time limit of some hundred thousand million years. */
 #include "server.h"
 #include <limits.h>
 

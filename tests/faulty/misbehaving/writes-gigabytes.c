@@ -1,5 +1,5 @@
-/* Sends back what comes, one client after another, while a thread writes to standard output as fast as it can. It stops when
- * that fails, or after eight gibibytes. */
+/* Sends back what it receives, one client after another, while a thread writes to standard output as fast as it can. The thread stops
+ * when a write fails, or after eight gibibytes. */
 #include "server.h"
 
 static void *chatter(void *argument)

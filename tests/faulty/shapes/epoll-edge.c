@@ -1,4 +1,5 @@
-/* Sends back what comes, to many clients at a time, in one edge-triggered epoll loop: whatever is ready is taken to its end. */
+/* Sends back what it receives, to many clients at a time, in one edge-triggered epoll loop: each ready descriptor is read or written
+ * until EAGAIN. */
 #include "server.h"
 
 enum { MOST = 1024 };

@@ -1,4 +1,4 @@
-/* Sends back what comes, to many clients at a time, in one level-triggered epoll loop. */
+/* Sends back what it receives, to many clients at a time, in one level-triggered epoll loop. */
 #include "epoll.h"
 
 int main(int argc, char **argv)

@@ -1,4 +1,4 @@
-/* Forks for each client; the child sends back what comes. */
+/* Forks for each client; the child sends back what it receives. */
 #include "server.h"
 
 int main(int argc, char **argv)

@@ -1,4 +1,4 @@
-/* Sends back what comes, one client after another. */
+/* Sends back what it receives, one client after another. */
 #include "server.h"
 
 int main(int argc, char **argv)

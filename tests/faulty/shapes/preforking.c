@@ -1,4 +1,4 @@
-/* Three children share the listener; each sends back what comes, one client after another. A child that ends is replaced. */
+/* Three child processes share the listener; each sends back what it receives, one client after another. A child that ends is replaced. */
 #include "server.h"
 
 enum { CHILDREN = 3 };

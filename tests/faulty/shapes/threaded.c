@@ -1,4 +1,4 @@
-/* A thread for each client sends back what comes. */
+/* A thread for each client sends back what it receives. */
 #include "server.h"
 
 static void *serve(void *argument)

@@ -1,5 +1,6 @@
-/* One thread forks for each client, the first waits in sigsuspend for SIGALRM, which alarm has sent every second, and reaps.
- * Until then children that have ended are zombies, while no call of the server has a time limit. */
+/* One thread accepts and forks for each client. The first thread blocks in sigsuspend until SIGALRM, which alarm sends every second, and
+ * then reaps.
+ * Until then child processes that have ended are zombies, although no call of the server has a time limit. */
 #include "common.h"
 
 static int door;

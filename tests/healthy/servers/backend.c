@@ -1,5 +1,5 @@
-/* What is behind the proxy: it goes into the background once it listens on the Unix socket that is its argument, and sends back what
- * comes, each time 3 ms later. It ends with the proxy: when its first connection does, or if there is none within a minute. */
+/* The backend of proxy.c: it goes into the background once it listens on the Unix socket that is its argument, and sends back what it
+ * receives, each time 3 ms later. It ends with the proxy: when its first connection ends, or if there is no connection within a minute. */
 #include "common.h"
 #include <sys/un.h>
 

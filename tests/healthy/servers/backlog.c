@@ -1,6 +1,6 @@
-/* What is behind the other proxy: it writes its port into the file that is its argument, goes into the background, and serves one
- * connection after the other, sending back what comes. Two may wait; the kernel drops what more come, and they ask again after a second.
- * It ends with the proxy: when its first connection does, or if there is none within a minute. */
+/* The backend of proxy-backlog.c: it writes its port into the file that is its argument, goes into the background, and serves one
+ * connection after the other, sending back what it receives. Two connections may wait; the kernel drops the SYNs of others, which are
+ * sent again after a second. It ends with the proxy: when its first connection ends, or if there is no connection within a minute. */
 #include "common.h"
 
 enum { PATIENCE = 60 * 1000 /* ms */ };

@@ -1,5 +1,6 @@
-/* A thread for each client sends back what comes. When accept says that there are no descriptors left, it waits for 2 s before the next.
- * That others wait for so long is what it is to do: from then on all are served. */
+/* A thread for each client sends back what it receives. When accept fails for want of descriptors, the server waits for 2 s before the
+ * next accept.
+ * This delay is intended, and all clients are served after it: the server is not unresponsive. */
 #include "common.h"
 
 enum { BACK_OFF = 2000 /* ms */ };

@@ -1,5 +1,6 @@
-/* Closes whatever it may have inherited, one number after another up to its limit, before it listens, as xinetd does. It sends back what
- * comes, one client after another. Thousands of calls that get it nowhere are neither a busy loop nor a start that never ends. */
+/* Before it listens, it closes every descriptor number up to its limit, as xinetd does, because it may have inherited any of them. Then
+ * it sends back what it receives, one client after another. Thousands of calls without progress are here neither a busy loop nor a start
+ * that never ends. */
 #include "common.h"
 #include <sys/resource.h>
 

@@ -1,5 +1,5 @@
-/* What several of the healthy servers need besides `server.h`: setting how a signal is handled, and connections that are closed late.
- * Signals are handled without SA_RESTART throughout: calls then fail with EINTR, which each of these servers expects. */
+/* What several healthy servers need besides `server.h`: setting signal handlers, and helpers for child processes and threads.
+ * Signals are handled without SA_RESTART: calls fail with EINTR, which each of these servers expects. */
 #ifndef COMMON_H
 #define COMMON_H
 

@@ -1,5 +1,6 @@
-/* Goes into the background and ends where it was started; from there it forks for each client, and the kernel reaps (SIGCHLD ignored).
- * The process that was started has ended with 0, and the one that serves has lost its parent. */
+/* Goes into the background: the started process ends with 0, and its child forks for each client and lets the kernel reap (SIGCHLD
+ * ignored).
+ * The process that serves is not the one that was started, and has lost its parent. */
 #include "common.h"
 
 int main(int argc, char **argv)

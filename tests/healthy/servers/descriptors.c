@@ -1,5 +1,5 @@
-/* Has 3,000 descriptors open, as a server of that many files does, before its listener. It sends back what comes, with epoll.
- * The numbers of its sockets are beyond what one process may have by default. */
+/* Opens 3,000 descriptors before its listener, as a server of that many files does. It sends back what it receives, with epoll.
+ * The numbers of its sockets are above the default limit of descriptors. */
 #define MOST 4096
 #include "epoll.h"
 #include <sys/resource.h>

@@ -1,5 +1,5 @@
-/* Serves many clients with epoll, without a time limit: all that it does later, a timerfd tells it to. A connection that is over is
- * closed 10 ms later, and an accept that failed is tried again then. Whoever knows no timerfds takes that for a leak or a hang. */
+/* Serves many clients with epoll, without a time limit; everything that it does later is triggered by a timerfd. It closes a connection
+ * 10 ms after its end, and repeats a failed accept then. A tool that does not know timerfds would report a leak or a hang. */
 #include "epoll.h"
 #include <sys/timerfd.h>
 

@@ -1,5 +1,5 @@
-/* Serves many clients at a time with epoll, with and without a time limit, and sends back what comes.
- * With the limit it wakes up again and again though nobody asks anything of it: that is neither a busy loop nor progress. */
+/* Serves many clients at a time with epoll, with or without a time limit, and sends back what it receives.
+ * With the limit it wakes up again and again without any request: that is neither a busy loop nor progress. */
 #include "epoll.h"
 
 int main(int argc, char **argv)

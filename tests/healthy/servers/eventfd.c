@@ -1,5 +1,5 @@
-/* One thread accepts and hands clients to eight others, which wait in a read of an eventfd.
- * That read is none of a socket: whoever does not see what it waits for takes a client on its way for one who is forgotten. */
+/* One thread accepts and hands clients to eight others, which block in a read of an eventfd.
+ * That read is on no socket: a tool that ignores it would take a client in the queue between threads for one that is never served. */
 #include "handover.h"
 #include <sys/eventfd.h>
 

@@ -1,5 +1,5 @@
-/* Clients on their way from the thread that accepts to the threads that serve. Each of these sends back what comes, one client after
- * another. */
+/* A queue of clients from the thread that accepts to the threads that serve. Each serving thread sends back what it receives, one client
+ * after another. */
 #include "common.h"
 
 enum { ROOM = 1024 };

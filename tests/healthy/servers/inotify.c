@@ -1,5 +1,5 @@
-/* Renames a file for each line that comes, and a child that watches the folder renames it back: then the line is sent back. Both learn of
- * that by inotify. Between question and answer no socket and no pipe has anything for anybody, and no call has a time limit. */
+/* Renames a file for each line that it receives; a child process that watches the folder renames it back, and then the line is sent
+ * back. Both are notified by inotify. Between request and answer no socket and no pipe is readable, and no call has a time limit. */
 #include "common.h"
 #include <sys/inotify.h>
 

@@ -1,5 +1,6 @@
-/* Serves many clients at a time through an io_uring: it accepts, receives and sends by entries of two rings, and waits in io_uring_enter.
- * No filter of system calls sees any of that; the only call that there is waits for everything at once. */
+/* Serves many clients at a time through an io_uring: it accepts, receives and sends by entries of two rings, and blocks in
+ * io_uring_enter.
+ * A filter of system calls sees none of these operations; the only call waits for all of them at once. */
 #include "common.h"
 #include <linux/io_uring.h>
 #include <sys/syscall.h>

@@ -1,6 +1,6 @@
-/* Sends back what comes, one client after another, and has a helper, which it ends with SIGNAL and starts again whenever a connection
- * has failed. That a process of a server is killed by a signal is no crash if it was the server that sent it, by whichever call, SIGABRT
- * as well: so a core is had of a helper that hangs. */
+/* Sends back what it receives, one client after another, and has a helper process, which it kills with SIGNAL and starts again whenever
+ * a connection has failed. A process that is killed by a signal from the server itself has not crashed, whichever call sends the signal.
+ * SIGABRT is no exception: servers send it to get a core dump of a hanging helper. */
 #include "common.h"
 #include <sys/syscall.h>
 

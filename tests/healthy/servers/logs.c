@@ -1,5 +1,5 @@
-/* Logs what sounds like a sanitizer's report or the C library's word for a crash, and is none: a pool that was freed, an entry of a script
- * that ended with an error of its own. With MUCH it logs 32 KiB for each client instead. It serves one after another. */
+/* Logs lines that resemble a sanitizer's report or the C library's message of a crash and are none: a pool that was freed, a script
+ * entry that ended with an error of its own. With MUCH it logs 32 KiB for each client instead. It serves one client after another. */
 #include "common.h"
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
-/* Listens on ::ffff:127.0.0.1, which is 127.0.0.1 by a socket of IPv6, and sends back what comes, one client after another.
- * In the kernel's tables it is among those of IPv6; clients come by IPv4. */
+/* Listens on ::ffff:127.0.0.1, which is 127.0.0.1 on an IPv6 socket, and sends back what it receives, one client after another.
+ * The kernel lists its sockets in the IPv6 tables, while clients connect by IPv4. */
 #include "common.h"
 
 int main(int argc, char **argv)

@@ -1,5 +1,6 @@
-/* Has a child for each client, in a network namespace of its own if it may have one, as vsftpd does. To make one takes the kernel some
- * milliseconds, in which the task is in the state of one that waits for a disk: it is not idle, and whoever waits for an answer gets it. */
+/* Forks a child process for each client, in a network namespace of its own if that is allowed, as vsftpd does. The kernel takes some
+ * milliseconds to create the namespace. Meanwhile the task is in state D, as if it waited for a disk: it is not idle, and its client
+ * will be answered. */
 #include "common.h"
 #include <sched.h>
 #include <sys/syscall.h>

@@ -1,5 +1,5 @@
-/* Does not set SO_REUSEADDR, and closes first: it sends back one line and is done, a thread for each client.
- * So its port has connections in TIME_WAIT, and a server that is started again on it may not listen there. */
+/* Does not set SO_REUSEADDR, and closes connections first: a thread for each client sends back one line and closes.
+ * So there are connections in TIME_WAIT on its port, and a server that is started again on this port cannot listen. */
 #include "common.h"
 
 static void *serve(void *argument)

@@ -1,5 +1,6 @@
-/* Reads a line, forks a child that writes the answer to a pipe, as a CGI program does, and sends that on; one client after another.
- * While the child works, the server waits in a read of the pipe, and then in waitpid: for neither is a client to blame. */
+/* Reads a line, forks a child process that writes the answer to a pipe, as a CGI program does, and sends that on; one client after
+ * another.
+ * While the child works, the server is blocked in a read of the pipe, and then in waitpid. Neither is a hang caused by a client. */
 #include "common.h"
 
 /* The line as a child says it: how many bytes, or -1. */

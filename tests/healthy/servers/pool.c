@@ -1,5 +1,5 @@
-/* Starts a thread for each client until there are 40, whether others have nothing to do or not, and from then on starts none: so does
- * Java's ThreadPoolExecutor. Up to then it has one thread more after each client, which is no leak. */
+/* Starts a thread for each client until there are 40, even if other threads are idle, and none after that, as Java's ThreadPoolExecutor
+ * does. Up to 40 it has one more thread after each client, which is no leak. */
 #include "handover.h"
 
 enum { MOST = 40 };

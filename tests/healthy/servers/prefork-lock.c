@@ -1,5 +1,5 @@
-/* Three children share the listener and take turns at accept, behind a LOCK: flock, a semaphore, or a mutex, which is a futex.
- * Those that wait for their turn wait in no call that a client could end; only another of them can. */
+/* Three child processes share the listener and take turns at accept, behind a LOCK: flock, a semaphore, or a mutex (a futex).
+ * A child that waits for its turn is blocked in a call that no client can end; only another child can. */
 #include "common.h"
 #include <sys/file.h>
 

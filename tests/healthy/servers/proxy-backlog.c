@@ -1,6 +1,6 @@
-/* A thread for each client connects to a backend, whose port is in the file that is the second argument, and then passes on what each
- * says. While the backend has no room, the kernel asks it again in its own time, and the thread waits without a limit, its client long
- * gone: that is neither a leak of threads nor one of descriptors. */
+/* A thread for each client connects to a backend, whose port is in the file that is the second argument, and then passes data in both
+ * directions. While the backend's accept queue is full, the kernel repeats the SYN in its own time. The thread waits for that without a
+ * time limit, even if its client has gone: that is neither a leak of threads nor of descriptors. */
 #include "relay.h"
 
 static struct sockaddr_in backend = {.sin_family = AF_INET};

@@ -1,5 +1,6 @@
-/* A thread for each client passes on what it says to a backend, on the Unix socket that is the second argument, and what that answers.
- * The backend is none of the server's processes: while it works, the server waits for something that nobody can look into. */
+/* A thread for each client passes data in both directions between the client and a backend, on the Unix socket that is the second
+ * argument.
+ * The backend is none of the server's processes: while it works, brokenpipe cannot observe what the server waits for. */
 #include "relay.h"
 #include <sys/un.h>
 

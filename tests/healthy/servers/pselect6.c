@@ -1,5 +1,5 @@
-/* Serves many clients at a time with pselect6, with and without a time limit, and sends back each line.
- * Where there is a limit it is in the server's memory, and the signal mask that comes with the call lets a harmless SIGUSR1 in. */
+/* Serves many clients at a time with pselect6, with or without a time limit, and sends back each line.
+ * The time limit is in the server's memory, and the call's signal mask unblocks SIGUSR1, which does no harm. */
 #include "common.h"
 #include "sets.h"
 

@@ -1,5 +1,5 @@
-/* A thread for each client, or, with ONE_AT_A_TIME, none, sends back what comes. Whoever is silent for 200 ms (SO_RCVTIMEO) is cut off.
- * That is what it says on the box: it is no collateral damage of whatever others did meanwhile. */
+/* A thread for each client sends back what it receives; with ONE_AT_A_TIME there are no threads. A client that is silent for 200 ms
+ * (SO_RCVTIMEO) is cut off. This timeout is intended: it is no collateral damage of other clients' events. */
 #include "common.h"
 
 static void *serve(void *argument)

@@ -1,5 +1,6 @@
-/* Forks for each client, and reaps when accept gives EAGAIN: SO_RCVTIMEO on the listener has it do so after 200 ms.
- * Until then children that have ended are zombies. Whoever takes this accept for one without a time limit waits for nothing. */
+/* Forks for each client, and reaps when accept fails with EAGAIN, after 200 ms by SO_RCVTIMEO on the listener.
+ * Until then child processes that have ended are zombies. A tool that ignores SO_RCVTIMEO would regard this accept as one without a time
+ * limit. */
 #include "common.h"
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
 /* Forks for each client. A thread of its own reaps every second, and sleeps in between in the call that SLEEP names.
- * Until then children that have ended are zombies: none of them stays, but for a while there are more each time. */
+ * Until then child processes that have ended are zombies: their number grows for a while with each client, but all are reaped. */
 #include "common.h"
 
 enum { BETWEEN = 1 /* s */ };

@@ -1,5 +1,6 @@
-/* Three children share the listener. Each ends with 0 after 20 clients, against leaks in its libraries, and is replaced at once.
- * Processes of it end and begin, and none of that is a failure. */
+/* Three child processes share the listener. Each ends with 0 after 20 clients, as a precaution against leaks in libraries, and is
+ * replaced at once.
+ * That processes end and start is no failure here. */
 #include "common.h"
 
 enum { CHILDREN = 3, CLIENTS = 20 };

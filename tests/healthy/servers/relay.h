@@ -1,4 +1,4 @@
-/* What both proxies do once they have a client and what is behind them. */
+/* The loop of both proxies for a connected client and its backend. */
 #ifndef RELAY_H
 #define RELAY_H
 

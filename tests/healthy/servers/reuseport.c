@@ -1,5 +1,5 @@
-/* Two processes, each with a listener of its own on the same port (SO_REUSEPORT) and room for eight in its queue, send back each line.
- * Which of the two queues a client gets into is up to its address: that one is full says nothing of the other. */
+/* Two processes, each with a listener of its own on the same port (SO_REUSEPORT) and a backlog of eight, send back each line.
+ * The client's address decides which accept queue its connection goes to: if one queue is full, the other may have room. */
 #include "common.h"
 #include "loop.h"
 

@@ -1,5 +1,6 @@
-/* Serves many clients at a time with select, with and without a time limit, and sends back each line.
- * The C library may make a pselect6 of it, so it makes the system call itself, where there is one; the time left is written back. */
+/* Serves many clients at a time with select, with or without a time limit, and sends back each line.
+ * It makes the system call select itself, where the machine has it, because the C library may call pselect6; the kernel writes back the
+ * time left. */
 #include "common.h"
 #include "sets.h"
 #include <sys/syscall.h>

@@ -1,5 +1,5 @@
-/* Has a child serve that takes a session, a folder and, if it may, a user of its own, as sshd's do; one client after another.
- * Whoever may no longer look at what the child waits in must not conclude that it waits for nothing. */
+/* A child process serves, one client after another, in a session and folder of its own and, if allowed, as another user, as sshd's do.
+ * brokenpipe may then have no permission to see what the child waits in, and must not conclude that it waits for nothing. */
 #include "common.h"
 #include <grp.h>
 

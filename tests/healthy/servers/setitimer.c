@@ -1,5 +1,5 @@
-/* Looks after its clients every 5 ms, when setitimer sends it SIGALRM, and waits for that in pause or in sigsuspend (WAIT_FOR_SIGNAL).
- * Asleep it waits for nobody who connects, and for no descriptor at all: only the timer, which is no call, gets it going again. */
+/* Serves its clients every 5 ms, when setitimer sends it SIGALRM, and waits for that in pause or in sigsuspend (WAIT_FOR_SIGNAL).
+ * While it is blocked it waits for no client and for no descriptor: only the timer, which is no call, wakes it. */
 #include "common.h"
 #include "loop.h"
 

@@ -1,4 +1,4 @@
-/* Asks select(2) or one of its kind, `ASK`, what poll(2) is asked. */
+/* Implements poll(2) with select(2) or a similar call, `ask`. */
 #ifndef SETS_H
 #define SETS_H
 

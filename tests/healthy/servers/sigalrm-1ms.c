@@ -1,5 +1,5 @@
-/* Sends back what comes, one client after another, while setitimer sends it SIGALRM every millisecond, handled without SA_RESTART.
- * Every call of its may return EINTR at any time, and is made again, but for close, which on Linux is done then. */
+/* Sends back what it receives, one client after another, while setitimer sends it SIGALRM every millisecond, handled without SA_RESTART.
+ * Each of its calls may return EINTR at any time and is then repeated, except close, which on Linux has closed the descriptor then. */
 #include "common.h"
 
 int main(int argc, char **argv)

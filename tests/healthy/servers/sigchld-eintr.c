@@ -1,5 +1,6 @@
-/* Forks for each client; a handler of SIGCHLD without SA_RESTART reaps, and whatever call that interrupts is made again.
- * close is not made again: on Linux it is done when it returns EINTR. Under a tool that has it fail unmade, descriptors stay open. */
+/* Forks for each client; a handler of SIGCHLD without SA_RESTART reaps, and a call that it interrupts is repeated.
+ * close is not repeated: on Linux it has closed the descriptor when it returns EINTR. If a tool made close fail before it ran,
+ * descriptors would stay open. */
 #include "common.h"
 
 static void reap_here(int signal)

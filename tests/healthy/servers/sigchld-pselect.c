@@ -1,6 +1,7 @@
-/* Forks for each client, with SIGCHLD blocked but while it waits in pselect, and reaps when a wait has been cut short. It has a socket to
- * each child, whose end it is told of by that as well; pselect then leaves the signal to the next wait, for it takes its mask back first.
- * Whoever takes the signal for handled sees a zombie of each client. */
+/* Forks for each client, and reaps when a wait was interrupted: SIGCHLD is blocked except while the server waits in pselect. It has a
+ * socket to each child, so the end of a child also makes this socket readable. If a descriptor is ready, pselect restores the mask
+ * before the signal is delivered, and the signal is left to the next wait. A tool that regards the signal as handled would see a zombie
+ * for each client. */
 #include "common.h"
 #include <sys/select.h>
 

@@ -1,5 +1,6 @@
-/* Forks for each client and waits in epoll for the next one, and for SIGCHLD on a signalfd: then it reaps.
- * A signalfd tells whoever asks about the asker's own signals: asked by somebody else it never has anything. */
+/* Forks for each client, and waits in epoll for the next client and for SIGCHLD on a signalfd; then it reaps.
+ * A read or poll of a signalfd reports the signals of the calling process: a duplicate in another process is never readable for the
+ * server's signals. */
 #include "common.h"
 #include <sys/signalfd.h>
 

@@ -1,5 +1,5 @@
 /* Ignores SIGPIPE and writes with write, one client after another; it runs behind a shell that waits for it.
- * The shell has the default for SIGPIPE, and is the process that was started: the one that serves is another. */
+ * The shell, which is the started process, has the default for SIGPIPE. The process that serves is another one. */
 #include "common.h"
 
 int main(int argc, char **argv)

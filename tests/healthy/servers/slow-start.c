@@ -1,5 +1,5 @@
-/* Needs 15 s until it listens for the first time, as one that makes its keys then: they are kept in the file that is its second argument,
- * for later starts. Then it sends back what comes, one client after another. Slow to start is not unable to. */
+/* Takes 15 s until it listens for the first time, like a server that generates its keys then; the file that is its second argument makes
+ * later starts quick. Then it sends back what it receives, one client after another. A slow start is not a failed start. */
 #include "common.h"
 
 enum { LONG = 15 * 1000 /* ms */ };

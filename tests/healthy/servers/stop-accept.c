@@ -1,5 +1,6 @@
-/* Forks for each client, with a time limit of 200 ms for each wait at its listener, and ends when one is cut short by a signal. It handles
- * none: with a time limit a stop by SIGSTOP does that (signal(7)), as `hold` is without the gate. */
+/* Forks for each client, waits at its listener with a time limit of 200 ms, and exits if a signal interrupts this wait. It handles no
+ * signal, so only a stop by SIGSTOP interrupts the wait, because it has a time limit (signal(7)). Without the gate `hold` is such a
+ * stop. */
 #include "common.h"
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
-/* Serves with epoll, and ends when a wait fails. It handles no signal, so that nothing but a stop by SIGSTOP makes one fail (signal(7)),
- * as `hold` is without the gate: what it does then is not for brokenpipe to report. */
+/* Serves with epoll, and exits if a wait fails. It handles no signal, so only a stop by SIGSTOP makes a wait fail (signal(7)). Without
+ * the gate `hold` is such a stop, so brokenpipe must not report this exit. */
 #include "epoll.h"
 
 int main(int argc, char **argv)

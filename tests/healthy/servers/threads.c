@@ -1,5 +1,5 @@
-/* Has 600 threads that wait for work, all there from the start. Each sends back what one client says.
- * All of them must be seen to sleep before it is idle, and a tool that holds two descriptors of each has no more left itself. */
+/* Has 600 threads that wait for work, all started at the beginning. Each serves one client at a time, and sends back what it receives.
+ * The server is idle only if all of them are blocked, and a tool that holds two descriptors for each thread runs out of descriptors. */
 #include "handover.h"
 
 enum { MANY = 600 };

@@ -1,5 +1,6 @@
-/* Serves many clients at a time. After 10 connections that failed within a second it takes new ones and closes them at once, for 3 s.
- * That is how it defends itself, and it says so: it is the one healthy server of which there is something to tell. */
+/* Serves many clients at a time. After 10 failed connections within a second it accepts new connections and closes them at once, for 3
+ * s.
+ * This is an intended defence, and the server logs it. It is the only healthy server for which a hunt must report something. */
 #include "common.h"
 #include "loop.h"
 

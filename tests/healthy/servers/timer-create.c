@@ -1,5 +1,5 @@
-/* Looks after its clients every 5 ms, when a POSIX timer sends it a real-time signal, and waits for that in sigwaitinfo.
- * Asleep it waits for nobody who connects, and its call has no time limit: only the timer gets it going again. */
+/* Serves its clients every 5 ms, when a POSIX timer sends it a real-time signal, and waits for that in sigwaitinfo.
+ * While it is blocked it waits for no client, and its call has no time limit: only the timer wakes it. */
 #include "common.h"
 #include "loop.h"
 

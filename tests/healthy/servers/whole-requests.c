@@ -1,5 +1,5 @@
-/* Answers a request of HTTP when all of its head is there, and closes; until then it says nothing, however long that takes.
- * Whoever sends half of a request gets no answer, and whoever says that this is a hang has not asked. */
+/* Answers an HTTP request when its head is complete, and closes. Until then it sends nothing, however long that takes.
+ * A client that sends half of a request gets no answer, which is no hang. */
 #include "common.h"
 #include "loop.h"
 
