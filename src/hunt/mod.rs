@@ -1,4 +1,4 @@
-//! Any server: a command, and the order of events that makes it die, hang, leak or spin.
+//! Hunts: finds the scenarios that make a server crash, hang, leak or run a busy loop. The server is any command.
 
 mod activity;
 mod baseline;

@@ -1,7 +1,8 @@
-//! Commands of the user's: what sets a server up, and a polite client that is a program.
+//! Runs the user's shell commands: the setup command of a server, and a polite client that is a program.
 //!
-//! A command's standard error goes to a file without a name, and not into a pipe: a pipe holds 64 KiB, past which the command would wait
-//! for somebody to read, and a program that the command leaves in the background would be killed by SIGPIPE once the pipe is closed.
+//! A command's standard error goes to an unnamed file and not to a pipe. A pipe holds 64 KiB: a command that writes more would block until
+//! the harness reads. And a program that the command leaves in the background would be killed by SIGPIPE once the harness has closed the
+//! pipe.
 
 use super::health_check::Answered;
 use crate::linux::foreign::server::LOOK_UP;
@@ -19,15 +20,15 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// How long a setup may take.
+/// How long a setup command may take.
 const SETUP_BOUND: Duration = Duration::from_secs(60);
-/// So much of the end of what a command has written is shown, in bytes.
+/// Maximum number of bytes shown from the end of a command's standard error.
 const MOST_SHOWN: u64 = 4096;
 
-/// A command that was started. Dropped before its end, it is killed, with all that is in its process group.
+/// A command that was started. If this is dropped before the command has ended, the command's process group is killed.
 struct Running {
     child: Child,
-    /// Readable when it has ended.
+    /// Readable when the command has ended.
     pidfd: OwnedFd,
     stderr: File,
     ended: bool,
@@ -38,15 +39,16 @@ impl Running {
         let stderr = tempfile::tempfile()?;
         let mut shell = Command::new("/bin/sh");
         shell.arg("-c").arg(command).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
-        // A group of its own, so that all of it can be killed.
+        // A process group of its own, so that the whole group can be killed.
         shell.stderr(stderr.try_clone()?).process_group(0);
         let child = limit::give_back(&mut shell).spawn()?;
-        // It is there until it is waited for.
+        // The child's pid stays valid until the child is waited for.
         let pidfd = pidfd(child.id() as i32).map_err(io::Error::other)?;
         Ok(Running { child, pidfd, stderr, ended: false })
     }
 
-    /// How it has ended, once its pidfd has said that it has: nothing on success, else in words, with the end of what it wrote.
+    /// How the command has ended, called once the pidfd is readable. The inner error is a text: the exit status, and the end of standard
+    /// error.
     fn ended(&mut self) -> io::Result<Result<(), String>> {
         let status = self.child.wait()?;
         self.ended = true;
@@ -57,7 +59,7 @@ impl Running {
         let mut bytes = Vec::new();
         let length = self.stderr.seek(SeekFrom::End(0)).unwrap_or(0);
         let end = self.stderr.seek(SeekFrom::Start(length.saturating_sub(MOST_SHOWN)));
-        // How it ended is what counts; what it wrote comes on top where it can be read.
+        // The exit status is always reported. Standard error is added if it can be read.
         let _ = end.and_then(|_| (&self.stderr).take(MOST_SHOWN).read_to_end(&mut bytes));
         let text = String::from_utf8_lossy(&bytes);
         let text = text.trim_end();
@@ -75,7 +77,7 @@ impl Drop for Running {
     }
 }
 
-/// Runs a command to its end, or until somebody sets `stop`. The error says how it failed.
+/// Runs a command in `folder` until it ends, at most for [`SETUP_BOUND`] and until `stop` is set. The error says how the command failed.
 pub(super) fn run(command: &OsStr, folder: &Path, stop: &AtomicBool) -> Result<(), String> {
     let mut running = Running::start(command, folder).map_err(|e| e.to_string())?;
     let deadline = Instant::now() + SETUP_BOUND;
@@ -87,7 +89,7 @@ pub(super) fn run(command: &OsStr, folder: &Path, stop: &AtomicBool) -> Result<(
     running.ended().map_err(|e| e.to_string())?
 }
 
-/// Has a command ask the server as a polite client, while the server is served.
+/// Runs a command as a polite client for at most `bound`. Meanwhile the server's calls are released.
 pub(super) fn ask(command: &OsStr, world: &mut Foreign, bound: Duration) -> Result<Answered, KernelError> {
     let mut running = match Running::start(command, Path::new(".")) {
         Ok(running) => running,
@@ -100,7 +102,7 @@ pub(super) fn ask(command: &OsStr, world: &mut Foreign, bound: Duration) -> Resu
             return Ok(Answered::Silent(0));
         }
         if world.main_ended().is_some() {
-            // Nothing is left to be served; the command notices that by itself.
+            // The server has ended, so there are no calls to release. The command notices the end by itself.
             readable(&running.pidfd, LOOK_UP.min(deadline - now));
         } else {
             world.idle_or(deadline, Some(running.pidfd.as_fd()))?;

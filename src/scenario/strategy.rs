@@ -48,7 +48,7 @@ pub fn scenarios(len: RangeInclusive<usize>, clients: usize) -> impl Strategy<Va
 /// use proptest::prelude::*;
 ///
 /// proptest!(|(scenario in any::<Scenario>())| {
-///     prop_assert_eq!(Scenario::decode(&scenario.encode()), scenario);
+///     prop_assert_eq!(scenario.to_string().parse(), Ok(scenario));
 /// });
 /// ```
 impl Arbitrary for Scenario {

@@ -4,11 +4,11 @@
 //! For a call at the gate the notification holds the number and arguments. For a task that is blocked elsewhere, both are read from
 //! `/proc/PID/task/TID/syscall` (`proc_pid_syscall(5)`) and decoded into a [`Wait`], with one rule per call, after its manual page.
 
-use crate::linux::clock::quiescence::{Outside, Wakes};
 use crate::linux::gate::seccomp::filter;
 use crate::linux::sys::fd_table;
 use crate::linux::sys::pidfd_getfd;
 use crate::linux::sys::process::{self as sys, socket_timeout};
+use crate::world::quiescence::{Outside, Wakes};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What any server needs of a machine, tried by doing it.
+//! Tries out the features of the machine that servers under test can make use of.
 
 use crate::linux::error::KernelError;
 use crate::linux::process::guardian::{Plan, Sigpipe, launch};
@@ -8,7 +8,8 @@ use crate::linux::sys::reap;
 use crate::scenario::Errno;
 use std::os::fd::AsFd;
 
-/// Starts something behind a filter and fetches the filter's other end. What is started is a folder, and so ends there.
+/// Starts a process behind a filter and fetches the filter's notification descriptor. The program is a folder, so that `execve` fails and
+/// the process ends.
 pub(crate) fn try_gate() -> Result<(), KernelError> {
     let plan = Plan {
         program: c"/".to_owned(),
@@ -23,7 +24,8 @@ pub(crate) fn try_gate() -> Result<(), KernelError> {
     launch(&plan, false).map(drop)
 }
 
-/// Makes such a namespace in a child, and says how that went: with the privilege of this process, or with that of a user namespace.
+/// Creates a namespace of this kind (`CLONE_NEW*`) in a child process. Returns whether that works with the privileges of this process, or
+/// only in a user namespace.
 pub(crate) fn try_namespace(kind: i32) -> Result<String, Errno> {
     if in_a_child(|| unshare(kind)).is_ok() {
         return Ok("works".to_owned());
@@ -32,13 +34,13 @@ pub(crate) fn try_namespace(kind: i32) -> Result<String, Errno> {
     in_a_child(|| maps.enter().and_then(|()| unshare(kind))).map(|()| "works, in a user namespace".to_owned())
 }
 
-/// Whether the kernel tells how a process ended that has been reaped.
+/// Whether the kernel reports how a process has ended after the process has been reaped.
 pub(crate) fn try_exit_status() -> Result<bool, Errno> {
     const CODE: i32 = 7;
     // SAFETY: the child makes one system call.
     let child = unsafe { clone_process(0) }?;
     let Some((_, pidfd)) = child else {
-        // SAFETY: it does not return.
+        // SAFETY: `_exit` does not return.
         unsafe { libc::_exit(CODE) }
     };
     reap(pidfd.as_fd())?;

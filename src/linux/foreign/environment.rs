@@ -1,5 +1,5 @@
-//! What happens to a server beside what its clients do: errors that the harness gives in the kernel's place, and what makes the kernel itself
-//! give them, a limit of descriptors (`getrlimit(2)`) and signals (`signal(7)`).
+//! What a scenario does to a server apart from its clients: it limits the server's descriptors (`getrlimit(2)`), so that the kernel itself
+//! returns errors, and sends signals (`signal(7)`). Injected errors are in [`injection`](super::injection).
 
 use super::server::Lowered;
 use crate::linux::clock::blocked_call::call_of;
@@ -13,20 +13,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 
 const DOING: &str = "limit the server's descriptors";
-/// What a call about a process says that has ended.
+/// The error of an operation on a process that has ended.
 const GONE: Errno = Errno::from_raw(libc::ESRCH);
 
 impl Server {
-    /// Whether the descriptors of its processes are limited.
+    /// Whether the harness has limited the descriptors of the server's processes.
     pub(crate) const fn is_limited(&self) -> bool {
         self.lowered.is_some()
     }
 
-    /// Lowers the limit of each of its processes to what it has open. False if that is not allowed.
+    /// Lowers the soft limit of each of the server's processes to the descriptors that it has open. False if that is not permitted.
     ///
-    /// The limit is a bound on the number of a new descriptor, not on how many there are, so that it is the lowest one that is free. It is
-    /// not below the length of a list that the process polls, for that would be refused (`poll(2)`), as it never is of a process that was
-    /// started with this limit.
+    /// The limit bounds the number of a new descriptor, not the count of descriptors, so it is set to the lowest free number. It is never
+    /// below the length of a list that the process polls: `poll(2)` would refuse that list with EINVAL, and a process that had this limit
+    /// from its start never sees that error.
     pub(crate) fn limit_descriptors(&mut self) -> Result<bool, KernelError> {
         self.tree.refresh()?;
         let mut before = BTreeMap::new();
@@ -46,7 +46,8 @@ impl Server {
         Ok(true)
     }
 
-    /// Gives its processes back the limits that they had, and those that were made meanwhile that of the others.
+    /// Restores the soft limits of the server's processes. Processes that were created meanwhile get the highest of the original soft
+    /// limits.
     pub(crate) fn lift_limits(&mut self) -> Result<(), KernelError> {
         let Some(Lowered(mut before)) = self.lowered.take() else { return Ok(()) };
         self.tree.refresh()?;
@@ -58,13 +59,13 @@ impl Server {
         Ok(())
     }
 
-    /// Whether a call that makes a descriptor would fail for want of one, in a server whose descriptors are limited. It is known before the
-    /// call is made, for the descriptor comes before anything else that it needs (`__sys_accept4`).
+    /// Whether the server's descriptors are limited and a call of this process that creates a descriptor would fail with EMFILE. This is
+    /// known before the call is made, because the kernel allocates the descriptor before anything else (`__sys_accept4`).
     pub(super) fn lacks_descriptors(&self, pid: i32) -> bool {
         self.is_limited() && limit_descriptors(pid, None).is_ok_and(|limit| lowest_free(pid) >= limit.rlim_cur)
     }
 
-    /// Sends a signal to each of its processes that has a handler for it. False if there is none.
+    /// Sends a signal to each process of the server that has a handler for it. False if there is none.
     pub(crate) fn send_to_handlers(&mut self, signal: HarmlessSignal) -> Result<bool, KernelError> {
         self.tree.refresh()?;
         let mut any = false;
@@ -78,14 +79,14 @@ impl Server {
     }
 }
 
-/// Sets the soft limits of these processes. One that has ended needs none.
+/// Sets the soft limits of these processes. Errors are ignored: the process has ended.
 fn lift(limits: &BTreeMap<i32, u64>) {
     for (pid, soft) in limits {
         let _ = limit_descriptors(*pid, Some(*soft));
     }
 }
 
-/// The lowest number that no descriptor of a process has.
+/// The lowest free descriptor number of a process.
 fn lowest_free(pid: i32) -> u64 {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let open: BTreeSet<u64> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
@@ -97,7 +98,7 @@ fn first_missing(set: &BTreeSet<u64>) -> u64 {
     set.iter().zip(0..).find(|(have, n)| *have != n).map_or(set.len() as u64, |(_, n)| n)
 }
 
-/// The length of the longest list that a thread of a process polls.
+/// The length of the longest list on which a thread of a process is blocked in `poll` or `ppoll`; 0 if there is none.
 fn polled(pid: i32) -> u64 {
     let entries = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let tids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -1,4 +1,5 @@
-//! What each process of a server did: its last call, and from that and from when it came to be, what it is to the server.
+//! Records what each process of a server did: its last call, and its role, which follows from its calls and from whether it existed before
+//! the run.
 
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::{Passed, Server};
@@ -10,49 +11,50 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Last {
     pub(crate) name: &'static str,
-    /// The client of the connection that it was made on.
+    /// The client of the connection that the call was made on.
     pub(crate) client: Option<Client>,
-    /// The state of the socket that it was made on, just before.
+    /// The state of the socket that the call was made on, just before the call.
     pub(crate) state: Option<TcpState>,
-    /// What it failed with, where that is known.
+    /// The error of the call, where it is known to have failed.
     pub(crate) error: Option<Errno>,
 }
 
 /// What is known of one process.
 #[derive(Clone, Copy, Debug, Default)]
 struct Process {
-    /// Its last call that was neither `close` nor `shutdown`. A process that is about to end closes what it has: those calls say nothing
-    /// about why.
+    /// The last call that was neither `close` nor `shutdown`. A process that is about to end closes its descriptors, so those two calls say
+    /// nothing about the cause.
     last: Option<Last>,
-    /// The last of those two.
+    /// The last `close` or `shutdown`.
     closed: Option<Last>,
     accepts: bool,
-    /// The connection that it has taken from or given to, by the socket's number, and whether there was more than one.
+    /// The cookie of the client connection that the process last read from or wrote to. `serves_several` says whether there was more than
+    /// one.
     served: Option<u64>,
     serves_several: bool,
 }
 
-/// How many of the last calls are kept: more than a busy loop has.
+/// How many of the last calls are kept: more than one round of a busy loop has.
 const RECENT: usize = 32;
 
-/// What is known of all of them.
+/// What is known of all processes.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     processes: BTreeMap<i32, Process>,
-    /// The last calls of all of them.
+    /// The last calls of all processes.
     recent: VecDeque<Last>,
-    /// Those that were there when the run began.
+    /// The processes that existed when the run began.
     before: BTreeSet<i32>,
 }
 
 impl History {
-    /// Begins a run, at which these processes are there.
+    /// Begins a run. These processes exist already.
     pub(crate) fn begin(&mut self, pids: impl Iterator<Item = i32>) {
         self.before = pids.collect();
         self.processes.retain(|pid, _| self.before.contains(pid));
     }
 
-    /// Takes note of a call, and of the client of the connection that it was made on.
+    /// Records a call. `client` is the client of the connection that the call was made on.
     pub(crate) fn called(&mut self, passed: &Passed, client: Option<Client>) {
         let process = self.processes.entry(passed.pid).or_default();
         let error = passed.result.and_then(Result::err);
@@ -74,14 +76,14 @@ impl History {
         }
     }
 
-    /// The call by which a busy loop is told from others, wherever in it the server is now: one that does something, if there is one among
-    /// those that only wait for something to do.
+    /// The call that identifies a busy loop, whichever call of the loop was the last. It is a call other than poll, select or epoll if the
+    /// recent calls include such a call.
     pub(crate) fn of_a_loop(&self) -> Option<Last> {
         let waits = |last: &Last| ["poll", "select", "epoll"].iter().any(|wait| last.name.contains(wait));
         self.recent.iter().min_by_key(|last| (waits(last), last.name, last.state)).copied()
     }
 
-    /// What a process that has ended was, beside the main one of this number, and its last call. It is known no more.
+    /// The role of a process that has ended, and its last call. `main` is the pid of the main process. Removes the record of the process.
     pub(crate) fn ended(&mut self, pid: i32, main: i32) -> (Role, Option<Last>) {
         let process = self.processes.remove(&pid).unwrap_or_default();
         let role = if pid == main {
@@ -96,10 +98,10 @@ impl History {
 }
 
 impl Server {
-    /// The numbers of its processes.
+    /// The pids of the server's processes.
     pub(super) fn pids(&mut self) -> Result<impl Iterator<Item = i32>, KernelError> {
         if !self.is_gated() {
-            // No call tells that there are new ones.
+            // Without the gate, no call shows that there are new processes.
             self.tree.refresh()?;
         }
         Ok(self.tree.processes.keys().copied())
@@ -130,7 +132,7 @@ mod tests {
         let a = Some(Client::nth(0));
         let mut history = history();
         history.called(&call(12, "recv", 1), a);
-        // A child may have been given more connections than its own, and closes them.
+        // A child process may have inherited other connections, which it closes.
         history.called(&call(12, "close", 2), a);
         history.called(&call(13, "accept", 9), None);
         history.called(&call(13, "recv", 1), a);

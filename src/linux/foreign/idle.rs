@@ -1,22 +1,22 @@
-//! What a server waits for when it is quiet, and the signals that are due then.
+//! What an idle server waits for, and when it gets its signals.
 //!
-//! Signals are kept away from calls that have come to the gate and have not been received: there they would make the call return EINTR
-//! without having run (`seccomp_unotify(2)`), `close` too, which cannot fail so by itself. So every call that raises a signal in another task
-//! (`exit_group`, which raises SIGCHLD, and `kill`) waits at the gate until everything else is blocked, and so does the expiry of an interval
-//! timer, which the harness keeps. A call that has been received is then let in if a signal is to be delivered to its thread: with nothing
-//! to take, it only returns, as it would have done without the gate.
+//! If a signal arrives while a call waits at the gate and has not been received, the call returns EINTR without having run
+//! (`seccomp_unotify(2)`). This happens even to `close`, which never does so without the gate. So calls that raise a signal in another
+//! process (`exit_group`, which raises SIGCHLD, and `kill`) wait at the gate until every other task is blocked. The harness keeps the
+//! interval timers, and sends their signals at such a time too. If a signal is pending for the thread of a received call, the call is then
+//! released. It could not finish, so it returns because of the signal, as it would have done without the gate.
 
-use crate::linux::clock::quiescence::{Outside, Quiescence, TaskState, Wakes, quiescence};
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::{Passed, Server};
 use crate::linux::gate::seccomp::notify::Answer;
 use crate::linux::gate::seccomp::pending_call::{Owner, Parked};
 use crate::linux::sys::pidfd_kill;
+use crate::world::quiescence::{Outside, Quiescence, TaskState, Wakes, quiescence};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
 impl Server {
-    /// Whether anything of it can still change while no client acts. To be asked when it is quiet.
+    /// Whether the server can still change while no client acts. To be called when the server is idle.
     pub(crate) fn quiescence(&mut self) -> Quiescence {
         let (tasks, timers) = self.waits();
         let outside = if self.notify.is_none() {
@@ -31,20 +31,20 @@ impl Server {
         quiescence(tasks, timers, outside)
     }
 
-    /// How many connections it has to others than clients of the harness, or is about to have.
+    /// The number of the server's connections to peers that are no clients of the harness, including those that are being established.
     pub(crate) fn peers_outside(&mut self) -> usize {
         let tree = &self.tree;
         self.peers.outside(|pid| tree.processes.get(&pid).map(|process| process.pidfd.as_fd()))
     }
 
-    /// When the last of all the times is up that it waits for: those of its calls and of its timers. Without the gate it is not known when a
-    /// call was made, and the time is up at the latest then.
+    /// The latest deadline of the server's calls and timers; `None` if there is none. Without the gate the start of a call is not known, so
+    /// the true deadline of the call may be earlier than the one used here.
     pub(crate) fn last_deadline(&mut self) -> Option<Instant> {
         let (tasks, timers) = self.waits();
         tasks.iter().filter_map(TaskState::deadline).chain(timers).max()
     }
 
-    /// The state of each task, and when each timer expires.
+    /// The state of each task, and the next expiry of each timer.
     fn waits(&mut self) -> (Vec<TaskState>, Vec<Instant>) {
         let mut tasks = self.tree.states(|tid| self.parked.contains_key(&tid));
         let at_the_gate = self.parked.values();
@@ -57,7 +57,7 @@ impl Server {
         (tasks, timers)
     }
 
-    /// When the harness has something to do for the server: a parked call's time is up, or an interval timer expires.
+    /// When the harness must act next: at the deadline of a parked call, or at the expiry of an interval timer.
     pub(super) fn next_duty(&self) -> Option<Instant> {
         let calls = self.parked.values().filter_map(|parked| parked.deadline);
         calls.chain(self.timers.next_interval()).min()
@@ -68,7 +68,7 @@ impl Server {
         let now = Instant::now();
         for pid in self.timers.expired(now) {
             if let Some(process) = self.tree.processes.get(&pid) {
-                // One that has ended needs no signal.
+                // Errors mean that the process has ended.
                 let _ = pidfd_kill(process.pidfd.as_fd(), libc::SIGALRM);
                 self.signals_due = true;
             }
@@ -76,10 +76,10 @@ impl Server {
         self.signals_due |= self.timers.posix_expired(now);
     }
 
-    /// Lets one call in that has waited until everything else is blocked: one that ends its process or sends a signal, or one whose thread is
-    /// to handle a signal. False if there is none. To be called when the server is quiet.
+    /// Releases one call that had to wait until every other task is blocked. This is a call that ends its process or sends a signal, or a
+    /// call whose thread has a signal to handle. False if there is none. To be called when the server is idle.
     pub(super) fn let_signals_through(&mut self) -> Result<bool, KernelError> {
-        // Where a signal cuts calls at the gate short, those go first that could not fail without the gate.
+        // On a kernel where a signal cancels received calls too, calls that never return EINTR without the gate are released first.
         let waits = self.guardian.shared.is_killable() || !self.parked.values().any(Parked::never_fails);
         if waits && self.let_deferred_in()? {
             return Ok(true);
@@ -88,7 +88,7 @@ impl Server {
             return Ok(false);
         }
         let mut waiting: Vec<_> = self.parked.values().collect();
-        // A signal for a whole process goes to its first thread, if that does not block it (`complete_signal`).
+        // The kernel delivers a signal for a process to its first thread, unless that thread blocks the signal (`complete_signal`).
         waiting.sort_unstable_by_key(|parked| (parked.pid != parked.tid, parked.order));
         let mut later = false;
         for parked in waiting {
@@ -96,12 +96,12 @@ impl Server {
             let owner =
                 Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone: false };
             let Some(interrupted) = parked.is_interrupted(owner)? else { continue };
-            // If it is not for this call it may be for the next one: pselect(2) has a mask of its own, and lets no signal in where it has a
-            // descriptor to tell of.
+            // A signal that is not delivered in this call may be delivered in the thread's next one. For example, pselect(2) sets a mask of
+            // its own, and takes no signal while a descriptor is ready.
             later = true;
             if interrupted {
                 let (tid, id) = (parked.tid, parked.id);
-                // Whether it fails or is made again is up to the handler.
+                // The result is not known: it depends on the call and the handler whether the call fails with EINTR or is restarted.
                 let interrupted = Passed { result: None, ..self.passed(parked, Answer::Continue) };
                 self.interrupted.push(interrupted);
                 self.parked.remove(&tid);
@@ -113,7 +113,7 @@ impl Server {
         Ok(false)
     }
 
-    /// Lets the first call in that ends its process or sends a signal. False if there is none.
+    /// Releases the first call that ends its process or sends a signal. False if there is none.
     pub(super) fn let_deferred_in(&mut self) -> Result<bool, KernelError> {
         let deferred = self.parked.values().filter(|parked| parked.is_deferred()).min_by_key(|parked| parked.order);
         let Some(tid) = deferred.map(|parked| parked.tid) else { return Ok(false) };

@@ -1,45 +1,44 @@
-//! Errors that the harness gives in the kernel's place.
+//! Errors that the harness injects: it answers a call with an error, and the kernel does not make the call.
 
 use crate::scenario::{Call, Client, Errno, Fault};
 
-/// Injected errors: those that wait for a call, and which calls they are meant for.
+/// The injected errors of a run: those that wait for a call, and those that a call was answered with.
 ///
-/// They are for calls on the connections of the scenario's clients and for an `accept` that would take one of these, never for the harness's
-/// own clients: those show what a server is like afterwards, and are treated as the kernel treats them. Without such a connection nothing is
-/// injected.
+/// Errors are injected only into calls on connections of the scenario's clients, and into an `accept` that would take such a connection.
+/// They are never injected into calls for the harness's own clients, because those clients check the state of the server afterwards.
 #[derive(Debug, Default)]
 pub(crate) struct Injection {
     waiting: Vec<Fault>,
-    /// The sockets of the scenario's clients, by the kernel's number (`SO_COOKIE`).
+    /// The cookies (`SO_COOKIE`) of the server-side sockets of the scenario's clients.
     exposed: Vec<u64>,
-    /// Whether the next connection in the accept queue is a scenario's client's.
+    /// Whether the next connection in the accept queue is that of a scenario's client.
     next_is_exposed: bool,
-    /// Those that a call was answered with in this run.
+    /// The errors that calls were answered with in this run.
     injected: Vec<Fault>,
 }
 
 impl Injection {
-    /// One more for the next such call.
+    /// Adds an error for the next call of the fault's kind.
     pub(crate) fn add(&mut self, fault: Fault) {
         self.waiting.push(fault);
     }
 
-    /// Takes note of a connection of a scenario's client.
+    /// Records the cookie of a connection of a scenario's client.
     pub(crate) fn expose(&mut self, cookie: Option<u64>) {
         self.exposed.extend(cookie);
     }
 
-    /// Takes note of whose connection is the next in the accept queue.
+    /// Records which client's connection is the next in the accept queue.
     pub(crate) fn set_next(&mut self, client: Option<Client>) {
         self.next_is_exposed = client.is_some_and(|client| !client.is_own());
     }
 
-    /// Whether any waits for such a call.
+    /// Whether an error waits for a call of this kind.
     pub(crate) fn is_for(&self, call: Call) -> bool {
         self.waiting.iter().any(|fault| fault.call() == call)
     }
 
-    /// The error with which this call is to be answered, on the socket of this number. `None` if it is to be made.
+    /// The error with which to answer a call of this kind on the socket with this cookie; `None` if the kernel is to make the call.
     pub(crate) fn take(&mut self, call: Call, cookie: Option<u64>) -> Option<Errno> {
         let exposed = match call {
             Call::Accept => self.next_is_exposed,
@@ -54,7 +53,7 @@ impl Injection {
         Some(fault.errno())
     }
 
-    /// Those that a call was answered with in this run.
+    /// The errors that calls were answered with in this run.
     pub(crate) fn injected(&self) -> &[Fault] {
         &self.injected
     }
@@ -64,7 +63,7 @@ impl Injection {
         *self = Injection::default();
     }
 
-    /// Ends a run: nothing is injected any more.
+    /// Ends a run: drops the errors that still wait for a call.
     pub(crate) fn end(&mut self) {
         self.waiting.clear();
     }

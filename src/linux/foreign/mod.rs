@@ -1,9 +1,14 @@
-//! Servers that nobody here wrote: any program, started in a network of its own and steered by its system calls.
+//! Servers that are other projects' programs: any command, started in a network namespace of its own and controlled by its system calls.
 //!
-//! [`launch`] starts one, [`filter`] and [`notify`] bring its calls to the [`gate`], [`pending_call`] tells whether one could finish,
-//! [`tasks`] looks at its tasks, [`blocked_call`] at the calls that they are blocked in, [`timers`] and [`signals`] at what may wake them,
-//! [`peers`] at whom it has connected to. From these [`idle`] computes its [`quiescence`]; [`resources`] counts what it has left behind.
-//! [`history`] keeps what each process did, and [`environment`] is what happens to a server beside what clients do.
+//! [`launch`](crate::linux::process::guardian::launch) starts a server.
+//! [`filter`](crate::linux::gate::seccomp::filter) and [`notify`](crate::linux::gate::seccomp::notify) bring its calls to the
+//! [`gate`](crate::linux::gate). [`pending_call`](crate::linux::gate::seccomp::pending_call) finds out whether a call could finish.
+//! [`tasks`](crate::linux::process::tasks) reads the states of its tasks,
+//! [`blocked_call`](crate::linux::clock::blocked_call) the calls in which they are blocked,
+//! [`timers`](crate::linux::clock::timers) and [`signals`](crate::linux::sys::signals) what may wake them, and
+//! [`peers`](crate::linux::net::peers) the connections that the server has opened itself. From these [`idle`] computes the
+//! [`quiescence`](crate::linux::clock::quiescence) of the server. [`resources`] counts what a run has left behind. [`history`] records what
+//! each process did. [`environment`] limits the server's descriptors and sends it signals.
 
 mod attempt;
 mod environment;

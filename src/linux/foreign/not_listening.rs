@@ -1,4 +1,4 @@
-//! What is to be known of a server that does not come to listen.
+//! Finds out why a server does not listen.
 
 use super::server::Server;
 use crate::linux::sys::proc;
@@ -8,13 +8,13 @@ fn is_stopped(pid: i32) -> bool {
     proc::stat(pid).and_then(|stat| stat.state()) == Some('T')
 }
 
-/// Whether signals have stopped every process of a server: then none is left that could continue another.
+/// Whether signals have stopped every process of a server. Then none of them can continue another.
 pub(super) fn are_all_stopped(server: &Server) -> bool {
     let mut running = server.tree.threads_by_process().peekable();
     running.peek().is_some() && running.all(|(pid, _)| is_stopped(pid))
 }
 
-/// What is to be known of a server that does not come to listen on a TCP port, as the end of a sentence.
+/// Says what a server does instead of listening on a TCP port, as the end of a sentence; empty if that is not known.
 pub(super) fn instead_of_listening(server: &Server) -> String {
     if let Some(pid) = server.tree.processes.keys().find(|pid| is_stopped(**pid)) {
         return format!("; its process {pid} is stopped by a signal (state T), and nobody continues it");
@@ -28,18 +28,18 @@ pub(super) fn instead_of_listening(server: &Server) -> String {
     server.waits_in().last().map(|(_, call)| format!("; it waits in {call}")).unwrap_or_default()
 }
 
-/// The Unix sockets that listen, in the network namespace of the calling thread: the inode of each and its path.
+/// The listening Unix sockets in the network namespace of the calling thread: the inode and path of each.
 fn unix_listeners() -> Vec<(u32, String)> {
     let table = std::fs::read("/proc/thread-self/net/unix").unwrap_or_default();
     unix_listeners_in(&String::from_utf8_lossy(&table))
 }
 
-/// The same, in the text of that file: `Num RefCount Protocol Flags Type St Inode Path` (proc_net(5)).
+/// The same, from the text of `/proc/net/unix`: `Num RefCount Protocol Flags Type St Inode Path` (proc_net(5)).
 fn unix_listeners_in(table: &str) -> Vec<(u32, String)> {
-    /// `__SO_ACCEPTCON`: somebody has called `listen`.
+    /// `__SO_ACCEPTCON`: `listen` has been called on the socket.
     const LISTENS: u32 = 1 << 16;
     let listener = |line: &str| {
-        // A path may have spaces in it.
+        // A path may contain spaces.
         let mut words = line.splitn(8, ' ').skip(3);
         let flags = u32::from_str_radix(words.next()?, 16).ok()?;
         let inode = words.nth(2)?.parse().ok()?;

@@ -1,39 +1,40 @@
-//! For how long something is waited for, on a machine that may have other things to do.
+//! Bounds on how long the harness waits for a server, on a machine that may be busy with other programs.
 //!
-//! A bound on the clock says nothing about a server that is not given a processor. So time in which a task of the server's, or the harness
-//! itself, could run and did not (`run_delay`, the second number of `/proc/PID/task/TID/schedstat`) does not count against the bound. A
-//! server that computes for as long as the bound has had its time, however much longer it would have to wait for more.
+//! Wall-clock time says nothing about a server that gets no processor. So time in which a task of the server or the harness itself was
+//! runnable and did not run (`run_delay`, the second number of `/proc/PID/task/TID/schedstat`) does not count against the bound. But once
+//! the server has used as much processor time as the bound, the wait is over, however long the server has waited for a processor.
 
 use super::server::{LOOK_UP, Server};
 use crate::linux::sys::proc::Scheduled;
 use std::time::{Duration, Instant};
 
-/// A wait that is bounded. Only a wait that is not over at once costs anything.
+/// A bounded wait. If the awaited condition is true at once, the wait reads nothing from `/proc`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     pub(crate) start: Instant,
-    /// What the server had been given when it was first asked. The harness's own waits are in it.
+    /// The processor time that the server had used when the bound was first checked, and the time that the server and the harness had
+    /// waited for a processor.
     before: Option<Scheduled>,
 }
 
-/// So many times as long as its bound a wait may take at most, and so much longer.
+/// A wait takes at most this many times its bound, and at most [`MOST_LONGER`] longer than its bound.
 const MOST_TIMES: u32 = 20;
 const MOST_LONGER: Duration = Duration::from_secs(60);
-/// The same for a start, whose bound is long.
+/// A start, whose bound is long, takes at most this many times its bound.
 const MOST_TIMES_OF_A_START: u32 = 3;
 
 impl Patience {
-    /// Begins now.
+    /// A wait that begins now.
     pub(crate) fn new() -> Patience {
         Patience { start: Instant::now(), before: None }
     }
 
-    /// Whether the time is up for the server to do what takes it no longer than `bound` on an idle machine.
+    /// Whether the time is up for something that takes the server no longer than `bound` on an idle machine.
     pub(crate) fn is_up(&mut self, server: &Server, bound: Duration) -> bool {
         self.asks(server, bound, is_up)
     }
 
-    /// The same for what may take processor time on several processors for as long as it takes: a start.
+    /// The same for a start, which may use any amount of processor time, on several processors at once.
     pub(crate) fn is_over(&mut self, server: &Server, bound: Duration) -> bool {
         self.asks(server, bound, is_over)
     }
@@ -53,14 +54,15 @@ impl Patience {
         elapsed >= bound && rule(bound, elapsed, now().since(before))
     }
 
-    /// Until when to wait before it is asked again.
+    /// The time until which to wait before the bound is checked again.
     pub(crate) fn next(&self, bound: Duration) -> Instant {
         let soon = Instant::now() + LOOK_UP;
         self.start.checked_add(bound).filter(|end| *end > Instant::now()).map_or(soon, |end| end.min(soon))
     }
 }
 
-/// The rule of [`Patience::is_up`]: `given` is what the server was given meanwhile, and what it and the harness waited.
+/// The rule of [`Patience::is_up`]. `given` is the processor time that the server has used meanwhile, and the time that the server and the
+/// harness have waited for a processor.
 fn is_up(bound: Duration, elapsed: Duration, given: Scheduled) -> bool {
     let most = bound.saturating_mul(MOST_TIMES).min(bound + MOST_LONGER);
     elapsed >= bound && (given.ran >= bound || elapsed >= (bound + given.waited).min(most))
@@ -71,7 +73,7 @@ fn is_over(bound: Duration, elapsed: Duration, given: Scheduled) -> bool {
     elapsed >= (bound + given.waited).min(bound.saturating_mul(MOST_TIMES_OF_A_START))
 }
 
-/// For how long the calling thread could have run and did not.
+/// For how long the calling thread has been runnable and did not run.
 fn own_wait() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Scheduled::parse(&text).unwrap_or_default().waited

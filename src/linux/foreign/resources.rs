@@ -1,4 +1,5 @@
-//! What a server has: processes, threads, descriptors, memory, processor time. Counted now and later, it is what was left behind.
+//! Counts the resources of a server: processes, threads, descriptors, memory, processor time. The difference between two counts is what a
+//! run has left behind.
 
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::Server;
@@ -7,29 +8,29 @@ use crate::linux::sys::proc::Scheduled;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What a server has at one moment, at which it is quiet.
+/// The resources of an idle server at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Residue {
-    /// Processes that have not ended, by number.
+    /// Processes that have not ended, by pid.
     pub(crate) processes: BTreeMap<i32, Held>,
     /// Processes that have ended and are not reaped.
     pub(crate) zombies: Vec<i32>,
 }
 
-/// What one process has.
+/// The resources of one process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) name: String,
     pub(crate) threads: usize,
-    /// Descriptors by what they are: `socket`, `pipe`, `anon_inode:[eventpoll]`, or a path.
+    /// The number of descriptors of each kind: `socket`, `pipe`, `anon_inode:[eventpoll]`, or a path.
     pub(crate) descriptors: BTreeMap<String, usize>,
     /// Resident memory, in bytes.
     pub(crate) resident: u64,
-    /// Processor time so far.
+    /// Processor time used so far.
     pub(crate) processor: Duration,
 }
 
-/// The cheap part of a [`Residue`]: three counts. Where they are as before, nothing was left that could be counted.
+/// The part of a [`Residue`] that is cheap to read. If these counts are the same as before, nothing that they cover was left behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) processes: usize,
@@ -39,7 +40,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Whether there is much more of something than there was.
+    /// Whether any count is more than `much` above its value in `before`.
     pub(crate) const fn exceed(&self, before: &Counts, much: usize) -> bool {
         self.processes > before.processes + much
             || self.zombies > before.zombies + much
@@ -49,10 +50,10 @@ impl Counts {
 }
 
 impl Server {
-    /// Counts what it has.
+    /// Counts the server's resources.
     pub(crate) fn counts(&mut self) -> Counts {
         if self.tree.zombies().next().is_some() {
-            // Nothing tells when one is reaped. A tree that cannot be looked at is counted as it was.
+            // The reaping of a zombie generates no notification. If the refresh fails, the tree is counted as it was.
             let _ = self.tree.refresh();
         }
         let mut counts = Counts { zombies: self.tree.zombies().count(), ..Counts::default() };
@@ -64,23 +65,23 @@ impl Server {
         counts
     }
 
-    /// Whether it has ever been seen with more than one thread, in one process or several.
+    /// Whether the server has ever been seen with more than one thread, in one process or in several.
     pub(crate) const fn is_parallel(&self) -> bool {
         self.tree.parallel
     }
 
-    /// Processor time of all its processes so far, to a clock tick.
+    /// Processor time of all the server's processes so far, in whole clock ticks.
     pub(crate) fn processor_time(&self) -> Duration {
         let ticks: u64 = self.tree.threads_by_process().filter_map(|(pid, _)| proc::stat(pid)?.ticks()).sum();
         Duration::from_secs(1) / ticks_per_second() * ticks as u32
     }
 
-    /// What its tasks have been given of the processors so far.
+    /// How long the server's tasks have run so far, and how long they have waited for a processor.
     pub(super) fn scheduled(&self) -> Scheduled {
         self.tree.scheduled()
     }
 
-    /// Looks at all that it has.
+    /// Reads all of the server's resources.
     pub(crate) fn residue(&mut self) -> Result<Residue, KernelError> {
         self.tree.refresh()?;
         let zombies: Vec<i32> = self.tree.zombies().collect();
@@ -88,7 +89,7 @@ impl Server {
         Ok(Residue { processes, zombies })
     }
 
-    /// Asks once more what it has that tells of signals.
+    /// Refreshes the tree, and checks again which processes have a signalfd ([`Tree::survey`](crate::linux::process::tasks::Tree::survey)).
     pub(crate) fn survey(&mut self) -> Result<(), KernelError> {
         self.tree.refresh()?;
         self.tree.survey();
@@ -96,7 +97,7 @@ impl Server {
     }
 }
 
-/// How many descriptors a process has. Since Linux 6.2 it is the size of the folder.
+/// How many descriptors a process has. Since Linux 6.2 this is the size of `/proc/PID/fd`. On older kernels the size is 0.
 fn count(pid: i32) -> usize {
     let path = format!("/proc/{pid}/fd");
     match std::fs::metadata(&path).map_or(0, |m| m.len()) {
@@ -108,7 +109,7 @@ fn count(pid: i32) -> usize {
 fn held(pid: i32, threads: usize) -> Held {
     let mut descriptors = BTreeMap::new();
     for link in proc::descriptors(pid) {
-        // Sockets and pipes have a number each, which says nothing.
+        // The link of a socket or pipe contains its inode number, which is no part of its kind.
         let kind = match link.split_once(":[") {
             Some((kind @ ("socket" | "pipe"), _)) => kind.to_owned(),
             _ => link,

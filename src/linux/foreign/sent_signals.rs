@@ -1,11 +1,11 @@
-//! The signals that a server's processes have sent.
+//! Records the signals that a server's processes have sent.
 
 use crate::linux::gate::seccomp::pending_call::Parked;
 use crate::linux::process::tasks::Death;
 use std::collections::BTreeSet;
 
-/// The signals by which a process is told of an error of its own (`signal(7)`). One that raises such a signal in itself, as `abort(3)` does,
-/// says that it has crashed. Any other signal ends a process only if somebody sends it on purpose, or a timer does that the process has set.
+/// The signals that report an error of the process itself (`signal(7)`). A process that raises such a signal in itself, as `abort(3)` does,
+/// has crashed. Any other signal ends a process only if it is sent on purpose, or if it comes from a timer that the process has set.
 const OF_ERRORS: [i32; 10] = [
     libc::SIGABRT,
     libc::SIGSEGV,
@@ -23,47 +23,48 @@ const OF_ERRORS: [i32; 10] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sent {
     signal: i32,
-    /// The sender, by its number outside its namespace; `None` where it is not known which process it is.
+    /// The sender's pid outside its pid namespace; `None` if the sender is not known.
     from: Option<i32>,
-    /// The process that it was for, by its number outside; `None` if it was for several, or cannot be told.
+    /// The receiver's pid outside its pid namespace; `None` if there were several receivers, or the receiver is not known.
     to: Option<i32>,
 }
 
-/// The signals that a server's processes have sent, those that can end a process.
+/// The signals that a server's processes have sent, except signal 0.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Vec<Sent>);
 
 impl Ledger {
-    /// That of a server of which it is known beforehand that its processes send each other these signals.
+    /// The ledger of a server whose processes are known beforehand to send these signals to each other.
     pub(crate) fn of(signals: &BTreeSet<i32>) -> Ledger {
         Ledger(signals.iter().map(|signal| Sent { signal: *signal, from: None, to: None }).collect())
     }
 
-    /// The signals that one process has sent to another.
+    /// The signals that a process has sent to another process.
     pub(crate) fn to_others(&self) -> impl Iterator<Item = i32> {
         let is_to_another = |sent: &&Sent| sent.to.is_some() && sent.to != sent.from;
         self.0.iter().filter(is_to_another).map(|sent| sent.signal)
     }
 
-    /// Takes note of a call that sends a signal and is about to be made. `outside` gives the number outside of a process by that within.
+    /// Records a call that is about to send a signal. `outside` maps a pid in the server's pid namespace to the pid outside.
     pub(crate) fn note(&mut self, call: &Parked, outside: impl Fn(i32) -> Option<i32>) {
         let [first, second, third, ..] = *call.arguments();
         let (to, signal) = match call.name {
             "tgkill" | "rt_tgsigqueueinfo" => (outside(first as i32), third as i32),
             "pidfd_send_signal" => (told_of(call.pid, first as i32).and_then(outside), second as i32),
-            // 0 and negative numbers stand for groups, or for everybody.
+            // 0 and negative numbers mean a process group, or all processes.
             _ if first as i32 > 0 => (outside(first as i32), second as i32),
             _ => (None, second as i32),
         };
         let sent = Sent { signal, from: Some(call.pid), to };
-        // The signal 0 only asks whether the process is there.
+        // Signal 0 only checks whether the process exists.
         if signal != 0 && !self.0.contains(&sent) {
             self.0.push(sent);
         }
     }
 
-    /// Whether a process was killed by a signal that the server sent on purpose, as far as is known: another of its processes, a timer that it
-    /// has set, or itself, unless that says that it has crashed.
+    /// Whether a process was killed by a signal that the server sent on purpose, as far as is known. The signal came from another process
+    /// of the server, from a timer that the process has set, or from the process itself. A signal in [`OF_ERRORS`] from the process itself
+    /// does not count.
     pub(crate) fn explains(&self, death: &Death) -> bool {
         let Some(signal) = death.signal() else { return false };
         !OF_ERRORS.contains(&signal)
@@ -73,10 +74,10 @@ impl Ledger {
     }
 }
 
-/// The process that a pidfd of a process is for, by its number in the namespace of the process.
+/// The process that descriptor `fd` of process `pid` refers to (`pidfd_open(2)`), by its pid in its own pid namespace.
 fn told_of(pid: i32, fd: i32) -> Option<i32> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
-    // The last of the numbers is that of the innermost namespace.
+    // The last number is the pid in the innermost namespace.
     text.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split_whitespace().last()?.parse().ok()
 }
 
@@ -95,7 +96,7 @@ mod tests {
         assert!(!sent(abort, 1, Some(3)).explains(&death(2, abort)));
         assert!(!sent(abort, 1, Some(2)).explains(&death(2, libc::SIGSEGV)));
         assert!(!sent(abort, 1, Some(2)).explains(&death(2, 0)));
-        // Seen without the gate, which keeps no ledger.
+        // Without the gate no signal is recorded.
         assert!(Ledger::default().explains(&death(2, libc::SIGTERM)));
         assert!(!Ledger::default().explains(&death(2, libc::SIGPIPE)));
         assert!(Ledger::default().explains(&death(2, libc::SIGALRM)));

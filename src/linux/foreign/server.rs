@@ -1,11 +1,12 @@
-//! A server of somebody else's, steered call by call.
+//! A server that is another project's program, controlled call by call.
 //!
-//! Every call of its that matters comes to the gate by way of the filter ([`filter`](crate::linux::gate::seccomp::filter)) and waits there. *Quiet* means
-//! that nothing of the server runs: each of its threads is parked at the gate, or sleeps elsewhere, as far as `/proc` can tell
-//! ([`tasks`](crate::linux::process::tasks)). *Settled* is quiet with nothing parked that could go. Calls are let in one at a time, in the order in which
-//! they came, each only when all is quiet: so that one thread at a time takes what another waits for as well.
+//! The filter ([`filter`](crate::linux::gate::seccomp::filter)) sends the server's relevant calls to the gate, where they wait.
+//! The server is *idle* (in names: quiet) when none of its threads runs: each is parked at the gate, or blocked in another call as far as
+//! `/proc` shows ([`tasks`](crate::linux::process::tasks)). The server is *settled* when it is idle and no parked call could finish. Calls
+//! are released one at a time, in the order in which they came, and only when the server is idle. So if several threads wait for the same
+//! event, only one at a time can take it.
 //!
-//! Without the gate, quiet is what `/proc` tells alone, and settled the same.
+//! Without the gate only `/proc` shows whether the server is idle, and an idle server counts as settled.
 
 mod quiet;
 mod step;
@@ -23,36 +24,39 @@ pub(crate) use crate::linux::process::tasks::Whose;
 use crate::linux::process::tasks::{Death, Tree};
 use crate::linux::sys::proc;
 use crate::scenario::Errno;
+use crate::world::schedule::{InOrderOfArrival, Scheduler};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 const DOING: &str = "steer the server's calls";
-/// Where nothing comes to the gate, the server's tasks are looked at again after this time: one that goes to sleep elsewhere tells
-/// nobody.
+/// The time after which the server's tasks are scanned again while nothing comes to the gate: a task that blocks in an unintercepted call
+/// generates no notification.
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
-/// For how long a server may be awake before a call that raises signals is let in all the same: the tasks that are awake may wait for it.
+/// How long tasks of the server may run before a call that raises a signal is released although they still run: they may be waiting for
+/// that signal.
 pub(super) const DEFERRED_AT_MOST: Duration = Duration::from_millis(50);
-/// How often somebody who waits looks whether that is still wanted.
+/// The interval at which a waiting harness checks whether it should still wait.
 pub(crate) const LOOK_UP: Duration = Duration::from_millis(100);
 
-/// The soft limits of descriptors that a server's processes had before they were lowered.
+/// The soft limit of descriptors of each process, by pid, before it was lowered.
 #[derive(Debug)]
 pub(super) struct Lowered(pub(super) BTreeMap<i32, u64>);
 
-/// What a server does when it is let.
+/// Whether a server has become idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quiet {
-    /// Nothing of it runs.
+    /// No task of the server runs.
     Yes,
-    /// Something of it still ran after [`QUIET_BOUND`] or [`AWAKE_BOUND`]: this thread.
+    /// A bound on processor time or on wall-clock time was exceeded, and this thread still ran.
     Busy(i32),
 }
 
-/// A running server and the gate before it.
+/// A running server, and the calls that wait at the gate.
 #[derive(Debug)]
 pub(crate) struct Server {
-    // Dropped first, and so ended before its gate is closed: a call that waits there would fail with ENOSYS, of which libuv and tokio abort.
+    // The first field, so that it is dropped first: the server must end before its notification descriptor is closed. Otherwise calls at
+    // the gate would fail with ENOSYS, and on that libuv and tokio abort.
     pub(super) guardian: Guardian,
     pub(super) notify: Option<Notify>,
     pub(super) parked: BTreeMap<i32, Parked>,
@@ -60,39 +64,42 @@ pub(crate) struct Server {
     pidfd: OwnedFd,
     pub(crate) pid: i32,
     order: u64,
-    /// Of whom it is known that they are at rest, for nothing has happened since.
+    /// Which pending call is released next.
+    scheduler: Box<dyn Scheduler>,
+    /// Tasks last seen idle; cleared whenever any task may run.
     rests: Option<Whose>,
-    /// Whether somebody was seen to wait at the gate who has not been received.
+    /// Whether a call was seen at the gate that has not been received.
     knocks: bool,
-    /// Threads that were let make a task, and have not been seen at rest since: what they made may not be known yet.
+    /// Whether a call that creates a task was released, and no scan has found all tasks blocked since. The new task may not be known yet.
     makers: bool,
     io_uring: bool,
-    /// The limits that were lowered, for as long as they are.
+    /// The original limits while the limits are lowered.
     pub(super) lowered: Option<Lowered>,
-    /// Calls that were let in for a signal and have not been told.
+    /// Calls that were released for a signal and are not recorded in the history yet.
     pub(super) interrupted: Vec<Passed>,
-    /// Whether a signal may wait for the thread of a parked call.
+    /// Whether a signal may be pending for the thread of a parked call.
     pub(super) signals_due: bool,
     pub(super) timers: Timers,
-    /// The signals that its processes have sent.
+    /// The signals that the server's processes have sent.
     pub(super) sent: Ledger,
-    /// Whom it has connected to.
+    /// The connections that the server has opened itself.
     pub(super) peers: Peers,
-    /// Whether it has made a watch on files.
+    /// Whether the server has created a watch on files.
     pub(super) watches_files: bool,
-    /// The threads of which a signal has taken a call back from the gate.
+    /// The threads whose call at the gate was cancelled by a signal.
     cancelled: BTreeSet<i32>,
-    /// Whether a stop by SIGSTOP has made a call return EINTR.
+    /// Whether a SIGSTOP of the harness has made a call return EINTR.
     cut_by_stop: bool,
-    /// The process that was let end last and has not been seen to have ended.
+    /// The process whose call to end was released last, until its end has been seen.
     pub(super) ending: Option<i32>,
     output: std::fs::File,
-    /// How often its output was emptied, which is looked at before each call that may write to it, or, without the gate, after each wait.
+    /// How often the output file was emptied. Its size is checked before each released call that may write to it, or, without the gate,
+    /// after each wait.
     emptied: u32,
 }
 
 impl Server {
-    /// Starts it. It is then about to become the program, or to fail at that.
+    /// Starts a server. On return its first process is about to execute the program, which may still fail.
     pub(crate) fn start(plan: &Plan, namespace: bool) -> Result<Server, KernelError> {
         let Launched { guardian, pid, pidfd, notify } = launch(plan, namespace)?;
         let path = std::ffi::OsStr::new(plan.output.to_str().unwrap_or_default());
@@ -105,6 +112,7 @@ impl Server {
             pidfd,
             pid,
             order: 0,
+            scheduler: Box::new(InOrderOfArrival),
             rests: None,
             knocks: false,
             makers: false,
@@ -125,51 +133,52 @@ impl Server {
         })
     }
 
-    /// The signals that its processes have sent each other, as far as they came to the gate.
+    /// The signals that the server's processes have sent to each other, as far as the calls came to the gate.
     pub(crate) fn sent_to_others(&self) -> impl Iterator<Item = i32> {
         self.sent.to_others()
     }
 
-    /// Is told which signals its processes send each other. Without the gate, which keeps account of them, it cannot be seen.
+    /// Sets the signals that the server's processes are known to send to each other. Has an effect only without the gate, where such calls
+    /// are not seen. With the gate they are recorded.
     pub(crate) fn expect_signals(&mut self, signals: &BTreeSet<i32>) {
         if !self.is_gated() {
             self.sent = Ledger::of(signals);
         }
     }
 
-    /// Whether its calls are steered.
+    /// Whether the server's calls come to the gate.
     pub(crate) fn is_gated(&self) -> bool {
         self.notify.is_some()
     }
 
-    /// Whether it has set up an io_uring, whose calls no filter sees.
+    /// Whether the server has set up an io_uring, whose operations no filter sees.
     pub(crate) fn uses_io_uring(&self) -> bool {
         self.io_uring
     }
 
-    /// With what it failed to become the program.
+    /// The error with which the first process failed to execute the program, if it did.
     pub(crate) fn not_executed(&self) -> Option<Errno> {
         self.guardian.shared.not_executed()
     }
 
-    /// How its first process has ended, if it has.
+    /// The wait status of the server's first process, if that process has ended.
     pub(crate) fn main_status(&self) -> Option<i32> {
         self.guardian.shared.status()
     }
 
-    /// Whether the first of its processes has not ended, so far as is known.
+    /// Whether the server's first process still runs, as far as is known.
     pub(crate) fn first_runs(&self) -> bool {
         self.main_status().is_none() && self.tree.runs(self.pid)
     }
 
-    /// The ends of processes that have been seen since this was last asked; that of the first among them.
+    /// The ends of processes, the first one included, that have been seen since the last call.
     pub(crate) fn deaths(&mut self) -> Vec<Death> {
         let main = self.main_status();
         let mut deaths = self.tree.deaths();
         for death in &mut deaths {
             death.status = match death.pid == self.pid {
                 true => main.or(death.status),
-                // Another child's parent has reaped it, and the guardian those that had none.
+                // Any other process is reaped by its parent, or by the guardian if it has lost its parent.
                 false => death.status.or_else(|| self.guardian.shared.reaped(death.inner)),
             };
             death.sent = self.sent.explains(death);
@@ -177,47 +186,47 @@ impl Server {
         deaths
     }
 
-    /// Whether any process of it is left.
+    /// Whether any process of the server has not ended.
     pub(crate) fn is_alive(&self) -> bool {
         self.tree.processes.len() > self.tree.zombies().count()
     }
 
-    /// What the server waits in: the calls at the gate, in the order in which they came.
+    /// The calls that wait at the gate, each with the pid of its process, in the order in which they came.
     pub(crate) fn waits_in(&self) -> Vec<(i32, &'static str)> {
         let mut all: Vec<&Parked> = self.parked.values().collect();
         all.sort_unstable_by_key(|parked| parked.order);
         all.iter().map(|parked| (parked.pid, parked.name)).collect()
     }
 
-    /// How often its output grew too long and was thrown away.
+    /// How often the output file was emptied because it had grown too long.
     pub(crate) const fn emptied(&self) -> u32 {
         self.emptied
     }
 
-    /// The descriptor of the call that waits longest at the gate.
+    /// The descriptor of the call that has waited longest at the gate, if it is made on one.
     pub(crate) fn first_descriptor(&self) -> Option<i32> {
         self.parked.values().min_by_key(|parked| parked.order).and_then(Parked::descriptor)
     }
 
-    /// The process that has this socket: the first, by its number, of several.
+    /// The process that has this socket; of several, the one with the lowest pid.
     pub(crate) fn owner_of(&self, inode: u32) -> Option<i32> {
         self.owners_of(inode).next()
     }
 
-    /// The processes that have this socket, by their numbers.
+    /// The processes that have this socket, ordered by pid.
     pub(crate) fn owners_of(&self, inode: u32) -> impl DoubleEndedIterator<Item = i32> {
         let link = format!("socket:[{inode}]");
         self.tree.processes.keys().copied().filter(move |pid| proc::descriptors(*pid).any(|l| l == link))
     }
 
-    /// How many of these sockets its processes have.
+    /// How many descriptors of the server's processes refer to these sockets.
     pub(crate) fn count_of(&self, inodes: &BTreeSet<u32>) -> usize {
         let links: BTreeSet<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
         let all = self.tree.processes.keys().flat_map(|pid| proc::descriptors(*pid));
         all.filter(|link| links.contains(link)).count()
     }
 
-    /// Sends every process a signal.
+    /// Sends a signal to every process of the server.
     pub(crate) fn signal(&mut self, signal: i32) -> Result<(), KernelError> {
         self.tree.refresh()?;
         self.tree.signal(signal);

@@ -1,28 +1,28 @@
-//! From a program's start to its listener.
+//! Waits until a program that has been started listens.
 
 use super::injection::Injection;
 use super::not_listening::{are_all_stopped, instead_of_listening};
 use super::patience::Patience;
 use super::server::LOOK_UP;
-use crate::linux::clock::quiescence::Quiescence;
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::{Quiet, Server};
 use crate::linux::net::tables;
 use crate::linux::process::tasks::Death;
 use crate::scenario::Errno;
 use crate::trace::Signal;
+use crate::world::quiescence::Quiescence;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// How often the tables are asked for a listener while a server starts: in this part of the time that it has taken so far, and within
-/// these bounds.
+/// While a server starts, the interval between two look-ups of its listener is the time that the start has taken so far, divided by this
+/// number, but at least [`ASK_AGAIN`] and at most [`ASK_AGAIN_AT_MOST`].
 const ASK_AGAIN_PART: u32 = 32;
 const ASK_AGAIN: Duration = Duration::from_millis(2);
 const ASK_AGAIN_AT_MOST: Duration = Duration::from_millis(50);
 
-/// Why a server did not come to listen.
+/// Why a server does not listen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotListening {
     #[error(transparent)]
@@ -48,7 +48,7 @@ pub(crate) enum NotListening {
     Ring,
 }
 
-/// How a process ended, in words, from its status as `waitpid(2)` has it.
+/// Describes how a process ended, from its wait status (`waitpid(2)`).
 pub(crate) fn how(status: &Option<i32>) -> String {
     let death = Death { pid: 0, inner: 0, status: *status, sent: false };
     match (death.signal(), death.code()) {
@@ -58,8 +58,9 @@ pub(crate) fn how(status: &Option<i32>) -> String {
     }
 }
 
-/// Lets a server start until it listens, and gives the listener and the process that has it. It may take as long as `bound`, not counting
-/// time in which it was given no processor; one that cannot get any further is not waited for.
+/// Lets a server start until it listens. Returns the listener, and the process that counts as the server: the first one, or, if that has
+/// ended, the one that has the listener. The start may take as long as `bound`, not counting time in which the server was runnable but got
+/// no processor. A server that is blocked for ever before it listens is an error at once.
 pub(super) fn wait_for_listener(
     server: &mut Server,
     port: Option<u16>,
@@ -67,7 +68,7 @@ pub(super) fn wait_for_listener(
     bound: Duration,
 ) -> Result<(tables::Entry, i32), NotListening> {
     let mut patience = Patience::new();
-    // Whatever it does to start, it does it freely. Whether it did something that the gate knows of.
+    // Releases all calls of the server, without injected errors, for about [`LOOK_UP`] at most. True if any call was released.
     let go_on = |server: &mut Server| -> Result<bool, KernelError> {
         let soon = Instant::now() + LOOK_UP;
         let mut steps = 0;
@@ -88,7 +89,7 @@ pub(super) fn wait_for_listener(
         let mut entries: Vec<_> = tables::listeners()?.into_iter().filter(wanted).collect();
         entries.sort_by_key(|entry| (entry.port, entry.address.is_ipv6(), !entry.address.is_unspecified()));
         if let Some(entry) = entries.first() {
-            // A process that started another in the background may be about to end.
+            // The first process may have started the listening one in the background, and may be about to end.
             server.quiet()?;
             go_on(server)?;
             let main = if server.first_runs() { None } else { server.owner_of(entry.inode) };
@@ -103,7 +104,7 @@ pub(super) fn wait_for_listener(
         if server.main_status().is_some() && !server.is_alive() {
             return Err(NotListening::Ended(server.main_status()));
         }
-        // It was quiet before the tables were asked, and has done nothing since.
+        // The server was idle before the listeners were looked up, and has made no call since.
         if quiet == Quiet::Yes && !steps && (server.quiescence() == Quiescence::Frozen || are_all_stopped(server)) {
             return Err(NotListening::Frozen(instead_of_listening(server)));
         }

@@ -1,7 +1,7 @@
-//! The world of a server that nobody here wrote: clients as everywhere, and a server behind the [`gate`](crate::linux::foreign::server).
+//! The world of a server that is another project's program: real clients, and a server behind the [gate](crate::linux::foreign::server).
 //!
-//! A server is started once and serves run after run, as long as nothing speaks against it: whoever plays looks at what it left behind
-//! after each.
+//! A server is started once and serves run after run, until a run leaves it in a state that the caller no longer trusts. The caller checks
+//! after each run what the server has left behind.
 
 mod listeners;
 mod notes;
@@ -16,7 +16,6 @@ pub(crate) use withheld::Withheld;
 use super::history::{History, Last};
 use super::injection::Injection;
 use super::start::{NotListening, wait_for_listener};
-use crate::linux::clock::quiescence::Quiescence;
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::{LOOK_UP, Quiet, Server, Whose};
 use crate::linux::net::client::ClientSocket;
@@ -28,6 +27,7 @@ use crate::linux::process::guardian::Plan;
 use crate::linux::process::tasks::Death;
 use crate::scenario::{Client, Errno, Fault};
 use crate::trace::{Called, End, Reason, Reply, Role, TcpState};
+use crate::world::quiescence::Quiescence;
 use crate::world::{Ending, Stepped, World};
 use std::collections::{BTreeMap, VecDeque};
 use std::marker::PhantomData;
@@ -38,31 +38,32 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// After so many calls that get it nowhere, a server may be in a busy loop: it has taken no data and closed nothing.
+/// After this many calls in a row that take no data and close nothing ([`gets_on`](crate::linux::foreign::server::Passed::gets_on)), a server
+/// may be in a busy loop.
 const MOST_CALLS: u32 = 3_000;
-/// The same for a server that has been seen to be.
+/// The same for a server that has already been seen in a busy loop, or whose descriptors are limited.
 const MOST_CALLS_OF_A_SPINNER: u32 = 200;
 /// The receive buffer of a client that is going to stall, in bytes: the kernel's smallest, twice over.
 const SMALL_BUFFER: usize = 4096;
 
-/// A client's connection, or what there was of one.
+/// A client's connection, which may have ended.
 #[derive(Debug)]
 struct Connection {
     client: ClientSocket,
-    /// The kernel's number of the server-side socket.
+    /// The cookie of the server-side socket (`SO_COOKIE`).
     cookie: Option<u64>,
     state: TcpState,
-    /// Of those of one name, only the last is known by it.
+    /// Whether the client's name still means this connection. `forget` makes the name mean a new client.
     known: bool,
 }
 
-/// A process of the server's that has ended.
+/// A process of the server that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub(crate) death: Death,
-    /// Which process of the server's it was.
+    /// The role of the process in the server.
     pub(crate) role: Role,
-    /// The last call that it made.
+    /// The last call of the process.
     pub(crate) after: Option<Last>,
 }
 
@@ -72,10 +73,10 @@ pub(crate) struct Foreign {
     connections: Vec<Connection>,
     pub(crate) server: Server,
     address: SocketAddrV4,
-    /// The process that counts as the server itself: the one that was started, or, if that has gone into the background, the one that
-    /// listens.
+    /// The pid of the process that counts as the server itself: the process that was started, or, if that has put the server into the
+    /// background and ended, the process that listens.
     main: i32,
-    /// The inode of the listener that was found when it started.
+    /// The inode of the listener that was found when the server started.
     listener: u32,
     netstat: Netstat,
     leftovers: Leftovers,
@@ -84,36 +85,36 @@ pub(crate) struct Foreign {
     was_limited: bool,
     history: History,
     stalling: Vec<Client>,
-    /// What processes have done with the connections of the scenario's clients, by the kernel's number.
+    /// What processes have done with the connections of the scenario's clients, by the cookie of the server-side socket.
     handled: BTreeMap<u64, Handled>,
     /// The FINs that were withheld when the first client was closed.
     withheld: Vec<Withheld>,
-    /// Whether that has been seen to in this run.
+    /// Whether withheld FINs have been looked for in this run.
     is_withheld_noted: bool,
     held: bool,
-    /// Connections that wait to be accepted, by their place in the list.
+    /// The connections that wait to be accepted, by their index in `connections`.
     queue: VecDeque<usize>,
-    /// Calls that were made while time passed, and are still to be told.
+    /// Calls that were made during a `wait`, and that `step` has not returned yet.
     late: VecDeque<Called>,
     calls: u32,
     last: Option<(&'static str, Option<Client>)>,
     ended: Vec<Ended>,
     main_ended: Option<Ending>,
     spin: Option<Spin>,
-    /// Whether it is measured what a server at work in a circle does in a second.
+    /// Whether a suspected busy loop is measured ([`Spin::measured`]).
     pub(crate) measures: bool,
-    /// For how long it is measured at least.
+    /// The minimum time for which a busy loop is measured.
     pub(crate) measured_for: Duration,
-    /// Set by whoever wants it to stop.
+    /// Set by another thread to stop the run.
     stop: Arc<AtomicBool>,
     _pinned: Option<affinity::Pinned>,
-    /// The namespace is the thread's.
+    /// The network namespace belongs to the thread, so the world must stay on that thread.
     _not_send: PhantomData<*mut ()>,
 }
 
 impl Foreign {
-    /// Starts a server and waits until it listens, as long as `bound`: on `port` if that is given, else on any. Somebody who sets `stop`
-    /// wants it no more.
+    /// Starts a server and waits until it listens, at most for `bound`: on `port` if that is given, else on any TCP port. Setting `stop`
+    /// cancels the start.
     pub(crate) fn start(
         plan: &Plan,
         port: Option<u16>,
@@ -128,9 +129,9 @@ impl Foreign {
         let ip = match entry.address {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST,
             IpAddr::V4(ip) => ip,
-            // One of IPv6's that takes IPv4 as well; whether it does is seen by asking for it.
+            // An IPv6 wildcard listener may accept IPv4 too. The look-up of the IPv4 address below shows whether it does.
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST,
-            // An address of IPv4's in the notation of IPv6.
+            // An IPv4-mapped IPv6 address.
             IpAddr::V6(ip) => ip.to_ipv4_mapped().ok_or(NotListening::Address(entry.address))?,
         };
         let mut foreign = Foreign {
@@ -163,7 +164,7 @@ impl Foreign {
             _not_send: PhantomData,
         };
         if foreign.netstat.queue_is_full(foreign.address)?.is_none() {
-            // The sockets of a process that ends go before it has ended.
+            // A process that ends closes its sockets before its end can be seen, so let it end first.
             foreign.settle()?;
             let end = foreign.ended.iter().find(|ended| ended.role == Role::Main);
             return Err(match (end, entry.address) {
@@ -177,7 +178,7 @@ impl Foreign {
         if foreign.server.is_gated() && foreign.server.uses_io_uring() {
             return Err(NotListening::Ring);
         }
-        // Ends of what it needed to start are nobody's concern.
+        // Ends of processes that were needed only for the start are not reported.
         foreign.ended.clear();
         foreign.spin = None;
         match foreign.main_ended {
@@ -186,32 +187,31 @@ impl Foreign {
         }
     }
 
-    /// Where it listens.
+    /// The address of the server's listener.
     pub(crate) fn address(&self) -> SocketAddrV4 {
         self.address
     }
 
-    /// Whether there is nothing to wait for: the server has ended, or waits without any time limit until a client does something, or
-    /// nobody wants to know.
+    /// Whether there is nothing to wait for: the server has ended, the run was stopped, or nothing changes until a client or the harness acts.
     pub(crate) fn is_at_rest(&mut self) -> bool {
         self.main_ended.is_some()
             || self.is_stopped()
             || (self.server.quiescence() == Quiescence::Frozen && !self.is_let_in_by_the_kernel())
     }
 
-    /// Whether the kernel is going to hand a connection to the server in its own time: with TCP_DEFER_ACCEPT a client that says nothing stays
-    /// in SYN_RECV until the kernel has sent the SYN-ACK again, after a second (`tcp(7)`). True if it cannot be seen.
+    /// Whether the kernel may yet give the server a connection by itself. With TCP_DEFER_ACCEPT (`tcp(7)`) the connection of a client that
+    /// sends nothing stays in SYN_RECV until the kernel has retransmitted the SYN-ACK, after a second. True if the states cannot be read.
     fn is_let_in_by_the_kernel(&mut self) -> bool {
         self.look().is_err() || self.connections.iter().any(|connection| connection.state == TcpState::SynRecv)
     }
 
-    /// Whether somebody wants it to stop.
+    /// Whether `stop` has been set.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Relaxed)
     }
 
-    /// How many connections it has to others than clients of the harness, or is about to have. Without the gate, which sees them being made,
-    /// they are TCP's only.
+    /// The number of the server's connections to peers that are no clients of the harness, including those that are being established.
+    /// Without the gate, which sees every `connect`, only TCP connections are counted.
     pub(crate) fn peers_outside(&mut self) -> Result<usize, KernelError> {
         if self.server.is_gated() {
             return Ok(self.server.peers_outside());
@@ -221,25 +221,25 @@ impl Foreign {
         Ok(self.server.count_of(&others.map(|entry| entry.inode).collect()))
     }
 
-    /// Whether anybody listens at its address.
+    /// Whether there is still a listener at the server's address.
     pub(crate) fn is_listening(&mut self) -> Result<bool, KernelError> {
         Ok(self.netstat.queue_is_full(self.address)?.is_some())
     }
 
-    /// Lets the server step until nothing that it waits for is ready.
+    /// Lets the server make calls until none of its parked calls could finish.
     pub(crate) fn settle(&mut self) -> Result<(), KernelError> {
         self.calls = 0;
         while let Stepped::Called(_) = self.step()? {}
         Ok(())
     }
 
-    /// Lets real time pass, at most until `deadline` and until the server does something, which it then does until it is settled. After
-    /// [`LOOK_UP`] it comes back in any case.
+    /// Lets real time pass until the server does something, at most until `deadline` and at most for [`LOOK_UP`]. Then lets the server run
+    /// until it is settled.
     pub(crate) fn idle(&mut self, deadline: Instant) -> Result<(), KernelError> {
         self.idle_or(deadline, None)
     }
 
-    /// The same, and comes back as well when `other` can be read from.
+    /// The same, but also ends the wait when `other` is readable.
     pub(crate) fn idle_or(&mut self, deadline: Instant, other: Option<BorrowedFd<'_>>) -> Result<(), KernelError> {
         if let Quiet::Busy(task) = self.server.until_or(deadline.min(Instant::now() + LOOK_UP), other)? {
             self.spins(task, None)?;
@@ -247,7 +247,7 @@ impl Foreign {
         self.settle()
     }
 
-    /// The injected errors that calls were answered with in the last run.
+    /// The injected errors with which calls were answered in the last run.
     pub(crate) fn injected(&self) -> &[Fault] {
         self.injection.injected()
     }
@@ -257,12 +257,12 @@ impl Foreign {
         self.was_limited
     }
 
-    /// Whether the server ran short of something in the last run: an error said so that was injected, or a limit was set.
+    /// Whether the server was short of a resource in the last run: an error was injected, or its descriptors were limited.
     pub(crate) fn was_short(&self) -> bool {
         self.was_limited || !self.injected().is_empty()
     }
 
-    /// How processes of the server's have ended since this was last asked.
+    /// The processes of the server whose end was seen since this was last asked.
     pub(crate) fn ends(&mut self) -> Vec<Ended> {
         std::mem::take(&mut self.ended)
     }
@@ -272,23 +272,23 @@ impl Foreign {
         self.main_ended
     }
 
-    /// Whether the gate has made a call return what it would not have returned without it, since this was last asked: what was seen meanwhile
-    /// says nothing about the server.
+    /// Whether the harness has made a call of the server return EINTR since this was last asked. What was seen meanwhile is then no evidence
+    /// against the server.
     pub(crate) fn was_perturbed(&mut self) -> bool {
         self.server.was_perturbed()
     }
 
-    /// Whether the server was seen at work in a circle since this was last asked.
+    /// The busy loop in which the server was seen since this was last asked, if any.
     pub(crate) fn spin(&mut self) -> Option<Spin> {
         self.spin.take()
     }
 
-    /// How many connections that the server has taken have their server-side socket in CLOSE_WAIT.
+    /// How many of the connections that the server has accepted have their server-side socket in CLOSE_WAIT.
     pub(crate) fn close_waits(&mut self) -> Result<usize, KernelError> {
         self.look()?;
         let mut count = 0;
         for connection in self.connections.iter().filter(|c| c.state == TcpState::CloseWait) {
-            // One that still waits in the accept queue is in nobody's hands yet.
+            // The server cannot close a connection that still waits in the accept queue.
             count += usize::from(self.netstat.is_accepted((self.address, connection.client.address))?);
         }
         Ok(count)
@@ -303,7 +303,7 @@ impl Foreign {
         self.netstat.is_accepted((self.address, self.connections[i].client.address))
     }
 
-    /// Everything that a client has to read, and what comes after it.
+    /// Reads everything that has arrived for a client. Returns the bytes, and what follows them.
     pub(crate) fn take(&mut self, client: Client) -> (Vec<u8>, End) {
         let mut bytes = Vec::new();
         let end = match self.connection(client).map(|c| &self.connections[c].client.socket) {
@@ -313,7 +313,7 @@ impl Foreign {
         (bytes, end)
     }
 
-    /// Forgets connections that are closed on both sides.
+    /// The index of the connection that this client's name means.
     fn connection(&self, client: Client) -> Option<usize> {
         self.connections.iter().rposition(|c| c.known && c.client.name == client)
     }
@@ -329,7 +329,7 @@ impl Foreign {
         let client = match ClientSocket::connect(client, self.address, small, false) {
             Ok(Some(client)) => client,
             Ok(None) => return Ok(Reply::Nothing(Reason::Full)),
-            // What a server brings about by not listening is its own doing.
+            // The connect fails because of what the server did, for example if it no longer listens. This is no failure of the world.
             Err(KernelError::Call { call: "connect", errno, .. }) => return Ok(Reply::Error(errno)),
             Err(error) => return Err(error),
         };
@@ -342,7 +342,7 @@ impl Foreign {
         Ok(Reply::Ok(0))
     }
 
-    /// Looks at the state of each server-side socket that was still there.
+    /// Updates the state of each server-side socket that was not yet in CLOSE.
     fn look(&mut self) -> Result<(), KernelError> {
         let live: Vec<usize> =
             (0..self.connections.len()).filter(|i| self.connections[*i].state != TcpState::Close).collect();
@@ -355,7 +355,7 @@ impl Foreign {
         Ok(())
     }
 
-    /// One step, and what it came to.
+    /// Lets the server make one call, if one could finish.
     fn one(&mut self) -> Result<Stepped, KernelError> {
         if let Some(ending) = self.main_ended {
             return Ok(Stepped::Ended(None, ending));
@@ -386,7 +386,7 @@ impl Foreign {
             if self.server.rests(Whose::All) {
                 return Ok(Stepped::Blocked);
             }
-            // Those who do not come to the gate may have something to do, and others then by them.
+            // Tasks that do not come to the gate may still run, and may wake tasks that do.
             if let Quiet::Busy(task) = self.server.quiet()? {
                 self.spins(task, None)?;
                 return Ok(Stepped::Blocked);
@@ -409,7 +409,7 @@ impl Foreign {
         })
     }
 
-    /// Ends every connection that is left but that of a client which `stays` and has been served, and forgets them all.
+    /// Resets and forgets every connection that is left, except that of the client `stays` if it is still open.
     pub(crate) fn clear(&mut self, stays: Option<Client>) -> Result<(), KernelError> {
         self.server.disturb();
         for mut connection in std::mem::take(&mut self.connections) {

@@ -8,12 +8,12 @@
 mod task;
 
 use crate::linux::clock::blocked_call;
-use crate::linux::clock::quiescence::TaskState;
 use crate::linux::error::KernelError;
 use crate::linux::sys::proc::{Scheduled, children, has_signalfd, inner_pid, stat, tids};
 use crate::linux::sys::process as sys;
 use crate::linux::sys::{pidfd_kill, poll};
 use crate::scenario::Errno;
+use crate::world::quiescence::TaskState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;

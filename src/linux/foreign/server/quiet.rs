@@ -1,33 +1,33 @@
-//! Waiting until nothing of a server runs.
+//! Waits until a server is idle.
 
 use super::{DEFERRED_AT_MOST, DOING, LOOK_AGAIN, Quiet, Server};
-use crate::linux::clock::quiescence::Quiescence;
 use crate::linux::error::KernelError;
 use crate::linux::gate::seccomp::notify::{Answer, Notify};
 use crate::linux::gate::seccomp::pending_call::{Arrival, Owner, Parked};
 use crate::linux::process::tasks::{Look, Whose};
 use crate::linux::sys;
 use crate::scenario::Errno;
+use crate::world::quiescence::Quiescence;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-/// How much processor time a server may spend on what one let-in call has set off before it counts as busy. Not time on the clock: how
-/// much it gets of that is the machine's affair.
+/// How much processor time a server may use after one released call before it counts as busy. It is not wall-clock time, because on a
+/// loaded machine a server may get little processor time in any wall-clock time.
 const QUIET_BOUND: Duration = Duration::from_secs(1);
-/// The same on the clock, for a server that is awake and uses no processor time, such as one that waits for a disk.
+/// The same in wall-clock time, for a server that counts as running but uses no processor time, such as one that waits for a disk.
 const AWAKE_BOUND: Duration = Duration::from_secs(60);
-/// A server of which some task wakes up again and again for a moment is never seen with all tasks blocked twice in a row. It counts as quiet
-/// when all of them have been seen blocked after so long on the clock.
+/// If a task wakes up again and again for a moment, no scan finds that all tasks have stayed blocked since the scan before. After this
+/// wall-clock time, one scan that finds all tasks blocked is enough for the server to count as idle.
 const RESTLESS: Duration = Duration::from_secs(1);
-/// From this time on the clock on, processor time is looked at.
+/// The wall-clock time after which processor time is checked.
 const SUSPICIOUS: Duration = Duration::from_millis(500);
-/// Where a task sleeps outside the gate, the tasks are looked at again after this time at the earliest.
+/// The least time before the tasks are scanned again if one that is blocked outside the gate may wake up without a notification.
 const LOOK_AT_SLEEPERS: Duration = Duration::from_millis(1);
-/// What a server may write to its output; past that the file is emptied.
+/// The size in bytes above which a server's output file is emptied.
 const MOST_OUTPUT: u64 = 16 << 20;
 
 impl Server {
-    /// Takes in all that has come to the gate. Whether anything was passed on, and so runs again.
+    /// Receives the calls that have come to the gate, and parks or answers each. True if any was answered, so that its thread runs again.
     fn receive(&mut self) -> Result<bool, KernelError> {
         let Some(notify) = &self.notify else {
             return Ok(false);
@@ -36,7 +36,7 @@ impl Server {
         let mut passed = false;
         while let Some(call) = notify.receive(std::mem::take(&mut self.knocks))? {
             let Some(pid) = self.tree.process_of(call.tid)? else {
-                // A thread that nobody has seen yet: it is there, for it calls.
+                // The thread is not in the tree, but it exists, because it has made a call.
                 self.tree.stale = true;
                 passed |= notify.answer(call.id, Answer::Continue)?;
                 continue;
@@ -46,7 +46,7 @@ impl Server {
             if self.parked.remove(&call.tid).is_some() {
                 self.cancelled.insert(call.tid);
             }
-            // What is made is not known before its maker has come back: the thread that calls may have made another.
+            // After a call that creates a task, the tree may not have the new task yet: the process may have a second thread by now.
             let alone = process.has_one_thread() && !self.tree.stale && !self.makers;
             let owner = Owner { pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone };
             self.order += 1;
@@ -64,7 +64,7 @@ impl Server {
                 }
                 other => {
                     if matches!(other, Arrival::Pass) {
-                        // It may be one that writes to its output, and there may be no rest between one and the next.
+                        // The call may write to the output file, and the server may never be idle between two such calls.
                         self.emptied += empty_if_too_long(&self.output);
                     }
                     self.io_uring |= matches!(other, Arrival::Ring);
@@ -75,11 +75,11 @@ impl Server {
                 }
             }
             if alone {
-                // Mostly it is the only one. Whoever else is there is seen before anything is said to be at rest.
+                // Usually no other call is waiting. If one is, it is received before the server counts as idle.
                 break;
             }
         }
-        // A call that was taken back by a signal has its thread running.
+        // If a signal has cancelled a parked call, its thread runs again.
         let cancelled = &mut self.cancelled;
         self.parked.retain(|tid, parked| {
             let here = parked.order > before || notify.valid(parked.id);
@@ -91,22 +91,22 @@ impl Server {
         Ok(passed)
     }
 
-    /// Whether these are at rest, for they were and nothing has been done since.
+    /// Whether these tasks were last seen idle, and nothing has been done since that may have woken them.
     pub(crate) fn rests(&self, whose: Whose) -> bool {
         self.rests == Some(Whose::All) || self.rests == Some(whose)
     }
 
-    /// Is told that somebody is about to do something that may wake it.
+    /// To be called before the harness does anything that may wake a task of the server.
     pub(crate) fn disturb(&mut self) {
         self.rests = None;
     }
 
-    /// Lets what runs run until nothing does.
+    /// Lets the server run until all of its tasks are idle.
     pub(crate) fn quiet(&mut self) -> Result<Quiet, KernelError> {
         self.quiet_of(Whose::All)
     }
 
-    /// Lets what runs run until none of these does.
+    /// Lets the server run until these tasks are idle.
     pub(crate) fn quiet_of(&mut self, whose: Whose) -> Result<Quiet, KernelError> {
         let start = Instant::now();
         let mut used = None;
@@ -126,8 +126,7 @@ impl Server {
             }
             let look = if passed { None } else { Some(self.tree.look(whose, |tid| self.parked.contains_key(&tid))?) };
             match look {
-                // The first look only notes the counts; what came to the gate meanwhile has been passed or parked.
-                // Whoever was let make a task has made it by now.
+                // Every task is blocked, so a task whose creation was released exists by now. It may be missing from the tree.
                 Some(Look::Still | Look::Asleep) if std::mem::take(&mut self.makers) => self.tree.stale = true,
                 Some(look @ (Look::Still | Look::Asleep))
                     if (look == Look::Still || start.elapsed() > RESTLESS) && !self.at_the_gate()? =>
@@ -150,7 +149,8 @@ impl Server {
                     self.wait(LOOK_AGAIN)?;
                 }
                 None if self.is_busy(start, &mut used) => return Ok(Quiet::Busy(self.pid)),
-                // A server may close every descriptor that it could have: mostly the next call is there before the tasks could be looked at.
+                // A scan takes longer than most servers need for their next call, and some make many such calls in a row: they close every
+                // possible descriptor.
                 None => self.wait(LOOK_AGAIN)?,
             }
             // A child's end raises SIGCHLD in its parent.
@@ -158,8 +158,8 @@ impl Server {
         }
     }
 
-    /// Whether a server that has been awake since `start` has had enough. `used` is the processor time that it had used when that was first
-    /// asked.
+    /// Whether a server that has run since `start` counts as busy. `used` is the processor time that it had used when that was first
+    /// checked.
     fn is_busy(&self, start: Instant, used: &mut Option<Duration>) -> bool {
         let awake = start.elapsed();
         if awake < SUSPICIOUS {
@@ -169,23 +169,24 @@ impl Server {
         now.saturating_sub(*used.get_or_insert(now)) > QUIET_BOUND || awake > AWAKE_BOUND
     }
 
-    /// Whether a call was cut short by a signal of the harness' since this was last asked, so that it returned EINTR: at the gate, before
-    /// Linux 5.19 only, or without the gate by `hold`. What a server does after that says nothing about it.
+    /// Whether the harness has made a call of the server return EINTR since this was last asked. With the gate, that is a call that a
+    /// signal has cancelled there, which is possible only before Linux 5.19. Without the gate, it is a call that a `hold` has interrupted.
+    /// What the server does after that is no evidence against it.
     pub(crate) fn was_perturbed(&mut self) -> bool {
         if std::mem::take(&mut self.cut_by_stop) {
             return true;
         }
-        // A call is taken back from a thread that ends as well, and then nobody sees what it returns.
+        // A call is also cancelled when its thread ends, but then its result has no effect.
         let cancelled = std::mem::take(&mut self.cancelled);
         !self.guardian.shared.is_killable() && cancelled.into_iter().any(|tid| self.tree.has_thread(tid))
     }
 
-    /// Is told that its processes are about to be stopped by SIGSTOP.
+    /// To be called before the harness stops the server's processes by SIGSTOP.
     pub(crate) fn expect_stop(&mut self) {
         self.cut_by_stop |= self.tree.is_cut_by_stop();
     }
 
-    /// Whether somebody waits at the gate who has not been received.
+    /// Whether a call waits at the gate that has not been received.
     fn at_the_gate(&mut self) -> Result<bool, KernelError> {
         self.knocks = match &self.notify {
             Some(notify) => notify.knocks()?,
@@ -194,12 +195,12 @@ impl Server {
         Ok(self.knocks)
     }
 
-    /// Waits until something comes to the gate, or the first process ends or one that was let end, at most so long.
+    /// Waits until a call comes to the gate, the first process ends or the process whose call to end was released ends, at most for `most`.
     pub(super) fn wait(&mut self, most: Duration) -> Result<(), KernelError> {
         self.wait_or(most, None)
     }
 
-    /// The same, or until `other` can be read from.
+    /// The same, but also returns when `other` is readable.
     fn wait_or(&mut self, most: Duration, other: Option<BorrowedFd<'_>>) -> Result<(), KernelError> {
         let ended = self.main_status().is_some();
         let ending = self.ending.and_then(|pid| self.tree.processes.get(&pid)).map(|process| process.pidfd.as_fd());
@@ -215,16 +216,16 @@ impl Server {
         Ok(())
     }
 
-    /// Waits for a call or an end, until `deadline`; then everything that has come is parked or passed and all is quiet again.
+    /// Waits for a call or the end of a process, until `deadline`, and then until the server is idle again.
     pub(crate) fn until(&mut self, deadline: Instant) -> Result<Quiet, KernelError> {
         self.until_or(deadline, None)
     }
 
-    /// The same, and ends as well when `other` can be read from.
+    /// The same, but also ends the wait when `other` is readable.
     pub(crate) fn until_or(&mut self, deadline: Instant, other: Option<BorrowedFd<'_>>) -> Result<Quiet, KernelError> {
         let next = self.next_duty().map_or(deadline, |duty| duty.min(deadline));
-        // Where something may wake the server of which nothing tells, its tasks are looked at now and then. What sleeps until a known time
-        // comes to the gate or sleeps again, and is looked at then.
+        // If something outside the harness's control may wake the server, no notification comes, so its tasks are scanned at intervals. If
+        // only a deadline can wake it, its tasks are scanned at that time.
         let next = match self.quiescence() {
             Quiescence::Frozen | Quiescence::Exited => next,
             Quiescence::Until(time) => next.min(time.max(Instant::now() + LOOK_AT_SLEEPERS)),
@@ -232,31 +233,31 @@ impl Server {
         };
         self.wait_or(next.saturating_duration_since(Instant::now()), other)?;
         self.raise_timers();
-        // A signal of somebody else's.
+        // A process outside the server may have sent a signal.
         self.signals_due = true;
         self.quiet()
     }
 }
 
-/// Empties a server's output that has grown too long. How often: 0 or 1.
+/// Empties a server's output file if it has grown too long. Returns 1 if so, else 0.
 fn empty_if_too_long(output: &std::fs::File) -> u32 {
     let too_long = output.metadata().is_ok_and(|m| m.len() > MOST_OUTPUT);
-    // Opened for appending by the server, it goes on at the new end.
+    // The server has opened the file with O_APPEND, so it continues at the new end.
     u32::from(too_long && output.set_len(0).is_ok())
 }
 
-/// Waits until one of these has something, at most so long, and tells which has.
+/// Waits until one of these descriptors is readable, at most for `most`. Returns which of them are.
 fn wait_for<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], most: Duration) -> Result<[bool; N], KernelError> {
     use std::os::fd::AsRawFd;
     let none = -1;
     let mut polled =
         fds.map(|fd| libc::pollfd { fd: fd.map_or(none, |fd| fd.as_raw_fd()), events: libc::POLLIN, revents: 0 });
     let time = libc::timespec { tv_sec: most.as_secs() as libc::time_t, tv_nsec: most.subsec_nanos().into() };
-    // SAFETY: so many pollfds, one timespec, and no mask.
+    // SAFETY: `polled` is an array of N, `time` is a live timespec, and the mask is null.
     let result = unsafe { libc::ppoll(polled.as_mut_ptr(), N as libc::nfds_t, &raw const time, std::ptr::null()) };
     match sys::check(result.into()) {
-        // A signal to us: whoever waits looks again.
         Ok(_) => Ok(polled.map(|polled| polled.revents & libc::POLLIN != 0)),
+        // A signal has interrupted this thread. The caller checks again.
         Err(Errno::EINTR) => Ok([false; N]),
         Err(errno) => Err(KernelError::call(DOING, "ppoll")(errno)),
     }

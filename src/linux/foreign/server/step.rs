@@ -1,4 +1,4 @@
-//! Letting a server make one call.
+//! Lets a server make one call.
 
 use super::{LOOK_AGAIN, Quiet, Server};
 use crate::linux::error::KernelError;
@@ -9,40 +9,41 @@ use crate::linux::process::tasks::Whose;
 use crate::linux::sys::process::tcp_state;
 use crate::scenario::Errno;
 use crate::trace::TcpState;
+use crate::world::schedule::Pending;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-/// A call that was let in, or answered by the harness.
+/// A call that was released, or answered by the harness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Passed {
     /// The name of the system call, or of the C library's function for it.
     pub(crate) name: &'static str,
-    /// The process.
+    /// The process that made the call.
     pub(crate) pid: i32,
-    /// The descriptor that it was made on, where it is made on one.
+    /// The descriptor that the call was made on; `None` if there is not exactly one.
     pub(crate) fd: Option<i32>,
-    /// The kernel's number of the socket that it was made on (`SO_COOKIE`).
+    /// The cookie of the socket that the call was made on (`SO_COOKIE`).
     pub(crate) cookie: Option<u64>,
-    /// The state of that socket just before, if it is one of TCP's.
+    /// The state of that socket just before the call, if it is a TCP socket.
     pub(crate) state: Option<TcpState>,
-    /// Whether it takes a connection from a listener.
+    /// Whether the call takes a connection from a listener.
     pub(crate) accepts: bool,
-    /// Whether it takes from or gives to a socket.
+    /// Whether the call moves data from or to a socket.
     pub(crate) moves: bool,
-    /// What it came to, where that is known.
+    /// The result, where it is known.
     pub(crate) result: Option<Result<u32, Errno>>,
 }
 
 impl Passed {
-    /// Whether the server cannot go on so for ever while no client acts: it takes data, or closes a socket.
+    /// Whether the call takes data or closes a socket. While no client acts, a server cannot make such calls for ever.
     pub(crate) fn gets_on(&self) -> bool {
         self.name == "close" || matches!(self.result, Some(Ok(n)) if n > 0)
     }
 }
 
 impl Server {
-    /// Lets the first parked call in that could finish now, or answers it with an injected error, and lets it run until all who come to
-    /// the gate are at rest. `None` if none can.
+    /// Releases the first parked call that could finish now, or answers it with an injected error. Then lets the server run until all tasks
+    /// that come to the gate are idle. `None` if no call could finish.
     pub(crate) fn step(&mut self, injection: &mut Injection) -> Result<Option<(Passed, Quiet)>, KernelError> {
         let Some((tid, answer)) = self.next(injection)? else {
             return Ok(None);
@@ -55,24 +56,26 @@ impl Server {
             self.peers.note(passed.pid, fd, cookie);
         }
         let id = parked.id;
-        // Its duplicate of the socket goes before the call does.
+        // Drops the harness's duplicate of the socket, because while it is open the server's `close` does not close the socket.
         drop(parked);
         if let Some(notify) = &self.notify {
             notify.answer(id, answer)?;
         }
-        // Waited for before it is looked at: mostly it is back at the gate in no time.
+        // Usually the thread is back at the gate at once, so wait for that before the tasks are scanned.
         self.wait(LOOK_AGAIN)?;
         let quiet = self.quiet_of(Whose::Callers)?;
         Ok(Some((passed, quiet)))
     }
 
-    /// The call that goes next, and its answer.
+    /// The thread whose call is to be answered next, and the answer.
     fn next(&mut self, injection: &mut Injection) -> Result<Option<(i32, Answer)>, KernelError> {
         let now = Instant::now();
-        let mut all: Vec<&Parked> = self.parked.values().collect();
-        all.retain(|parked| !parked.is_deferred());
-        all.sort_unstable_by_key(|parked| parked.order);
-        for parked in all {
+        let calls = self.parked.values().filter(|parked| !parked.is_deferred());
+        let mut pending: Vec<Pending> =
+            calls.map(|parked| Pending { task: parked.tid, arrival: parked.order }).collect();
+        self.scheduler.arrange(&mut pending);
+        for Pending { task, .. } in pending {
+            let Some(parked) = self.parked.get(&task) else { continue };
             let Some(process) = self.tree.processes.get(&parked.pid) else { continue };
             let owner =
                 Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone: false };
@@ -89,14 +92,14 @@ impl Server {
         Ok(None)
     }
 
-    /// What is to be said of a call that is about to be answered.
+    /// Describes a call that is about to be answered.
     pub(crate) fn passed(&self, parked: &Parked, answer: Answer) -> Passed {
         let accepts = parked.accepts();
         let told = |socket: Option<BorrowedFd<'_>>| match answer {
             Answer::Error(errno) => Some(Err(errno)),
             Answer::Value(value) => Some(Ok(value as u32)),
             Answer::Continue if accepts && self.lacks_descriptors(parked.pid) => Some(Err(Errno::EMFILE)),
-            // Of a connection that is taken, or data that is, it can be told beforehand whether there is any.
+            // For a call that accepts or reads, the socket shows beforehand whether there is a connection or data.
             Answer::Continue => socket.filter(|_| accepts || parked.reads()).and_then(|socket| parked.foreseen(socket)),
         };
         let (cookie, state, result) = match self.tree.processes.get(&parked.pid) {

@@ -1,4 +1,4 @@
-//! Which process listens, and on what.
+//! Finds out which process listens, and on which addresses.
 
 use super::Foreign;
 use crate::linux::error::KernelError;
@@ -6,18 +6,19 @@ use crate::linux::net::tables;
 use std::net::SocketAddr;
 
 impl Foreign {
-    /// The process that serves: of those that have the listener, the one that was started last. A shell that started the server has no
-    /// listener, and where it has, as descriptor 3, the server came after it; a pool's workers come after their master.
+    /// The process that serves connections: of those that have the listener, the one with the highest pid, which was started last. A shell
+    /// that starts the server has the listener only if it was given as descriptor 3, and the server is started after the shell. Workers of a
+    /// pool are started after their master.
     pub(crate) fn serving_process(&self) -> i32 {
         self.server.owners_of(self.listener).next_back().unwrap_or(self.main)
     }
 
-    /// Whether any process of the server's has the listener still that was found when it started.
+    /// Whether any process of the server still has the listener that was found when the server started.
     pub(crate) fn has_listener(&self) -> bool {
         self.server.owner_of(self.listener).is_some()
     }
 
-    /// Where the server listens beside the listener that was found when it started.
+    /// The addresses of the server's other listeners, apart from the one that was found when the server started.
     pub(crate) fn other_listeners(&self) -> Result<Vec<SocketAddr>, KernelError> {
         let others = tables::listeners()?.into_iter().filter(|entry| entry.inode != self.listener);
         let own = others.filter(|entry| self.server.owner_of(entry.inode).is_some());

@@ -1,4 +1,4 @@
-//! What is kept of a server's calls and of the ends of its processes.
+//! Records a server's calls and the ends of its processes.
 
 use super::{Ended, Foreign};
 use crate::linux::error::KernelError;
@@ -8,7 +8,7 @@ use crate::trace::{Called, Role, Signal};
 use crate::world::Ending;
 
 impl Foreign {
-    /// The trace's word for a call that was let in.
+    /// The trace record of a call that was released. `broken`: SIGPIPE has killed a process in this call.
     pub(super) fn told(&mut self, passed: &Passed, broken: bool) -> Result<Called, KernelError> {
         let client = if passed.accepts {
             let taken = matches!(passed.result, Some(Ok(_)) | None);
@@ -27,8 +27,9 @@ impl Foreign {
         })
     }
 
-    /// Which of the connections that waited has just been accepted: the first, unless the kernel says that it still waits. With
-    /// several listeners each has a queue of its own, and with TCP_DEFER_ACCEPT one that sends comes before one that does not.
+    /// The index of the connection that has just been accepted, which is removed from the queue. It is the first in the queue that the
+    /// kernel reports as accepted. This need not be the oldest: each of several listeners has a queue of its own, and with TCP_DEFER_ACCEPT
+    /// a connection with data is queued before an older one without data.
     pub(super) fn accepted(&mut self) -> Result<Option<usize>, KernelError> {
         let mut place = 0;
         if self.queue.len() > 1 {
@@ -42,7 +43,7 @@ impl Foreign {
         Ok(self.queue.remove(place))
     }
 
-    /// Takes note of a call that a process has made, and gives the client of the connection that it was made on.
+    /// Records a call that a process has made. Returns the client of the connection that the call was made on.
     pub(super) fn note(&mut self, passed: &Passed) -> Option<Client> {
         let client = passed.cookie.and_then(|cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)));
         let client = client.map(|c| c.client.name);
@@ -55,7 +56,7 @@ impl Foreign {
         client
     }
 
-    /// Takes note of processes that have ended.
+    /// Records calls that were released for a signal, and processes that have ended.
     pub(super) fn note_ends(&mut self) {
         for interrupted in std::mem::take(&mut self.server.interrupted) {
             self.note(&interrupted);

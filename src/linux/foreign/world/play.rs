@@ -1,4 +1,4 @@
-//! How a scenario is played against it.
+//! Plays scenarios against a server that is another project's program.
 
 use super::{Foreign, Quiet};
 use crate::linux::error::KernelError;
@@ -106,7 +106,7 @@ impl World for Foreign {
             self.server.expect_stop();
         }
         self.server.signal(if held { libc::SIGSTOP } else { libc::SIGCONT })?;
-        // A signal wakes whom it is to stop: what happens before that has run would still be noticed.
+        // SIGSTOP wakes each task, which stops only when it runs. Until then it could still react to what clients do.
         if held && let Quiet::Busy(task) = self.server.quiet()? {
             self.spins(task, None)?;
         }
@@ -173,7 +173,8 @@ impl World for Foreign {
         open.map(|c| c.name).filter(|name| !name.is_own() && Some(*name) > after).min()
     }
 
-    /// Those that vanished come back and are reset: when everybody has gone, nobody is waited for. Nor is anything limited any more.
+    /// Lifts the limits, and resets the connections of clients that have vanished, so that the server waits for no client. The result is
+    /// always the default: the server is examined elsewhere.
     fn survivor(&mut self) -> Result<Survivor, KernelError> {
         self.server.lift_limits()?;
         let address = self.address;
@@ -188,7 +189,7 @@ impl World for Foreign {
 
     fn finish(&mut self) -> Result<(), KernelError> {
         self.stalling.clear();
-        // What nobody ran into was for this run's clients, and not for the next one's.
+        // Errors that no call was answered with were meant for this run's clients, not for those of the next run.
         self.injection.end();
         self.server.lift_limits()?;
         Ok(())

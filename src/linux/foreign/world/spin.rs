@@ -1,4 +1,4 @@
-//! Busy loops: what a server does that never blocks.
+//! Recognises and measures busy loops: a server in a busy loop never blocks.
 
 use super::{Foreign, Quiet};
 use crate::linux::error::KernelError;
@@ -6,38 +6,38 @@ use crate::linux::foreign::history::Last;
 use crate::linux::foreign::server::Server;
 use std::time::{Duration, Instant};
 
-/// How much processor time a server that seems to be busy for ever may use until it is said to be, how many calls it may make that get it
-/// nowhere, and how long all of that may take on the clock at most.
+/// A suspected busy loop is confirmed when the server has used this much processor time, or has made [`MEASURED_CALLS`] calls in a row
+/// without progress, and has not blocked meanwhile. If neither happens within [`MEASURED_AT_MOST`] of wall-clock time, it is no busy loop.
 const MEASURED: Duration = Duration::from_secs(1);
 const MEASURED_CALLS: u32 = 10_000;
 const MEASURED_AT_MOST: Duration = Duration::from_secs(60);
-/// What a server did while it was watched.
+/// What a server did while it was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Circle {
     pub(crate) calls: u32,
     pub(crate) processor: Duration,
-    /// Whether there was a moment at which it waited for something that was not there.
+    /// Whether the server was blocked at any moment, or [`MEASURED_AT_MOST`] passed.
     pub(crate) rested: bool,
 }
 
-/// A server at work in a circle, or on something that takes no end.
+/// A suspected busy loop: the server makes calls without progress again and again, or uses processor time without an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spin {
-    /// What it did in a second in which nobody asked anything of it, if that was measured.
+    /// What the server did while no client acted, if that was measured.
     pub(crate) measured: Option<Circle>,
-    /// The process or thread.
+    /// The process or thread that is in the loop.
     pub(crate) task: i32,
-    /// The call that it makes again and again, and on which descriptor; `None` if it makes none that can be seen.
+    /// The call that the task makes again and again, and the call's descriptor; `None` if no call can be seen.
     pub(crate) call: Option<(&'static str, Option<i32>)>,
-    /// By which call it is told from others, if it makes any.
+    /// The call that identifies the loop ([`History::of_a_loop`](super::History::of_a_loop)); `None` if no call can be seen.
     pub(crate) known_by: Option<Last>,
 }
 
 impl Foreign {
-    /// Takes note of a server at work in a circle, and measures, if asked to, what it does in a second.
+    /// Records a suspected busy loop, and measures it if `measures` is set.
     pub(super) fn spins(&mut self, task: i32, call: Option<(&'static str, Option<i32>)>) -> Result<(), KernelError> {
         if self.server.is_limited() {
-            // What goes on when the limit is lifted is seen then; what ends with it is no busy loop.
+            // A loop that goes on after the limit is lifted is seen then. A loop that ends with the limit is not reported.
             return Ok(());
         }
         let known = self.spin;
@@ -50,8 +50,8 @@ impl Foreign {
         Ok(())
     }
 
-    /// Lets the server run until it is blocked or has done so much that it never will be. However slow the machine, a busy loop never blocks.
-    /// One that neither makes calls nor uses processor time is not busy.
+    /// Lets the server run until it is blocked, or until the suspicion is confirmed ([`MEASURED`]). The result does not depend on the speed
+    /// of the machine, because a busy loop never blocks. A server that neither makes calls nor uses processor time is not in a busy loop.
     pub(super) fn measure(&mut self) -> Result<Circle, KernelError> {
         let before = self.server.processor_time();
         let start = Instant::now();

@@ -1,13 +1,15 @@
-//! FINs that are withheld: the process that has served a client closes the connection, and a program that it has started holds it open.
+//! Finds withheld FINs: the process that has served a client closes the connection, but a program that it has started holds the socket open.
 //!
-//! A `close` sends a FIN only when the last descriptor of the socket goes. A descriptor without FD_CLOEXEC is inherited through `fork` and
-//! `execve` (`fcntl(2)`, `execve(2)`), and the client then waits for an end of file until the other program ends.
+//! A `close` sends a FIN only when the last descriptor of the socket is closed. A descriptor without FD_CLOEXEC is inherited through `fork`
+//! and `execve` (`fcntl(2)`, `execve(2)`). The client then gets no end of file until the other program ends.
 //!
-//! A connection may also be handed over on purpose, to a child that has not come to use it. So a FIN counts as withheld only if
-//! - a process has sent something to the client and has closed the connection, as every process has that ever made a call on it;
-//! - the one that still has it is another program, which was given the descriptor by no convention: it is not one of the first three,
-//!   nor among those of `LISTEN_FDS` (`sd_listen_fds(3)`), and no argument and no variable has its number;
-//! - nothing changes any more until a client acts, and when all clients have gone it still has it, and has made no call on it.
+//! A connection may also be handed over on purpose, to a child process that has not used it yet. So a FIN counts as withheld only if
+//! - a process has sent something to the client and has closed the connection, and every other process that has made a call on the
+//!   connection has closed it or ended;
+//! - the process that still has the socket runs another program, and was not told of the descriptor in one of the usual ways: its number is
+//!   not 0, 1 or 2, not among those of `LISTEN_FDS` (`sd_listen_fds(3)`), and in no argument and no environment variable;
+//! - nothing changes until a client or the harness acts, and after all clients have gone that process still has the socket and has made no
+//!   call on it.
 
 use super::Foreign;
 use crate::linux::error::KernelError;
@@ -21,17 +23,17 @@ use crate::trace::TcpState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// The calls that send something.
+/// The calls that send data.
 const SENDS: [&str; 7] = ["send", "sendmsg", "sendmmsg", "write", "writev", "sendfile", "splice"];
 
-/// A FIN that is withheld.
+/// A withheld FIN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Withheld {
-    /// The client that waits for it.
+    /// The client that waits for the FIN.
     pub(crate) client: Client,
-    /// The descriptor, of the process that closed it and of the one that has it.
+    /// The descriptor of the socket. It has the same number in the process that has closed it and in the process that holds it open.
     pub(crate) fd: i32,
-    /// The program that has it.
+    /// The name of the process that holds the socket open.
     pub(crate) holder: String,
     pid: i32,
     cookie: u64,
@@ -40,11 +42,11 @@ pub(crate) struct Withheld {
 /// What processes have done with one connection.
 #[derive(Debug, Default)]
 pub(super) struct Handled {
-    /// Those that have sent something.
+    /// The processes that have sent data.
     sent: BTreeSet<i32>,
-    /// Those that have closed it, each with its descriptor.
+    /// The processes that have closed the connection, each with its descriptor.
     closed: BTreeMap<i32, i32>,
-    /// Those that have made any other call on it.
+    /// The processes that have made any call on the connection other than `close`.
     used: BTreeSet<i32>,
 }
 
@@ -61,7 +63,8 @@ impl Handled {
         }
     }
 
-    /// The process that has sent something and closed the connection, and its descriptor, if all others that used it are through with it.
+    /// The process that has sent data and closed the connection, and its descriptor. `None` if there is none, or if another process that has
+    /// used the connection still runs and has not closed it.
     fn served(&self, runs: impl Fn(i32) -> bool) -> Option<(i32, i32)> {
         let done = |pid: &i32| self.closed.contains_key(pid) || !runs(*pid);
         let closer = self.sent.iter().find_map(|pid| Some((*pid, *self.closed.get(pid)?)));
@@ -70,7 +73,7 @@ impl Handled {
 }
 
 impl Foreign {
-    /// Notes, before the first client is closed at the end of a run, from which clients a FIN is withheld.
+    /// Records from which clients a FIN is withheld, before the first client is closed at the end of a run.
     pub(super) fn note_withheld(&mut self) -> Result<(), KernelError> {
         if self.handled.is_empty() || self.main_ended.is_some() || self.is_stopped() || !self.is_at_rest() {
             return Ok(());
@@ -97,7 +100,7 @@ impl Foreign {
         Ok(())
     }
 
-    /// The FINs that were withheld from clients, of connections that are held open although all clients have gone.
+    /// The recorded FINs that are still withheld after all clients have gone.
     pub(crate) fn still_withheld(&mut self) -> Vec<Withheld> {
         let mut withheld = std::mem::take(&mut self.withheld);
         if withheld.is_empty() || self.main_ended.is_some() || self.is_stopped() || !self.is_at_rest() {
@@ -112,13 +115,13 @@ impl Foreign {
     }
 }
 
-/// Whether this descriptor of a process is the socket of this number.
+/// Whether this descriptor of a process refers to the socket with this cookie.
 fn has(pidfd: BorrowedFd<'_>, fd: i32, cookie: u64) -> bool {
     let Ok(socket) = pidfd_getfd(pidfd, fd).and_then(fd_table::beyond) else { return false };
     sys::option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, 0u64) == Ok(cookie)
 }
 
-/// Whether a process is another program than the one that has closed the connection, and was not told of this descriptor.
+/// Whether a process runs another program than the process that has closed the connection, and was not told of this descriptor.
 fn is_stranger(pid: i32, closer: i32, fd: i32) -> bool {
     let (Some(own), Some(other)) = (proc::program(pid), proc::program(closer)) else { return false };
     own != other && !is_told(fd, &proc::words(pid, "cmdline"), &proc::words(pid, "environ"))
@@ -128,7 +131,7 @@ fn is_stranger(pid: i32, closer: i32, fd: i32) -> bool {
 fn is_told(fd: i32, arguments: &[String], environment: &[String]) -> bool {
     let is_number = |text: &str| text.parse() == Ok(fd);
     let argument = |text: &String| text.split(|c: char| !c.is_ascii_digit()).any(is_number);
-    // Some servers tell their successors by a list, as nginx does: `NGINX=6;7;`.
+    // Some servers pass a list of descriptors to their successor, as nginx does: `NGINX=6;7;`.
     let variable = |(name, value): (&str, &str)| match name {
         "LISTEN_FDS" => value.parse().is_ok_and(|count: i32| fd < 3 + count),
         _ => {
@@ -165,10 +168,10 @@ mod tests {
     #[test]
     fn a_client_is_served_when_who_sent_has_closed_and_all_others_are_through() {
         assert_eq!(served(&[(1, "recv"), (1, "send"), (1, "close")], |_| true), Some((1, 5)));
-        // Handed over before anything was sent, or not closed.
+        // The connection was closed before anything was sent, or not closed.
         assert_eq!(served(&[(1, "recv"), (1, "close")], |_| true), None);
         assert_eq!(served(&[(1, "send")], |_| true), None);
-        // A child goes on with it.
+        // A child process goes on to use the connection.
         let by_two = [(1, "send"), (1, "close"), (2, "send")];
         assert_eq!(served(&by_two, |_| true), None);
         assert_eq!(served(&by_two, |pid| pid == 1), Some((1, 5)));

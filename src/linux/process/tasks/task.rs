@@ -1,10 +1,10 @@
 //! One thread, as `/proc/PID/task/TID` shows it.
 
 use crate::linux::clock::blocked_call::{self, Call, Pid, Wait};
-use crate::linux::clock::quiescence::TaskState;
 use crate::linux::error::{KernelError, errno};
 use crate::linux::sys::proc::Scheduled;
 use crate::scenario::Errno;
+use crate::world::quiescence::TaskState;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Instant;
