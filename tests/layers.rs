@@ -1,4 +1,4 @@
-//! Each module of `src` (here called a room) uses only modules above it in the table in CONTRIBUTING.md, or in the same row.
+//! Each module of `src` (here called a module) uses only modules above it in the table in CONTRIBUTING.md, or in the same row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The modules, each with its row in the table. Modules in one row may use each other.
-fn rooms() -> BTreeMap<String, usize> {
+fn modules() -> BTreeMap<String, usize> {
     let text = fs::read_to_string(Path::new(ROOT).join("CONTRIBUTING.md")).expect("CONTRIBUTING.md");
     let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).enumerate();
-    rows.flat_map(|(row, names)| names.split(", ").filter_map(move |name| Some((room(name)?, row)))).collect()
+    rows.flat_map(|(row, names)| names.split(", ").filter_map(move |name| Some((module(name)?, row)))).collect()
 }
 
 /// The module that a table entry names: `src/trace.rs` and `src/model` are modules.
-fn room(name: &str) -> Option<String> {
+fn module(name: &str) -> Option<String> {
     let path = name.strip_prefix("`src/")?.strip_suffix('`')?;
     Some(path.strip_suffix(".rs").unwrap_or(path).to_owned())
 }
 
 /// The module of a file in `src`: its first path component.
-fn room_of(file: &Path) -> String {
+fn top_module_of(file: &Path) -> String {
     let within = file.strip_prefix(Path::new(ROOT).join("src")).expect("a file of src");
     let first = within.components().next().expect("a name").as_os_str().to_string_lossy();
     first.strip_suffix(".rs").unwrap_or(&first).to_owned()
@@ -34,10 +34,10 @@ fn uses(text: &str) -> BTreeSet<String> {
     code.flat_map(|line| line.split("crate::").skip(1)).map(word).collect()
 }
 
-/// Those of `uses` that are below the row of `room`.
-fn below(rooms: &BTreeMap<String, usize>, room: &str, uses: &BTreeSet<String>) -> Vec<String> {
-    let own = rooms[room];
-    uses.iter().filter(|used| rooms.get(*used).is_some_and(|row| *row > own)).cloned().collect()
+/// Those of `uses` that are below the row of `module`.
+fn below(modules: &BTreeMap<String, usize>, module: &str, uses: &BTreeSet<String>) -> Vec<String> {
+    let own = modules[module];
+    uses.iter().filter(|used| modules.get(*used).is_some_and(|row| *row > own)).cloned().collect()
 }
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -52,30 +52,30 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn each_room_uses_only_rooms_above_it() {
-    let rooms = rooms();
+fn each_module_uses_only_modules_above_it() {
+    let modules = modules();
     let mut all = Vec::new();
     files(&Path::new(ROOT).join("src"), &mut all);
     let mut seen = BTreeSet::new();
     for file in all.iter().filter(|file| !file.ends_with("tests.rs") && !file.ends_with("src/lib.rs")) {
-        let room = room_of(file);
-        assert!(rooms.contains_key(&room), "CONTRIBUTING.md has no row for `{room}`");
-        let below = below(&rooms, &room, &uses(&fs::read_to_string(file).expect("a source")));
-        assert!(below.is_empty(), "{}: `{room}` uses {below:?}, which is below it", file.display());
-        seen.insert(room);
+        let module = top_module_of(file);
+        assert!(modules.contains_key(&module), "CONTRIBUTING.md has no row for `{module}`");
+        let below = below(&modules, &module, &uses(&fs::read_to_string(file).expect("a source")));
+        assert!(below.is_empty(), "{}: `{module}` uses {below:?}, which is below it", file.display());
+        seen.insert(module);
     }
-    let missing: Vec<_> = rooms.keys().filter(|room| !seen.contains(*room)).collect();
+    let missing: Vec<_> = modules.keys().filter(|module| !seen.contains(*module)).collect();
     assert!(missing.is_empty(), "CONTRIBUTING.md has rows for {missing:?}, which are not there");
 }
 
 #[test]
 fn what_is_used_from_below_is_found() {
-    let rooms = BTreeMap::from([("scenario".to_owned(), 0), ("model".to_owned(), 1), ("report".to_owned(), 2)]);
+    let modules = BTreeMap::from([("scenario".to_owned(), 0), ("model".to_owned(), 1), ("report".to_owned(), 2)]);
     let text = "use crate::scenario::Event;\n// as crate::report does\nfn f() { crate::report::f() }\n#[cfg(test)]\nmod tests { use crate::hunt; }";
     let used = uses(text);
     assert_eq!(used, BTreeSet::from(["report".to_owned(), "scenario".to_owned()]));
-    assert_eq!(below(&rooms, "model", &used), ["report"]);
-    assert!(below(&rooms, "report", &used).is_empty());
+    assert_eq!(below(&modules, "model", &used), ["report"]);
+    assert!(below(&modules, "report", &used).is_empty());
 }
 
 /// The module path of a file: `linux::process::tasks` for `src/linux/process/tasks.rs`.
