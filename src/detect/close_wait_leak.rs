@@ -3,7 +3,6 @@
 use super::detector::{About, Cost, Counted, Detector, Harm, Observation, Sighting};
 use super::growth;
 
-/// The detector.
 pub(super) struct CloseWaitLeak;
 
 impl Detector for CloseWaitLeak {
@@ -19,7 +18,7 @@ impl Detector for CloseWaitLeak {
 
     fn see(&self, observation: &Observation<'_>) -> Option<Sighting> {
         let Observation::Left(left) = observation else { return None };
-        // A process or a thread that is left holds its sockets.
+        // A leaked process or thread holds its sockets, and is reported instead.
         if left.close_wait == 0 || left.now.processes > left.before.processes || left.now.threads > left.before.threads
         {
             return None;

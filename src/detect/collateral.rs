@@ -1,8 +1,7 @@
-//! A polite client that was connected throughout, and was cut off or is no longer served.
+//! A polite client that was connected throughout, and lost its connection or is no longer served.
 
 use super::detector::{About, Cost, Detector, Harm, Observation, Sighting};
 
-/// The detector.
 pub(super) struct Collateral;
 
 impl Detector for Collateral {

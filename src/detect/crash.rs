@@ -1,9 +1,8 @@
-//! A process that another signal killed, or that ended as a sanitizer or a runtime ends one that it has reported about.
+//! A process that a signal other than SIGPIPE killed, or that ended as a sanitizer or a runtime ends a process after its report.
 
 use super::detector::{About, Cost, Detector, Harm, Observation, Sighting};
 use super::ends;
 
-/// The detector.
 pub(super) struct Crash;
 
 impl Detector for Crash {

@@ -1,4 +1,4 @@
-//! What a detector is, and what it is shown.
+//! The trait of detectors, and the observations that they get.
 
 use super::Symptom;
 use super::growth::Limits;
@@ -10,52 +10,52 @@ use std::fmt;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-/// Finds one kind of fault.
+/// Recognises one kind of failure.
 pub(crate) trait Detector: Sync {
-    /// What is said about this kind.
+    /// The description of this kind.
     fn about(&self) -> &'static About;
 
-    /// What is wrong, if an observation says that something of this kind is.
+    /// The place and the evidence, if the observation shows a failure of this kind.
     fn see(&self, observation: &Observation<'_>) -> Option<Sighting>;
 }
 
-/// What is said about a kind of finding.
+/// The description of a kind of finding.
 #[derive(Debug)]
 pub(crate) struct About {
-    /// Its name, as cases and the JSON have it.
+    /// The name, as in cases and in the JSON.
     pub(crate) name: &'static str,
-    /// What it is, in one line.
+    /// A summary in one line.
     pub(crate) summary: &'static str,
     /// What to do about it, in a line or two.
     pub(crate) advice: &'static str,
-    /// What it takes to be sure of it.
+    /// What it takes to confirm it.
     pub(crate) cost: Cost,
-    /// What becomes of the server.
+    /// What it does to the server.
     pub(crate) harm: Harm,
 }
 
-/// What becomes of a server that shows a fault. It decides how much a finding counts, and whether a scenario is played on.
+/// What a failure does to the server. Decides how severe a finding is, and whether scenarios still inject the error that causes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Harm {
-    /// It serves nobody any more.
+    /// The server serves no client any more.
     EndsTheServer,
-    /// A finding; the server goes on.
+    /// The server goes on. It is a finding all the same.
     GoesOn,
-    /// Nothing has come of it so far: a quantity that grows, a report of a process that went on, a defence that ends by itself. It is a
+    /// No harm has come of it so far: a quantity that grows, a report from a process that went on, a defence that ends by itself. It is a
     /// warning.
     NoneSoFar,
 }
 
-/// What it takes to be sure of a fault.
+/// What it takes to confirm a failure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cost {
     /// One run.
     Run,
-    /// A run, and time in which the server may come back.
+    /// One run, and time in which the server may recover.
     Time,
-    /// Many runs, after each of which this is counted: it must grow without end.
+    /// Many runs. This is counted after each, and must grow without end.
     Repetitions(Counted),
-    /// Many batches of runs, asked for by itself: no single run shows anything.
+    /// Many batches of runs, in a check of its own, because no single run shows anything.
     Batches,
 }
 
@@ -63,27 +63,27 @@ pub(crate) enum Cost {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counted {
     pub(crate) of: fn(&Counts) -> usize,
-    /// What decides whether it grows without end.
+    /// The limits by which it is decided whether the count grows without end.
     pub(crate) limits: Limits,
 }
 
-/// Something that was seen of a server during a run or after it.
+/// Something that was observed of a server during a run or after it.
 pub(crate) enum Observation<'o> {
-    /// A process has ended. `when` is added to the evidence where the trace does not have it.
+    /// A process has ended. `when` is added to the evidence if the trace does not show it.
     Ended {
-        /// Which one, and how.
+        /// The process, and how it ended.
         ended: &'o Ended,
-        /// When.
+        /// When, in words.
         when: &'o str,
     },
-    /// It works in a circle. Whether a limit on its resources was `lifted` before.
+    /// The server runs a busy loop.
     Spins {
-        /// What it did meanwhile.
+        /// The busy loop, and what was measured of it.
         spin: &'o Spin,
-        /// Whether a limit was lifted.
+        /// Whether the server's resources were limited in the run. The limit was lifted before.
         lifted: bool,
     },
-    /// Nobody listens at its address any more, and it lives.
+    /// The server lives, but no socket listens at its address any more.
     NobodyListens(SocketAddrV4),
     /// A polite client that was connected throughout is not served.
     BystanderNotServed(&'o dyn fmt::Display),
@@ -91,37 +91,37 @@ pub(crate) enum Observation<'o> {
     ClientNotServed {
         /// What the client got.
         answered: &'o dyn fmt::Display,
-        /// What the server waits in.
+        /// The calls in which the server waits.
         waits: &'o [&'static str],
     },
-    /// A client has got no FIN although it was served, and the connection is still held open when all clients have gone.
+    /// A client that was served got no FIN, and the connection is still held open when all clients have gone.
     FinWithheld(&'o Withheld),
-    /// All clients have gone, and it was given time.
+    /// What the server has when all clients have gone and it was given time to release resources.
     Left(&'o Left),
-    /// It has refused new clients for so long, and then served them again.
+    /// The server refused new clients for this long, and then served them again.
     Refused(Duration),
-    /// It has written the report of a sanitizer or a runtime, and no process ended by it. The line.
+    /// A sanitizer wrote this line, and no process ended because of it.
     Reported(&'o str),
-    /// A process has ended in the way in which the reporter of this line ends one.
+    /// A process has ended in the way in which the reporter of this line ends a process.
     EndedByReporter {
-        /// Which one, and how.
+        /// The process, and how it ended.
         ended: &'o Ended,
         /// The line.
         line: &'o str,
     },
-    /// Its memory grows with each batch of runs.
+    /// The server's memory grows with each batch of runs.
     MemoryGrows,
 }
 
-/// What a detector has seen: which process, in which call, and in words.
+/// What a detector has found: the place, and the evidence in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sighting {
-    /// Role, call and state; the detector's own name is filled in by whoever asked it.
+    /// The role, the call and the state of its socket. The caller adds the kind.
     pub(crate) place: Place,
     pub(crate) evidence: String,
 }
 
-/// Where something was seen.
+/// Where a failure was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) role: Role,
@@ -133,14 +133,14 @@ impl Place {
     /// The server as a whole.
     pub(crate) const SERVER: Place = Place { role: Role::Main, call: None, state: None };
 
-    /// The identity of a finding of this kind there.
+    /// The identity of a finding of this kind at this place.
     pub(crate) const fn identity(self, symptom: Symptom) -> Identity {
         Identity { symptom, role: self.role, call: self.call, state: self.state }
     }
 }
 
 impl Sighting {
-    /// Something about the server as a whole.
+    /// A sighting about the server as a whole.
     pub(crate) const fn of_server(evidence: String) -> Sighting {
         Sighting { place: Place::SERVER, evidence }
     }
@@ -151,12 +151,12 @@ impl Sighting {
 pub(crate) struct Left {
     pub(crate) before: Counts,
     pub(crate) now: Counts,
-    /// Its sockets in CLOSE_WAIT.
+    /// The number of its sockets in CLOSE_WAIT.
     pub(crate) close_wait: usize,
 }
 
 impl Left {
-    /// How many more there are of something, in words, with the sockets in CLOSE_WAIT that these hold; `None` if there are not more.
+    /// If there is more than before, both counts in words, with the number of sockets in CLOSE_WAIT if there are any. Else `None`.
     pub(crate) fn more(&self, what: &str, count: impl Fn(&Counts) -> usize) -> Option<String> {
         let (before, now) = (count(&self.before), count(&self.now));
         let sockets = match self.close_wait {

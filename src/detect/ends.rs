@@ -1,4 +1,4 @@
-//! How processes end, in words, and which ends are whose.
+//! How processes have ended, in words, and whether the server caused the end itself.
 
 use super::detector::{Place, Sighting};
 use crate::linux::foreign::history::Last;
@@ -6,7 +6,7 @@ use crate::linux::foreign::start::how;
 use crate::linux::foreign::world::Ended;
 use crate::trace::Role;
 
-/// The sighting of an end.
+/// The sighting of a process that has ended.
 pub(super) fn sighting(ended: &Ended, when: &str) -> Sighting {
     let Ended { death, role, after } = ended;
     let was = if death.signal().is_some() { "was " } else { "" };
@@ -17,13 +17,13 @@ pub(super) fn sighting(ended: &Ended, when: &str) -> Sighting {
     Sighting { place, evidence }
 }
 
-/// The sighting of an end that the reporter of this line has brought about.
+/// The sighting of a process that the reporter of this line has ended.
 pub(super) fn by_reporter(ended: &Ended, line: &str) -> Sighting {
     let evidence = format!("{} {}; it wrote: {line}", process(ended.role), how(&ended.death.status));
     Sighting { place: Place { role: ended.role, ..Place::SERVER }, evidence }
 }
 
-/// The signal that killed a process, unless the server sent it: a server that ends its own processes means to.
+/// The signal that killed a process, unless the server sent it. A server that kills its own processes does so on purpose.
 pub(super) fn killed_by(ended: &Ended) -> Option<i32> {
     ended.death.signal().filter(|_| !ended.death.sent)
 }
@@ -37,7 +37,7 @@ const fn process(role: Role) -> &'static str {
     }
 }
 
-/// The last call of a process that has ended, for after what became of it.
+/// The last call of a process that has ended, in words, to follow how it ended.
 fn in_or_after(Last { name, client, error, .. }: &Last) -> String {
     let whose = match client {
         Some(client) if client.is_own() => " of a polite client".to_owned(),

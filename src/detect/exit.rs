@@ -3,7 +3,6 @@
 use super::detector::{About, Cost, Detector, Harm, Observation, Sighting};
 use super::ends;
 
-/// The detector.
 pub(super) struct Exit;
 
 impl Detector for Exit {
@@ -20,7 +19,7 @@ impl Detector for Exit {
 
     fn see(&self, observation: &Observation<'_>) -> Option<Sighting> {
         let Observation::Ended { ended, when } = observation else { return None };
-        // A signal that the server sent itself is an end like any other.
+        // A main process that is killed by a signal that the server sent itself has ended by itself.
         let by_itself = ended.role.is_main() && ends::killed_by(ended).is_none();
         by_itself.then(|| ends::sighting(ended, when))
     }

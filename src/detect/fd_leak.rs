@@ -3,7 +3,6 @@
 use super::detector::{About, Cost, Counted, Detector, Harm, Observation, Sighting};
 use super::growth;
 
-/// The detector.
 pub(super) struct FdLeak;
 
 impl Detector for FdLeak {
@@ -19,7 +18,7 @@ impl Detector for FdLeak {
 
     fn see(&self, observation: &Observation<'_>) -> Option<Sighting> {
         let Observation::Left(left) = observation else { return None };
-        // A process or a thread that is left holds descriptors, and a socket in CLOSE_WAIT is one.
+        // A leaked process or thread holds descriptors, and a socket in CLOSE_WAIT is one. Those are reported instead.
         let held =
             left.close_wait > 0 || left.now.processes > left.before.processes || left.now.threads > left.before.threads;
         left.more("descriptors", |counts| counts.descriptors).filter(|_| !held).map(Sighting::of_server)

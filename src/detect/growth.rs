@@ -1,66 +1,67 @@
-//! Whether a count that is taken after each of many repetitions grows without end. Pure: nothing here plays anything.
+//! Decides whether a count that is taken after each of many repetitions grows without end. Pure: plays nothing.
 //!
-//! A leak grows on. What a healthy server keeps grows as well, but comes to an end: a pool reaches its limit, a cache is full, a garbage
+//! A leak keeps growing. What a healthy server keeps grows as well, but stops: a pool reaches its limit, a cache is full, a garbage
 //! collector runs. So two questions are asked of the samples:
-//! - Has the second half brought anything new? Where its maximum is that of the first half, growth has stopped.
-//! - Does the *floor* rise? The samples are cut into four windows. The least sample of each is what was never let go of in it, however far
-//!   the count went up and down meanwhile. Of a leak each floor is higher than the one before, and the last step is no small part of the
-//!   first. Of a garbage collector that runs once in a window the floors are equal, and a pool that has filled up has no last step.
+//! - Does the second half bring anything new? If its maximum is not above that of the first half, growth has stopped.
+//! - Does the *floor* rise? The samples are cut into four windows. The minimum of a window is what was never released in it, however far
+//!   the count went up and down meanwhile. For a leak, each floor is higher than the one before, and the last step is not a small part of
+//!   the first. For a garbage collector that runs once in a window, the floors are equal. For a pool that has filled up, there is no last
+//!   step.
 //!
-//! A single step back, which a late close is, changes neither answer.
+//! A single decrease, as by a late close, changes neither answer.
 
 use std::ops::Range;
 
-/// What samples say.
+/// The verdict on samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trend {
-    /// More repetitions will tell.
+    /// More repetitions are needed.
     Undecided,
-    /// It does not grow, or no longer.
+    /// The count does not grow, or no longer grows.
     Steady,
-    /// It grows without an end in sight.
+    /// The count grows without an end in sight.
     Grows,
 }
 
-/// How much it takes to decide.
+/// The limits by which samples are judged.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Limits {
-    /// Repetitions before which nothing is decided.
+    /// Number of repetitions before which nothing is decided.
     pub(crate) least: usize,
-    /// Repetitions after which it is decided.
+    /// Number of repetitions after which it is decided in any case.
     pub(crate) most: usize,
     /// Growth at which it may be decided before that: more than any pool or cache is expected to hold.
     pub(crate) enough: u64,
-    /// A difference between the two halves that is no growth.
+    /// A difference between the maxima of the two halves that does not count as growth.
     pub(crate) slack: u64,
-    /// The least growth of a leak in one repetition.
+    /// The minimum growth of a leak, for each repetition.
     pub(crate) rate: f64,
-    /// By how much the count must grow in nearly each repetition, where it is one that does not come and go; 0 where it is.
+    /// By how much the count must grow in nearly each repetition, if it does not normally go up and down; 0 if it does.
     pub(crate) step: u64,
 }
 
 impl Limits {
-    /// The same for growth that may be that of a large pool.
+    /// Limits for growth that may be that of a large pool.
     pub(crate) const fn extended(self) -> Limits {
         Limits { most: self.most * 2, enough: self.enough * 3, ..self }
     }
 }
 
-/// What decides whether descriptors are leaked. A garbage collector may close them late, but hardly after three hundred.
+/// The limits for descriptors. A garbage collector may close descriptors late, but hardly after three hundred.
 pub(crate) const DESCRIPTORS: Limits = Limits { least: 24, most: 400, enough: 300, slack: 0, rate: 0.05, step: 0 };
-/// The same for processes and threads. Each slows down every look at the server.
+/// The limits for processes and threads, each of which makes every check of the server slower.
 pub(crate) const TASKS: Limits = Limits { enough: 100, ..DESCRIPTORS };
-/// The same for resident memory in bytes, after each batch of repetitions. What a leak adds is there after each batch; a heap that
-/// is collected grows in leaps, and may do so over thousands of connections.
+/// The limits for resident memory in bytes, sampled after each batch of repetitions. A leak adds memory in each batch. A garbage-collected
+/// heap grows in leaps, and may do so over thousands of connections.
 pub(crate) const MEMORY: Limits =
     Limits { least: 4, most: 24, enough: 64 << 20, slack: 128 << 10, rate: (96 << 10) as f64, step: 48 << 10 };
 
-/// Into how many windows the samples are cut.
+/// The number of windows that the samples are cut into.
 const WINDOWS: usize = 4;
-/// What part of the first step between floors the last one must be, as a divisor.
+/// The last step between floors must be at least the first step divided by this.
 const LAST_STEP: u64 = 4;
 
-/// What these samples say: the first is that before any repetition, the others are those after each.
+/// Judges these samples: the first was taken before any repetition, the others each after one.
 pub(crate) fn judge(samples: &[u64], limits: &Limits) -> Trend {
     let repetitions = samples.len().saturating_sub(1);
     if repetitions < limits.least {
@@ -84,21 +85,21 @@ pub(crate) fn judge(samples: &[u64], limits: &Limits) -> Trend {
     }
 }
 
-/// Whether there was more by at least `step` after nine of ten repetitions, not counting the first two, which fill what is kept for ever.
+/// Whether the count grew by at least `step` in nine of ten repetitions, not counting the first two, which fill what is never released.
 fn rises_in_nearly_each(samples: &[u64], step: u64) -> bool {
     let steps = samples.len().saturating_sub(3);
     let up = samples.windows(2).skip(2).filter(|pair| pair[1] >= pair[0] + step).count();
     up * 10 >= steps * 9
 }
 
-/// How much more there was at the end than at the beginning.
+/// How much more the last sample is than the first.
 pub(crate) fn growth(samples: &[u64]) -> u64 {
     let (first, last) = (samples.first().unwrap_or(&0), samples.last().unwrap_or(&0));
     last.saturating_sub(*first)
 }
 
-/// Whether there was more after nearly each repetition, up to one at which the server gave way: it has used up what it had. When it did is
-/// not known to the repetition: nothing more came after that.
+/// Whether the count grew in nearly each repetition up to the one in which the server failed, because the resource was used up. Samples
+/// after the maximum are left out, because nothing was added after the failure.
 pub(crate) fn is_exhausting(samples: &[u64]) -> bool {
     const LEAST: usize = 5;
     let end = samples.iter().position(|sample| *sample == highest(samples)).map_or(0, |last| last + 1);
@@ -108,15 +109,15 @@ pub(crate) fn is_exhausting(samples: &[u64]) -> bool {
     steps >= LEAST && up * 5 >= steps * 4 && growth(samples) >= up as u64
 }
 
-/// Whether growth is explained by what as many polite clients leave: in proportion to their numbers it is at least half of it.
+/// Whether growth is explained by what polite clients leave: in proportion to the number of clients, that is at least half of it.
 pub(crate) fn is_explained(growth: u64, clients: u64, polite_growth: u64, polite_clients: u64) -> bool {
     polite_clients > 0
         && u128::from(polite_growth) * u128::from(clients) * 2 >= u128::from(growth) * u128::from(polite_clients)
 }
 
-/// Whether what is never let go of grows by at least `rate` in a repetition, at the end as at the beginning.
+/// Whether the floor rises by at least `rate` for each repetition, and its last step is not much smaller than its first.
 fn floor_rises(samples: &[u64], rate: f64) -> bool {
-    // The first repetitions may fill what is kept for ever; the sample before them says nothing.
+    // The first repetitions may fill what is never released, so the sample before them is left out.
     let rest = samples.get(1..).unwrap_or_default();
     let floors: Vec<u64> = windows(rest.len()).filter_map(|window| rest[window].iter().min().copied()).collect();
     let steps: Vec<u64> = floors.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
@@ -142,7 +143,7 @@ mod tests {
 
     const LIMITS: Limits = Limits { least: 24, most: 400, enough: 300, slack: 0, rate: 0.05, step: 0 };
 
-    /// What is said of a count after so many repetitions, and after how many.
+    /// The verdict on a count, and after how many repetitions it was reached.
     fn decided(limits: &Limits, count: impl Fn(u64) -> u64) -> (Trend, usize) {
         let mut samples = vec![count(0)];
         loop {
@@ -162,10 +163,10 @@ mod tests {
         assert_eq!(decided(&LIMITS, |n| 5 + n), (Trend::Grows, 300));
         assert_eq!(trend(|n| 5 + 3 * n), Trend::Grows);
         assert_eq!(trend(|n| n / 2), Trend::Grows);
-        // One step back in five.
+        // One decrease in five repetitions.
         assert_eq!(trend(|n| 10 + n - n.div_ceil(5).min(n)), Trend::Grows);
         assert_eq!(trend(|n| 10 + n / 5 * 3 + [0, 1, 2, 3, 4][n as usize % 5]), Trend::Grows);
-        // A garbage collector takes most of it back, and not all.
+        // A garbage collector releases most of it, but not all.
         assert_eq!(trend(|n| n % 50 + n / 50 * 10), Trend::Grows);
     }
 
@@ -209,7 +210,7 @@ mod tests {
         // A heap that is collected at 4 MiB, after which it is reused.
         assert_eq!(decided(&limits, |n| (6 << 20) + (n * 900 * KIB).min(4 << 20)).0, Trend::Steady);
         assert_eq!(decided(&limits, |n| (6 << 20) + n * 20 * KIB), (Trend::Steady, 4));
-        // As Node's heap was seen to grow, with nothing kept, over 7,200 connections.
+        // How Node's heap was seen to grow over 7,200 connections, without a leak.
         let node = [
             52_716, 53_500, 55_700, 56_804, 58_108, 58_620, 59_644, 61_288, 62_312, 63_996, 63_960, 65_264, 65_348,
             65_476, 65_476, 65_476, 65_604, 65_860, 65_860, 67_968, 69_120, 69_936, 73_140, 73_396, 73_652,
@@ -230,7 +231,7 @@ mod tests {
 
     #[test]
     fn growth_is_explained_by_polite_clients_in_proportion() {
-        // Each repetition has one client of the scenario's and a polite one, and each leaves something.
+        // Each repetition has one client of the scenario and a polite one, and each leaves something.
         assert!(is_explained(200, 200, 100, 100));
         assert!(is_explained(200, 200, 50, 100));
         assert!(!is_explained(100, 200, 0, 200));
@@ -259,7 +260,7 @@ mod tests {
 
             #[test]
             fn a_leak_is_found_whatever_single_steps_back_it_has(base in 0u64..1000, back in prop::collection::vec(any::<bool>(), 80)) {
-                // In each five repetitions one may take back what another left.
+                // In each five repetitions, one may release what another left.
                 let mut count = base;
                 let mut samples = vec![base];
                 for back in back {

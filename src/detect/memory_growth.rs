@@ -2,7 +2,6 @@
 
 use super::detector::{About, Cost, Detector, Harm, Observation, Sighting};
 
-/// The detector.
 pub(super) struct MemoryGrowth;
 
 impl Detector for MemoryGrowth {

@@ -1,12 +1,13 @@
-//! What can be wrong with a server that nobody described: read from a trace and from what the server has, and called by name.
+//! Finds what is wrong with a server of which there is no description, from a trace and from the resources that the server holds.
 //!
-//! Each kind of finding has a file of its own with a [`Detector`](detector::Detector): its name, summary, advice, what it takes to be sure
-//! of it, what becomes of the server, and by which [`Observation`](detector::Observation) it is recognised. [`symptom`] has the list.
+//! Each kind of finding has a file of its own with a [`Detector`](detector::Detector): its name, summary and advice, what it takes to
+//! confirm it, what it does to the server, and the [`Observation`](detector::Observation) by which it is recognised. [`symptom`] has the
+//! list.
 //!
-//! - [`outcome`] collects what the detectors see in one run;
-//! - [`growth`] says whether what is left behind comes to an end;
-//! - [`report_line`] knows the reports of sanitizers and runtimes;
-//! - [`identity`] says when two findings are one.
+//! - [`outcome`] collects what the detectors find in one run;
+//! - [`growth`] decides whether a resource that is left behind grows without end;
+//! - [`report_line`] recognises the reports of sanitizers and runtimes;
+//! - [`identity`] decides whether two findings are the same.
 
 mod close_wait_leak;
 mod collateral;

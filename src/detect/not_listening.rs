@@ -1,8 +1,7 @@
-//! A server that lives, and whose listener is gone.
+//! A server that lives, but whose listener is gone.
 
 use super::detector::{About, Cost, Detector, Harm, Observation, Sighting};
 
-/// The detector.
 pub(super) struct NotListening;
 
 impl Detector for NotListening {

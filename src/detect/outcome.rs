@@ -1,4 +1,4 @@
-//! What a run came to: what of it should not be.
+//! The outcome of a run, with the symptoms that it showed.
 
 use super::detector::{Left, Observation};
 use super::identity::Identity;
@@ -11,7 +11,7 @@ use crate::scenario::Fault;
 use crate::trace::Trace;
 use std::time::Duration;
 
-/// Something that a scenario brought about.
+/// A symptom that a run showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) identity: Identity,
@@ -19,22 +19,22 @@ pub(crate) struct Seen {
     pub(crate) evidence: String,
 }
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) trace: Trace,
     pub(crate) seen: Vec<Seen>,
-    /// The injected errors that calls of the server's were answered with.
+    /// The injected errors that were returned to the server's calls.
     pub(crate) injected: Vec<Fault>,
-    /// The end of what the server wrote.
+    /// The end of the server's output.
     pub(crate) output: String,
-    /// How long the polite client was connected throughout, until it was asked.
+    /// How long the polite client that is connected throughout had been connected when it was asked.
     pub(crate) idle: Duration,
-    /// By what else than a fault of the server's it may have come, where that cannot be told.
+    /// Another possible cause than a fault of the server, if it cannot be ruled out.
     pub(crate) doubt: Option<String>,
 }
 
-/// What the detectors see in an observation, the worst first.
+/// The symptoms that the detectors find in an observation, the worst first.
 pub(crate) fn seen<'o>(observation: &'o Observation<'o>) -> impl Iterator<Item = Seen> + 'o {
     Symptom::ALL.into_iter().filter_map(move |symptom| {
         let sighting = symptom.detector().see(observation)?;
@@ -43,20 +43,20 @@ pub(crate) fn seen<'o>(observation: &'o Observation<'o>) -> impl Iterator<Item =
 }
 
 impl Left {
-    /// What the server of this world still has, that had so much before.
+    /// What the server of this world has now. `before` is what it had before the run.
     pub(crate) fn of(world: &mut Foreign, before: Counts) -> Result<Left, KernelError> {
         world.settle()?;
         Ok(Left { before, now: world.server.counts(), close_wait: world.close_waits()? })
     }
 
-    /// What it would be called.
+    /// The symptoms that this would be reported as.
     pub(crate) fn symptoms(&self) -> Vec<Symptom> {
         seen(&Observation::Left(self)).map(|seen| seen.identity.symptom).collect()
     }
 }
 
 impl Outcome {
-    /// Adds what the detectors see in an observation.
+    /// Adds the symptoms that the detectors find in an observation.
     pub(crate) fn observe(&mut self, observation: &Observation<'_>) {
         self.seen.extend(seen(observation));
     }
@@ -66,15 +66,15 @@ impl Outcome {
         self
     }
 
-    /// Processes that have ended, and when that was if the trace does not have it.
+    /// Records processes that have ended. `when` says when, if the trace does not show it.
     pub(crate) fn ends(&mut self, ends: &[Ended], when: &str) {
         for ended in ends {
             self.observe(&Observation::Ended { ended, when });
         }
     }
 
-    /// A busy loop. If it was `measured` what the server did meanwhile, it must not have been blocked in that time. Whether a limit on its
-    /// resources was `lifted` before.
+    /// Records a busy loop. If `measured`, the server must have been measured and must not have blocked meanwhile; otherwise only a doubt
+    /// is recorded. `lifted` says whether a limit on the server's resources was lifted before.
     pub(crate) fn spins(&mut self, spin: &Spin, measured: bool, lifted: bool) {
         if measured && spin.measured.is_none_or(|circle| circle.rested) {
             self.doubt = Some("it comes to rest by itself".to_owned());
@@ -83,8 +83,9 @@ impl Outcome {
         self.observe(&Observation::Spins { spin, lifted });
     }
 
-    /// What a sanitizer or a runtime reported in this run makes an end a crash, if it is the reporter's own way to end a process. Of a
-    /// sanitizer that let the process go on it is a finding of its own kind; anything else that looks so was only logged.
+    /// Records the report of a sanitizer or a runtime, if there is one in this run's output. If a process ended in the way in which the
+    /// reporter ends a process, the end is a crash. If a sanitizer let the process go on, the report is a finding of its own kind. Anything
+    /// else that looks like a report was only logged.
     pub(crate) fn reported(&mut self, output: &str, ends: &[Ended]) {
         let Some(Report { line, reporter }) = report_line::report(output) else { return };
         let is_end = |seen: &&mut Seen| matches!(seen.identity.symptom, Symptom::Exit | Symptom::Crash);
@@ -158,7 +159,7 @@ mod tests {
 
     const ASAN: &str = "==17==ERROR: AddressSanitizer: heap-use-after-free on address 0x602\n";
 
-    /// What comes of a run in which a process ended with this exit code and the server wrote this.
+    /// The symptoms of a run in which a process ended with this exit code and the server wrote this.
     fn reported(code: i32, role: Role, output: &str) -> Vec<Symptom> {
         let death = Death { pid: 1, inner: 1, status: Some(code << 8), sent: false };
         let ends = [Ended { death, role, after: None }];

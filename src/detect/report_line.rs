@@ -1,17 +1,18 @@
-//! Reports of memory errors in what a server wrote: those of the sanitizers, of the C library and of Go's runtime.
+//! Recognises reports of memory errors in a server's output: those of the sanitizers, of the C library and of Go's runtime.
 //!
 //! A server may log anything, so a line counts only if it is in the exact format of such a report:
-//! - `==PID==ERROR: AddressSanitizer: …` and its relatives (compiler-rt's `sanitizer_common/sanitizer_report_decorator.h` and each tool's
-//!   `*_report.cpp`), `WARNING: ThreadSanitizer: … (pid=PID)`, `FILE:LINE:COLUMN: runtime error: …` of UBSan;
+//! - `==PID==ERROR: AddressSanitizer: …` and the like from the other sanitizers (compiler-rt's
+//!   `sanitizer_common/sanitizer_report_decorator.h` and each tool's `*_report.cpp`), `WARNING: ThreadSanitizer: … (pid=PID)`,
+//!   `FILE:LINE:COLUMN: runtime error: …` of UBSan;
 //! - whole lines that glibc writes before it aborts (`malloc_printerr` in `malloc/malloc.c`, `__fortify_fail` in `debug/fortify_fail.c`);
-//! - `panic: …` or `fatal error: …` with the `goroutine N [running]:` that follows it (`runtime/panic.go`).
+//! - `panic: …` or `fatal error: …`, with a `goroutine N [running]:` after it (`runtime/panic.go`).
 
-/// Who writes a report.
+/// The writer of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reporter {
-    /// A sanitizer, with the exit code by which it ends the process by default, if it does at all.
+    /// A sanitizer, with the exit code by which it ends the process by default. It may also let the process go on.
     Sanitizer {
-        /// `exitcode` of its options.
+        /// The default of its option `exitcode`.
         code: i32,
     },
     /// The C library or Go's runtime, which end the process.
@@ -21,13 +22,13 @@ pub(crate) enum Reporter {
 /// A report that was found in a server's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Report<'o> {
-    /// Its first line.
+    /// The first line of the report.
     pub(crate) line: &'o str,
     pub(crate) reporter: Reporter,
 }
 
 impl Reporter {
-    /// Whether a process that ended with this exit code was ended by the reporter.
+    /// Whether a process with this exit code was ended by the reporter, if that is a sanitizer.
     pub(crate) fn ends_with(self, code: i32) -> bool {
         self == Reporter::Sanitizer { code }
     }
@@ -43,7 +44,7 @@ const SANITIZERS: [(&str, i32); 6] = [
     ("UndefinedBehaviorSanitizer", 1),
 ];
 
-/// Lines of glibc, whole. The first is written before an abort by the stack protector, the others by the allocator.
+/// Whole lines of glibc. The first two are of the stack protector, the third is of `_FORTIFY_SOURCE`, and the others are of the allocator.
 const GLIBC: [&str; 9] = [
     "*** stack smashing detected ***: terminated",
     "*** stack smashing detected ***: <unknown> terminated",
@@ -56,7 +57,7 @@ const GLIBC: [&str; 9] = [
     "corrupted size vs. prev_size",
 ];
 
-/// The functions of glibc's allocator that begin a line with their name, and what may follow it.
+/// How a line of glibc's allocator begins: with the name of a function, and one of these complaints.
 const ALLOCATOR: [&str; 7] = [
     "free(): ",
     "malloc(): ",
@@ -100,7 +101,7 @@ fn of_sanitizer(line: &str) -> Option<Reporter> {
     let text = ["ERROR: ", "WARNING: ", "FATAL: "].iter().find_map(|level| text.strip_prefix(level))?;
     let (name, what) = text.split_once(": ")?;
     let (_, code) = SANITIZERS.into_iter().find(|(known, _)| *known == name)?;
-    // Only this one does not begin with the process, and names it at the end.
+    // ThreadSanitizer is the only one that may leave out the pid at the beginning. It then has the pid at the end.
     let named = name == "ThreadSanitizer" && what.rsplit_once(" (pid=").is_some_and(|(_, pid)| pid.ends_with(')'));
     (numbered || named).then_some(Reporter::Sanitizer { code })
 }
@@ -112,12 +113,12 @@ fn is_undefined_behaviour(line: &str) -> bool {
     let (column, line, file) = (parts.next(), parts.next(), parts.next());
     column.is_some_and(is_number)
         && line.is_some_and(is_number)
-        // A time of day has two colons as well, and whoever logs an error of another program puts words before it.
+        // A time of day has two colons as well. And a program that logs the error of another program puts words before it.
         && file.is_some_and(|file| is_source(file) && !file.contains(": "))
         && !what.is_empty()
 }
 
-/// Whether this is the name of a source file: it has an ending, as `.c` or `.hpp`.
+/// Whether this is the name of a source file: it has an extension such as `.c` or `.hpp`.
 fn is_source(file: &str) -> bool {
     const LONGEST: usize = 4;
     let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending);
@@ -138,7 +139,7 @@ fn is_go(line: &str) -> bool {
     line.starts_with("panic: ") || line.starts_with("fatal error: ")
 }
 
-/// Whether one of the next lines begins the stack of a goroutine; a panic's value and its signal may stand between.
+/// Whether the stack of a goroutine begins in one of the next lines. The value and the signal of a panic may come before it.
 fn goroutine_follows<'o>(mut lines: impl Iterator<Item = &'o str>) -> bool {
     const BETWEEN: usize = 8;
     let is_stack = |line: &str| line.starts_with("goroutine ") && line.ends_with("]:");

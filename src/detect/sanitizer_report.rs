@@ -1,8 +1,7 @@
-//! A sanitizer's report of a process that went on.
+//! A sanitizer's report from a process that went on.
 
 use super::detector::{About, Cost, Detector, Harm, Observation, Sighting};
 
-/// The detector.
 pub(super) struct SanitizerReport;
 
 impl Detector for SanitizerReport {

@@ -3,7 +3,6 @@
 use super::detector::{About, Cost, Detector, Harm, Observation, Sighting};
 use super::ends;
 
-/// The detector.
 pub(super) struct Sigpipe;
 
 impl Detector for Sigpipe {

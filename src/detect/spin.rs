@@ -1,9 +1,8 @@
-//! A busy loop, with nobody asking anything of the server.
+//! A busy loop, although no client asks anything of the server.
 
 use super::detector::{About, Cost, Detector, Harm, Observation, Place, Sighting};
 use crate::linux::foreign::world::Circle;
 
-/// The detector.
 pub(super) struct Spin;
 
 impl Detector for Spin {

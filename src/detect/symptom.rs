@@ -1,13 +1,13 @@
-//! The kinds of finding, each under its own name.
+//! The kinds of finding, each with its name.
 
 use super::detector::{About, Cost, Counted, Detector, Harm};
 use std::fmt;
 use std::str::FromStr;
 
-/// Makes the type that names a kind, and the list of detectors, of one list.
+/// Makes the type of kinds, and the list of detectors, from one list.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $kind:ident in $file:ident,)+) => {
-        /// What was found, as a difference from what the same server does under polite clients.
+        /// A kind of failure: a difference from how the same server behaves with polite clients.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Symptom {
@@ -18,7 +18,7 @@ macro_rules! kinds {
             /// Every kind, the worst first.
             pub const ALL: [Symptom; [$(Symptom::$kind),+].len()] = [$(Symptom::$kind),+];
 
-            /// What finds it.
+            /// The detector of this kind.
             pub(super) const fn detector(self) -> &'static dyn Detector {
                 match self {
                     $(Symptom::$kind => &super::$file::$kind,)+
@@ -28,37 +28,37 @@ macro_rules! kinds {
     };
 }
 
-// Add a kind at the place of its weight: findings of a run are told in this order.
+// Insert a new kind by its severity: the findings of a run are reported in this order.
 kinds! {
     /// A process was killed by SIGPIPE.
     Sigpipe in sigpipe,
-    /// A process was killed by another signal, or a sanitizer reported.
+    /// A process was killed by another signal, or ended as a sanitizer or a runtime ends a process after its report.
     Crash in crash,
     /// The server ended by itself.
     Exit in exit,
-    /// It lives, and its listener is gone.
+    /// The server lives, but its listener is gone.
     NotListening in not_listening,
-    /// A polite client gets no full answer, and did before.
+    /// A polite client gets no full answer any more.
     Unresponsive in unresponsive,
     /// A polite client that was connected throughout was cut off, or is no longer served.
     Collateral in collateral,
-    /// A client that was served gets no FIN, for another program has inherited the connection.
+    /// A client that was served gets no FIN, because another program has inherited the connection.
     WithheldFin in withheld_fin,
-    /// Sockets in CLOSE_WAIT are left when all clients have gone, more and more with repetitions.
+    /// Sockets in CLOSE_WAIT are left when all clients have gone, and their number grows with repetitions.
     CloseWaitLeak in close_wait_leak,
-    /// Descriptors are left, more and more with repetitions.
+    /// Descriptors are left when all clients have gone, and their number grows with repetitions.
     FdLeak in fd_leak,
-    /// Processes are left, more and more with repetitions.
+    /// Processes are left when all clients have gone, and their number grows with repetitions.
     ProcessLeak in process_leak,
-    /// Threads are left, more and more with repetitions.
+    /// Threads are left when all clients have gone, and their number grows with repetitions.
     ThreadLeak in thread_leak,
-    /// Processes that have ended are not reaped, more and more with repetitions.
+    /// Processes that have ended are not reaped, and their number grows with repetitions.
     Zombie in zombie,
-    /// It works in a circle, with nobody asking anything of it.
+    /// The server runs a busy loop although no client asks anything of it.
     Spin in spin,
     /// A sanitizer reported an error, and no process ended.
     SanitizerReport in sanitizer_report,
-    /// It refuses clients for a while and then serves them again, by itself. A warning only.
+    /// The server refuses clients for a while and then serves them again by itself. A warning only.
     Throttling in throttling,
     /// Resident memory grows without end over batches of repetitions. A warning only.
     MemoryGrowth in memory_growth,
@@ -69,12 +69,12 @@ impl Symptom {
         self.detector().about()
     }
 
-    /// Its name, as cases and the JSON have it.
+    /// The name, as in cases and in the JSON.
     pub fn name(self) -> &'static str {
         self.about().name
     }
 
-    /// What it is, in one line.
+    /// A summary in one line.
     pub fn what(self) -> &'static str {
         self.about().summary
     }
@@ -84,17 +84,17 @@ impl Symptom {
         self.about().advice
     }
 
-    /// Whether a server that shows it serves nobody any more, so that the rest of a scenario is not played.
+    /// Whether a server that shows it serves no client any more.
     pub(crate) fn ends_the_server(self) -> bool {
         self.about().harm == Harm::EndsTheServer
     }
 
-    /// Whether nothing has come of it so far, so that it is a warning.
+    /// Whether no harm has come of it so far, so that it is a warning.
     pub(crate) fn is_harmless_so_far(self) -> bool {
         self.about().harm == Harm::NoneSoFar
     }
 
-    /// What is counted after each of many runs, if it is something that a server has and should not have any more.
+    /// What is counted after each of many runs, if this is a resource that the server has kept and should have released.
     pub(crate) fn counted(self) -> Option<Counted> {
         match self.about().cost {
             Cost::Repetitions(counted) => Some(counted),
@@ -102,12 +102,12 @@ impl Symptom {
         }
     }
 
-    /// Whether it is something that a server has and should not have any more.
+    /// Whether this is a resource that the server has kept and should have released.
     pub(crate) fn is_left_behind(self) -> bool {
         self.counted().is_some()
     }
 
-    /// Whether it takes real time to be sure of: what a server lets go of late looks like what it keeps.
+    /// Whether confirming this takes real time: a resource that is released late looks like one that is kept.
     pub(crate) fn takes_time(self) -> bool {
         matches!(self.about().cost, Cost::Time | Cost::Repetitions(_))
     }

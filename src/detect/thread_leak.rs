@@ -3,7 +3,6 @@
 use super::detector::{About, Cost, Counted, Detector, Harm, Observation, Sighting};
 use super::growth;
 
-/// The detector.
 pub(super) struct ThreadLeak;
 
 impl Detector for ThreadLeak {
@@ -19,7 +18,7 @@ impl Detector for ThreadLeak {
 
     fn see(&self, observation: &Observation<'_>) -> Option<Sighting> {
         let Observation::Left(left) = observation else { return None };
-        // A process that is left has threads.
+        // A leaked process has threads, and is reported instead.
         let held = left.now.processes > left.before.processes;
         left.more("threads", |counts| counts.threads).filter(|_| !held).map(Sighting::of_server)
     }

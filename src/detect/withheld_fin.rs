@@ -1,8 +1,7 @@
-//! A client that was served and gets no FIN, for a program that the server has started holds the connection open.
+//! A client that was served and gets no FIN, because a program that the server has started holds the connection open.
 
 use super::detector::{About, Cost, Detector, Harm, Observation, Place, Sighting};
 
-/// The detector.
 pub(super) struct WithheldFin;
 
 impl Detector for WithheldFin {

@@ -3,7 +3,6 @@
 use super::detector::{About, Cost, Counted, Detector, Harm, Observation, Sighting};
 use super::growth;
 
-/// The detector.
 pub(super) struct Zombie;
 
 impl Detector for Zombie {

@@ -1,11 +1,11 @@
-//! What a hunt is doing at the moment, for whoever shows it.
+//! What a hunt is doing at the moment, for a progress display.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Something that a hunt does, and may have to wait for.
+/// What a hunt is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {
@@ -16,15 +16,15 @@ pub enum Activity {
     SetsUp,
     /// A server is starting.
     Starts,
-    /// A fresh server serves polite clients until what it has stays the same.
+    /// Polite clients warm up a fresh server, until its resource counts stay the same.
     WarmsUp,
-    /// A suspicion is confirmed on fresh servers.
+    /// A suspected failure is confirmed on fresh servers.
     Confirms,
-    /// A finding is cut down.
+    /// A failure is minimised.
     Minimises,
-    /// A scenario is repeated to see whether something grows.
+    /// A scenario is repeated to see whether a resource grows.
     Repeats,
-    /// A server is given time to let go of what clients left.
+    /// A server is given time to release what clients have left.
     LetsGo,
     /// A server is given time to recover.
     Recovers,
@@ -60,23 +60,23 @@ impl fmt::Display for Activity {
     }
 }
 
-/// Where a hunt notes what it is doing. Every copy shows the same.
+/// Where a hunt records what it is doing. All clones show the same.
 #[derive(Clone, Debug, Default)]
 pub struct ActivityLog(Arc<AtomicU8>);
 
 impl ActivityLog {
-    /// What it is doing now.
+    /// What the hunt is doing now.
     pub fn now(&self) -> Activity {
         Activity::ALL.get(usize::from(self.0.load(Relaxed))).copied().unwrap_or_default()
     }
 
-    /// Notes what is being done, until what this returns is dropped: then it is what it was before.
+    /// Records `activity` until the returned value is dropped, which restores the activity from before.
     pub(super) fn enter(&self, activity: Activity) -> Doing {
         Doing { log: self.clone(), before: self.0.swap(activity as u8, Relaxed) }
     }
 }
 
-/// Something that is being done.
+/// Restores the activity from before when it is dropped.
 #[derive(Debug)]
 pub(super) struct Doing {
     log: ActivityLog,

@@ -1,20 +1,20 @@
-//! What a target is like when nothing is wrong, and what keeps it from being hunted at all.
+//! The baseline, which is how a server behaves with polite clients, and the errors that prevent a hunt.
 
 use crate::linux::KernelError;
 
-/// What keeps a target from being hunted.
+/// Why a target cannot be hunted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TargetError {
-    /// The command or its setup is not what it should be.
+    /// The command, its setup command or its environment cannot be used. The text says why.
     #[error("{0}")]
     Command(String),
-    /// The server did not come to listen.
+    /// The server does not listen, or does not use the listener that it was given.
     #[error("{why}{}", tail(output))]
     NotListening {
-        /// Why.
+        /// The reason.
         why: String,
-        /// The end of what it wrote.
+        /// The end of the server's output.
         output: String,
     },
     /// A fresh server gave a polite client no full answer.
@@ -23,37 +23,37 @@ pub enum TargetError {
         tail(output)
     )]
     Impolite {
-        /// What it got.
+        /// What the client got.
         why: String,
-        /// The end of what the server wrote.
+        /// The end of the server's output.
         output: String,
     },
-    /// A fresh server ended when the first polite client came.
+    /// A fresh server ended when the first polite client connected.
     #[error("{how} when the first polite client came{}", tail(output))]
     Ended {
-        /// How.
+        /// How the server ended.
         how: String,
-        /// The end of what it wrote.
+        /// The end of the server's output.
         output: String,
     },
-    /// A fresh server served some polite clients, and then no other.
+    /// A fresh server served some polite clients, but not the next one.
     #[error(
         "a fresh server serves {} and not the next ({why}): nothing else can be told of it{}",
         polite_clients(*served),
         tail(output)
     )]
     Unserved {
-        /// How many it served.
+        /// How many polite clients the server served.
         served: usize,
-        /// What the next one got.
+        /// How the server ended, or what the next client got.
         why: String,
-        /// The end of what the server wrote.
+        /// The end of the server's output.
         output: String,
     },
-    /// It was stopped before its server listened.
+    /// The `stop` flag was set.
     #[error("stopped")]
     Stopped,
-    /// The machine cannot.
+    /// The harness failed, for example in a system call.
     #[error(transparent)]
     Kernel(#[from] KernelError),
 }
@@ -70,21 +70,21 @@ fn tail(output: &str) -> String {
     }
 }
 
-/// What a server is like under polite clients: what everything else is held against.
+/// How a server behaves with polite clients. Every scenario is compared with this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Baseline {
-    /// Whether a client is served while another holds its connection. An iterative server does not.
+    /// Whether a client is served while another one is connected. An iterative server serves one at a time.
     pub concurrent: bool,
-    /// Whether a client that stays connected can be asked again.
+    /// Whether a client that stays connected can send another request.
     pub keeps_alive: bool,
-    /// Whether a client gets something to read.
+    /// Whether the server sends a client anything.
     pub answers: bool,
-    /// What is in force for SIGPIPE in the running server.
+    /// How the running server handles SIGPIPE, in words.
     pub sigpipe: String,
-    /// Whether its calls are steered; if not, why.
+    /// Whether the server's calls pass the gate, where the harness releases them one by one; if not, why.
     pub gate: Result<(), String>,
-    /// Whether it has a network of its own.
+    /// Whether the server runs in a network namespace of its own.
     pub namespace: bool,
-    /// Its processes, threads and descriptors when it is idle.
+    /// The numbers of the server's processes, threads and descriptors when it is idle, in words.
     pub idle: String,
 }

@@ -1,4 +1,4 @@
-//! What is hunted: a command, how to start it, and what it talks.
+//! The target of a hunt: a command, how to start it, and its protocol.
 
 use crate::linux::process::guardian::{Plan, Sigpipe};
 use crate::protocol::Protocol;
@@ -9,10 +9,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A server that nobody here wrote: any program that listens on a TCP port.
+/// A server to hunt: any program that listens on a TCP port.
 ///
-/// In the words of the command, and in the values of its environment, `{port}` stands for the port that it is to listen on and
-/// `{dir}` for a fresh folder, which is its current one too.
+/// In the words of the command and in the values of its environment variables, `{port}` is replaced by the port that the server is to
+/// listen on, and `{dir}` by the path of a fresh folder. The server runs in that folder unless [`Target::cwd`] names another.
 ///
 /// ```
 /// use brokenpipe::Target;
@@ -35,24 +35,24 @@ pub struct Target {
     pub(crate) says: Vec<Payload>,
     pub(crate) polite: Polite,
     pub(crate) start_timeout: Duration,
-    /// The call that serves, of a server that is a function of this program.
+    /// For a server that is a function of this program: the position in the source of the [`Target::forked`] call that serves.
     pub(super) forked: Option<String>,
 }
 
-/// How a good client asks, and what a full answer is.
+/// How a polite client asks, and which answer is a full one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Polite {
-    /// As the target's protocol has it.
+    /// As the target's protocol says.
     #[default]
     Protocol,
-    /// As this protocol has it.
+    /// As this protocol says.
     As(Protocol),
-    /// As this shell command does, in which `{port}` is filled in: exit code 0 is a full answer.
+    /// As this shell command does. `{port}` in it is replaced by the server's port. Exit code 0 is a full answer.
     Command(String),
 }
 
 impl Target {
-    /// The server that this command starts. Its first word is a path, or a name that is looked for in PATH.
+    /// A server that this command starts. Its first word is a path, or a name that is looked up in PATH and in the usual sbin folders.
     pub fn command(words: impl IntoIterator<Item = impl Into<String>>) -> Target {
         Target {
             words: words.into_iter().map(Into::into).collect(),
@@ -71,89 +71,92 @@ impl Target {
         }
     }
 
-    /// The words of the command.
+    /// The words of the command, with the placeholders.
     pub fn words(&self) -> &[String] {
         &self.words
     }
 
-    /// The command as one line for a shell.
+    /// The command as one line for a shell, with the placeholders.
     pub fn command_line(&self) -> String {
         let words: Vec<_> = self.words.iter().map(|word| shell_word(word)).collect();
         words.join(" ")
     }
 
-    /// What it talks: what its clients send, and how a good one asks.
+    /// Sets the server's protocol: what its clients send, and how a polite client asks.
     pub fn protocol(self, protocol: Protocol) -> Target {
         Target { protocol, ..self }
     }
 
-    /// One more payload that clients send, in place of the protocol's own. What is longer than one send may carry is cut.
+    /// Adds a payload for clients to send. Such payloads replace those of the protocol. Bytes beyond [`MAX_SEND`] are cut off.
     pub fn say(mut self, bytes: impl AsRef<[u8]>) -> Target {
         let bytes = bytes.as_ref();
         self.says.extend(Payload::bytes(&bytes[..bytes.len().min(MAX_SEND)]));
         self
     }
 
-    /// How a good client asks, where it is not the protocol's way.
+    /// Sets how a polite client asks, if not as the target's protocol says.
     pub fn polite(self, polite: Polite) -> Target {
         Target { polite, ..self }
     }
 
-    /// A variable of its environment. Each name may be set once, or it is not started.
+    /// Sets a variable of the server's environment. If a name is set twice, starting the server fails.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Target {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// The folder that it runs in, in place of the fresh one.
+    /// Sets the folder that the server runs in, instead of the fresh one.
     pub fn cwd(self, folder: impl Into<PathBuf>) -> Target {
         Target { cwd: Some(folder.into()), ..self }
     }
 
-    /// A shell command that is run before each start of the server, in the fresh folder, with `{port}` and `{dir}` filled in.
+    /// Sets a shell command that is run before each start of the server, in the fresh folder, with `{port}` and `{dir}` replaced. The
+    /// command may take 60 s.
     pub fn setup(self, command: impl Into<String>) -> Target {
         Target { setup: Some(command.into()), ..self }
     }
 
-    /// Whether it is given its listener as descriptor 3, with LISTEN_FDS and LISTEN_PID (`sd_listen_fds(3)`).
+    /// Whether the server is given its listener as descriptor 3, with LISTEN_FDS and LISTEN_PID (`sd_listen_fds(3)`).
     pub fn listen_fd(self, given: bool) -> Target {
         Target { listen_fd: given, ..self }
     }
 
-    /// With which disposition of SIGPIPE it is started.
+    /// Sets the disposition of SIGPIPE with which the server is started.
     pub fn sigpipe(self, sigpipe: Sigpipe) -> Target {
         Target { sigpipe, ..self }
     }
 
-    /// Whether its calls are steered one by one. Without, a server settles when all its tasks sleep, and `hold` stops its processes.
+    /// Whether the server's calls pass the gate, where the harness releases them one by one. Without the gate, a server counts as settled
+    /// when all its tasks sleep, and `hold` stops its processes with SIGSTOP.
     pub fn gate(self, gate: bool) -> Target {
         Target { gate, ..self }
     }
 
-    /// Whether it runs in a network namespace of its own, where that is allowed.
+    /// Whether the server runs in a network namespace of its own, where that is allowed.
     pub fn namespace(self, namespace: bool) -> Target {
         Target { namespace, ..self }
     }
 
-    /// How long the first start may take until the server listens. One that waits for good and does not listen is refused at once.
+    /// Sets how long the first start may take until the server listens. A server that does not listen, and waits for nothing that can still
+    /// happen, is refused at once.
     pub fn start_timeout(self, start_timeout: Duration) -> Target {
         Target { start_timeout, ..self }
     }
 
-    /// The start timeout if nothing else is asked for.
+    /// The default start timeout.
     pub const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-    /// Whether it is to run in a network namespace of its own.
+    /// Whether the server is to run in a network namespace of its own.
     pub const fn has_namespace(&self) -> bool {
         self.namespace
     }
 
-    /// What clients send.
+    /// The payloads that clients send: those of [`Target::say`], or else those of the protocol.
     pub fn payloads(&self) -> Vec<Payload> {
         if self.says.is_empty() { self.protocol.say() } else { self.says.clone() }
     }
 
-    /// `text` with `{port}` and `{dir}` filled in.
+    /// `text` with `{port}` and `{dir}` replaced.
     pub(super) fn filled(text: &str, port: u16, dir: &Path) -> OsString {
         let mut filled = Vec::new();
         let mut rest = text;
@@ -175,24 +178,24 @@ impl Target {
         OsString::from_vec(filled)
     }
 
-    /// Whether some word says where the port goes.
+    /// Whether `{port}` occurs in the command, in its environment or in the setup command.
     pub(super) fn names_port(&self) -> bool {
         let values = self.environment.iter().map(|(_, value)| value);
         let all = self.words.iter().chain(values).chain(&self.setup);
         all.into_iter().any(|text| text.contains("{port}"))
     }
 
-    /// A name that is set more than once in its environment.
+    /// A name that is set more than once in the server's environment.
     pub(crate) fn set_twice(&self) -> Option<&str> {
         let mut seen = std::collections::BTreeSet::new();
         self.environment.iter().map(|(name, _)| name.as_str()).find(|name| !seen.insert(*name))
     }
 
-    /// What to start.
+    /// How to start the server.
     ///
     /// # Errors
     ///
-    /// What is wrong with the command.
+    /// A text that says what is wrong with the command.
     pub(super) fn plan(&self, port: u16, dir: &Path) -> Result<Plan, String> {
         if let Some(name) = self.set_twice() {
             return Err(format!("`{name}` is set twice in the server's environment: give it one value"));
@@ -210,7 +213,7 @@ impl Target {
         let role = self.role().map(|(name, value)| OsString::from(format!("{name}={value}")));
         let own: Vec<OsString> = own.chain(role).collect();
         let given = |name: &OsStr| self.environment.iter().any(|(own, _)| OsStr::new(own) == name);
-        // What a service manager may have told brokenpipe itself is not for the server.
+        // Variables that a service manager has set for brokenpipe itself are not passed on to the server.
         let inherited = std::env::vars_os().filter(|(name, _)| {
             !given(name) && !["LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET"].iter().any(|n| name == n)
         });
@@ -240,7 +243,7 @@ impl Target {
     }
 }
 
-/// A word for a shell. The places that are filled in need no quotation marks.
+/// A word quoted for a shell. The placeholders need no quotation marks.
 fn shell_word(word: &str) -> Cow<'_, str> {
     let bare = word.replace("{port}", "").replace("{dir}", "");
     let plain = !word.is_empty() && (bare.is_empty() || quoted(&bare) == bare);
@@ -248,7 +251,7 @@ fn shell_word(word: &str) -> Cow<'_, str> {
 }
 
 fn quoted(word: &str) -> Cow<'_, str> {
-    // A zero byte, which is in no word of any command, is refused where the command is started.
+    // A word with a NUL byte is refused when the command is started.
     shlex::Quoter::new().allow_nul(true).quote(word).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
@@ -259,20 +262,20 @@ fn c_string(text: OsString) -> Result<CString, String> {
     CString::new(text.into_vec()).map_err(|e| format!("a word with a zero byte in it: {:?}", e.into_vec()))
 }
 
-/// The absolute path of a folder that is there.
+/// The absolute path of an existing folder.
 fn folder_of(path: &Path) -> std::io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     if std::fs::metadata(&path)?.is_dir() { Ok(path) } else { Err(std::io::ErrorKind::NotADirectory.into()) }
 }
 
-/// The path of a program: itself, or where PATH has it.
+/// The path of a program: the name itself if it contains a slash, else the first match in PATH and in the sbin folders.
 fn found(name: &OsStr) -> Result<PathBuf, String> {
     if name.as_bytes().contains(&b'/') {
         let path = std::path::absolute(name).map_err(|e| format!("{}: {e}", Path::new(name).display()))?;
         return if path.exists() { Ok(path) } else { Err(format!("{}: there is no such file", path.display())) };
     }
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-    // Administrators' programs are servers more often than not, and not everybody has their folder in PATH.
+    // Many servers are in the sbin folders, which are not in every user's PATH.
     let folders = std::env::split_paths(&path).chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from));
     let executable =
         |path: &PathBuf| nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok() && path.is_file();

@@ -1,8 +1,8 @@
 //! A server that is a Rust function.
 //!
-//! A test process cannot be forked into a server: it has threads. So the server is the test binary once more, started as any command is,
-//! with arguments that make it run the same test alone. When that comes to the same call it finds by a variable in its environment that it
-//! is the server, and serves instead of going on.
+//! A test process has threads, so it cannot be forked into a server. Instead, the harness starts the test binary again, as it starts any
+//! command, with arguments that make it run the same test alone. When the new process reaches the same call, an environment variable tells
+//! it that it is the server, and it serves instead of going on.
 
 use super::TargetError;
 use super::command::Target;
@@ -11,11 +11,11 @@ use crate::linux::process::guardian::Sigpipe;
 use std::net::TcpListener;
 use std::panic::Location;
 
-/// The variable by which a process knows that it is the server: what SIGPIPE is to be set to, then which call is to serve.
+/// The variable that makes a process a server. Its value is the disposition of SIGPIPE, a space, and the call that is to serve.
 pub(super) const SERVE: &str = "BROKENPIPE_SERVE";
 
 impl Target {
-    /// The server that this function is: it is given a listener, and is not to return.
+    /// A server that is this function. `serve` is given a listener and must not return; if it does, the server exits with 0.
     ///
     /// ```no_run
     /// use brokenpipe::{Target, TargetHunt};
@@ -37,20 +37,22 @@ impl Target {
     /// # }
     /// ```
     ///
-    /// It runs in a process of its own, which is this program started again: in a test, the test binary with the name of the test, which
-    /// is that of its thread; in any other program, the same program with the same arguments. When that comes to this very call, it serves
-    /// there. So
-    /// - what stands before the call in the test runs again in each server: make it the first thing that the test does;
-    /// - the function is called afresh in each server, and what it captures is made afresh there. Nothing goes from one process to another;
-    /// - a test may have several of them, but each call only once, and no hunt before the last of them;
-    /// - a case file cannot hold such a target: its command would be this program.
+    /// The function runs in a process of its own, which is this program started again: in a test, the test binary with the name of the
+    /// test, which is that of its thread; in any other program, the same program with the same arguments. When that process reaches this
+    /// call, it serves. So
+    /// - code before the call runs again in each server: make the call the first thing that the test does;
+    /// - the function is called anew in each server, and what it captures is created anew there. Nothing is passed from one process to
+    ///   another;
+    /// - a test may have several of these calls, but each may run only once, and no hunt may come before the last of them;
+    /// - a case file cannot hold such a target, because its command would be this program.
     ///
-    /// Rust's runtime ignores SIGPIPE before `main`. Here it is set to what [`Target::sigpipe`] says, the default if nothing, before the
-    /// function is called, for that is what a server of another language has, or one that was started as a library of such a program.
+    /// Rust's runtime ignores SIGPIPE before `main`. Before the function is called, the disposition is therefore set to that of
+    /// [`Target::sigpipe`], by default to SIG_DFL. A server written in another language has SIG_DFL, and so has one that such a program has
+    /// loaded as a library.
     ///
     /// # Panics
     ///
-    /// If the program's own path cannot be told, or is no UTF-8.
+    /// If the path of this program cannot be determined, or is not valid UTF-8.
     #[track_caller]
     pub fn forked(serve: impl FnOnce(TcpListener)) -> Target {
         let here = Location::caller().to_string();
@@ -64,22 +66,23 @@ impl Target {
         let program = std::env::current_exe().expect("the path of this program");
         let program = program.into_os_string().into_string().expect("a path in UTF-8");
         let target = Target::command(std::iter::once(program).chain(arguments())).listen_fd(true);
-        // As a test has it.
+        // The server gets the current folder of this process, as the test has it.
         let cwd = std::env::current_dir().ok();
         Target { forked: Some(here), cwd, ..target }
     }
 
-    /// What tells a server that is a function which one it is.
+    /// The environment variable that tells the server which call is to serve: its name and value.
     pub(super) fn role(&self) -> Option<(String, String)> {
         self.forked.as_ref().map(|call| (SERVE.to_owned(), format!("{} {call}", self.sigpipe)))
     }
 }
 
-/// The arguments with which this program comes to where it is now.
+/// The arguments with which this program, started again, reaches the same call.
 fn arguments() -> Vec<String> {
     let thread = std::thread::current();
     match thread.name() {
-        // Only tests have threads of this kind of name, and only tests know these arguments. One that is ignored was asked for.
+        // The test harness names the thread after the test, and only the test harness knows these arguments. The running test may be one
+        // that is ignored by default and was asked for.
         Some(test) if test != "main" => {
             [test, "--exact", "--include-ignored", "--nocapture", "--test-threads=1"].map(str::to_owned).to_vec()
         }
@@ -87,14 +90,14 @@ fn arguments() -> Vec<String> {
     }
 }
 
-/// Whether this process is a server, and which call is to serve.
+/// The role of this process if it is a server: the disposition of SIGPIPE, and the call that is to serve.
 fn role() -> Option<(Sigpipe, String)> {
     let role = std::env::var(SERVE).ok()?;
     let (sigpipe, call) = role.split_once(' ')?;
     Some((sigpipe.parse().ok()?, call.to_owned()))
 }
 
-/// That this process is no server: one that hunted would start servers without end.
+/// Fails if this process is a server: a server that hunted would start servers without end.
 pub(super) fn is_no_server() -> Result<(), TargetError> {
     match role() {
         None => Ok(()),

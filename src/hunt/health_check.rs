@@ -1,4 +1,4 @@
-//! The polite client: asks what a good client asks, and knows a full answer when it sees one.
+//! The polite client: the health check. It sends what a well-behaved client sends, and checks whether the answer is full.
 
 use crate::linux::KernelError;
 use crate::linux::foreign::patience::Patience;
@@ -9,21 +9,21 @@ use crate::trace::{End, Reply};
 use crate::world::World;
 use std::time::Duration;
 
-/// What a question came to.
+/// What a polite client got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answered {
     /// A full answer.
     Full {
-        /// Whether the connection can be asked again.
+        /// Whether another request can be sent on the connection.
         open: bool,
     },
     /// The connection was refused.
     Refused,
-    /// The connection ended before the answer was full, or there was none in it.
+    /// The connection ended before the answer was full. The text says how.
     CutOff(String),
-    /// Nothing more came within the bound, of so many bytes that did.
+    /// The answer did not become full within the bound. Holds the number of bytes that came.
     Silent(usize),
-    /// What came is no answer.
+    /// The bytes that came are no answer, or the polite client's command failed. The text says how.
     Wrong(String),
 }
 
@@ -46,13 +46,13 @@ impl std::fmt::Display for Answered {
     }
 }
 
-/// A polite client's connection. It goes by a name that no scenario can use.
+/// A polite client's connection. Its name is one that no scenario can use.
 #[derive(Debug)]
 pub(super) struct PoliteClient {
     name: Client,
     protocol: Protocol,
     received: Vec<u8>,
-    /// For how long it waits for an answer, in all.
+    /// How long the client waits for each answer at most.
     pub(super) bound: Duration,
 }
 
@@ -61,7 +61,7 @@ impl PoliteClient {
         PoliteClient { name, protocol, received: Vec::new(), bound }
     }
 
-    /// Connects, and says what comes first.
+    /// Connects, and performs the protocol's opening exchanges.
     pub(super) fn connect(&mut self, world: &mut Foreign) -> Result<Answered, KernelError> {
         self.received.clear();
         if !matches!(world.act(self.name, &Action::Connect)?, Reply::Ok(_)) {
@@ -77,7 +77,7 @@ impl PoliteClient {
         Ok(Answered::Full { open: true })
     }
 
-    /// Asks, on the connection that it has.
+    /// Sends the request on the open connection, and waits for the answer.
     pub(super) fn ask(&mut self, world: &mut Foreign) -> Result<Answered, KernelError> {
         let mut open = true;
         for exchange in self.protocol.polite() {
@@ -118,7 +118,7 @@ impl PoliteClient {
                 return Ok(Answered::CutOff(errno.to_string()));
             }
             if more {
-                // Its window is open again.
+                // The client has read, so its receive window is open again and the server may send more.
                 world.settle()?;
                 continue;
             }
@@ -129,7 +129,7 @@ impl PoliteClient {
         }
     }
 
-    /// Whether it still has its connection: nothing has ended it.
+    /// Whether the connection is still open. The error says how it ended.
     pub(super) fn is_connected(&mut self, world: &mut Foreign) -> Result<(), String> {
         let (bytes, end) = world.take(self.name);
         self.received.extend(bytes);
@@ -140,14 +140,15 @@ impl PoliteClient {
         }
     }
 
-    /// Whether the server has taken the connection, and has said something on it if it is to. A server that tells everything and closes
-    /// has taken it: the end of file that follows is the end of a full answer.
+    /// Waits until the server has accepted the connection and, if `says`, has sent something. If the server sends its answer and closes at
+    /// once, it has accepted the connection, and the end of file is the end of a full answer.
     pub(super) fn let_in(&mut self, world: &mut Foreign, says: bool) -> Result<Answered, KernelError> {
         let mut patience = Patience::new();
         loop {
             let (bytes, end) = world.take(self.name);
             self.received.extend(bytes);
-            // Only who has accepted a connection can close it with a FIN: what still waits in the queue is reset with its listener.
+            // Only a process that has accepted a connection can close it with a FIN. A connection that is still in the accept queue is
+            // reset when the listener is closed.
             let taken = end == End::Eof || world.has_taken(self.name)?;
             if taken && (!says || !self.received.is_empty()) {
                 return Ok(Answered::Full { open: end == End::Open });
@@ -163,23 +164,23 @@ impl PoliteClient {
         }
     }
 
-    /// Whether it was ever told anything.
+    /// Whether the client has ever received anything.
     pub(super) fn has_something(&mut self, world: &mut Foreign) -> bool {
         let (bytes, _) = world.take(self.name);
         self.received.extend(bytes);
         !self.received.is_empty()
     }
 
-    /// Stays connected, by another name.
+    /// Keeps the connection, under another name.
     pub(super) fn stay(mut self, name: Client, world: &mut Foreign) -> PoliteClient {
         world.rename(self.name, name);
         self.name = name;
         self
     }
 
-    /// Takes its leave.
+    /// Closes the connection.
     pub(super) fn leave(&mut self, world: &mut Foreign) -> Result<(), KernelError> {
-        // A close with something unread would be a reset.
+        // A close with unread data would send an RST.
         drop(world.take(self.name));
         world.close(self.name)?;
         world.settle()?;
@@ -187,7 +188,7 @@ impl PoliteClient {
     }
 }
 
-/// The scenario in which so many clients, one after the other, do what polite clients of this protocol do.
+/// The scenario in which this number of clients, one after the other, do what polite clients of this protocol do.
 pub(super) fn as_scenario(protocol: Protocol, clients: usize) -> Scenario {
     let client = |action| Event::Client(Client::nth(0), action);
     let mut events = vec![client(Action::Connect)];
@@ -203,7 +204,7 @@ pub(super) fn as_scenario(protocol: Protocol, clients: usize) -> Scenario {
     }
 }
 
-/// The beginning of some bytes, printable.
+/// The first of these bytes, in printable form.
 fn excerpt(bytes: &[u8]) -> String {
     const MOST: usize = 40;
     let text = bytes[..bytes.len().min(MOST)].escape_ascii().to_string();

@@ -1,4 +1,4 @@
-//! How a target is hunted.
+//! The configuration of a hunt.
 
 use super::activity::ActivityLog;
 use super::severity::Severity;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// How a target is hunted.
+/// The configuration of a hunt.
 ///
 /// ```
 /// use brokenpipe::TargetHunt;
@@ -19,75 +19,75 @@ use std::time::Duration;
 #[non_exhaustive]
 #[must_use = "a hunt begins with `Target::hunt`"]
 pub struct TargetHunt {
-    /// Scenarios to play.
+    /// The number of scenarios to play.
     pub cases: u64,
-    /// Time to play for; then the number of scenarios does not count.
+    /// How long to play. If set, the number of scenarios does not count.
     pub time: Option<Duration>,
-    /// Which random scenarios.
+    /// The seed of the random scenarios.
     pub seed: u64,
-    /// Most clients of a scenario.
+    /// Maximum number of clients of a random scenario.
     pub clients: usize,
-    /// Most events of a scenario that is mixed of others.
+    /// Maximum number of events of a random scenario.
     pub max_events: usize,
     /// Whether to stop at the first finding.
     pub first: bool,
-    /// Whether warnings count as findings do.
+    /// Whether warnings count as failures, as findings do.
     pub strict: bool,
-    /// Whether errors may be injected: `fault` events.
+    /// Whether errors may be injected (`fault` events).
     pub faults: bool,
-    /// Set by whoever wants it to stop, while a server is still starting too.
+    /// Set by the caller to stop the hunt, also while a server is starting.
     pub stop: Arc<AtomicBool>,
-    /// Where the hunt notes what it is doing.
+    /// Where the hunt records what it is doing.
     pub activity: ActivityLog,
 }
 
 impl TargetHunt {
-    /// How many scenarios to play.
+    /// Sets the number of scenarios to play.
     pub fn cases(self, cases: u64) -> TargetHunt {
         TargetHunt { cases, ..self }
     }
 
-    /// For how long to play, whatever the number of scenarios.
+    /// Sets how long to play, whatever the number of scenarios.
     pub fn time(self, time: Duration) -> TargetHunt {
         TargetHunt { time: Some(time), ..self }
     }
 
-    /// Which random scenarios to play.
+    /// Sets the seed of the random scenarios.
     pub fn seed(self, seed: u64) -> TargetHunt {
         TargetHunt { seed, ..self }
     }
 
-    /// Most clients of a scenario.
+    /// Sets the maximum number of clients of a random scenario.
     pub fn clients(self, clients: usize) -> TargetHunt {
         TargetHunt { clients, ..self }
     }
 
-    /// Most events of a scenario that is mixed of others.
+    /// Sets the maximum number of events of a random scenario.
     pub fn max_events(self, max_events: usize) -> TargetHunt {
         TargetHunt { max_events, ..self }
     }
 
-    /// Whether to stop at the first finding.
+    /// Sets whether to stop at the first finding.
     pub fn first(self, first: bool) -> TargetHunt {
         TargetHunt { first, ..self }
     }
 
-    /// Whether warnings count as findings do.
+    /// Sets whether warnings count as failures, as findings do.
     pub fn strict(self, strict: bool) -> TargetHunt {
         TargetHunt { strict, ..self }
     }
 
-    /// Whether errors may be injected.
+    /// Sets whether errors may be injected.
     pub fn faults(self, faults: bool) -> TargetHunt {
         TargetHunt { faults, ..self }
     }
 
-    /// The flag by which it is stopped.
+    /// Sets the flag that stops the hunt.
     pub fn stop(self, stop: Arc<AtomicBool>) -> TargetHunt {
         TargetHunt { stop, ..self }
     }
 
-    /// Where it notes what it is doing.
+    /// Sets where the hunt records what it is doing.
     pub fn activity(self, activity: ActivityLog) -> TargetHunt {
         TargetHunt { activity, ..self }
     }

@@ -1,4 +1,4 @@
-//! Where a target is tried: a server at a time, what it is like under polite clients, and what a scenario makes of it.
+//! Runs the servers of a target, one at a time: learns the baseline, and plays scenarios.
 
 mod control;
 mod examine;
@@ -26,21 +26,22 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// For how long a polite client waits for its answer while scenarios are screened, and when one is examined.
+/// How long a polite client waits for its answer while scenarios are screened, and when one is examined. It waits longer if the first
+/// clients had to.
 const SCREENING: Duration = Duration::from_millis(250);
 const EXAMINING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Running {
     world: Foreign,
     counts: Counts,
-    /// What it had when it had just been warmed up.
+    /// The counts right after the warm-up.
     steady: Counts,
     /// A polite client that is connected and has been served.
     bystander: Option<PoliteClient>,
     scratch: Scratch,
 }
 
-/// A place to try a target in. It is a thread's own.
+/// Starts a target's servers and plays scenarios against them. Belongs to one thread.
 #[derive(Debug)]
 pub(super) struct Lab<'t> {
     target: &'t Target,
@@ -48,38 +49,40 @@ pub(super) struct Lab<'t> {
     namespace: bool,
     pid_namespace: bool,
     no_gate: Option<String>,
-    /// Whether a server of it has been seen with more than one thread.
+    /// Whether a server of the target has been seen with more than one thread.
     parallel: bool,
-    /// Whether so much of a server's output came that some was thrown away.
+    /// Whether a server has written so much output that some of it was discarded.
     floods: bool,
-    /// In how many runs something was seen that says nothing.
+    /// The number of runs whose symptoms were discarded because the harness had made a call of the server's fail.
     pub(super) distrusted: u64,
     baseline: Option<Baseline>,
     running: Option<Running>,
-    /// How long the slowest of the first polite clients waited.
+    /// The longest time that a polite client had to wait during a warm-up.
     latency: Duration,
-    /// Keeps this thread and all that it starts to one core, the setup command too: between two servers as well, for a session that comes to a second core and goes again is taken for a busy one for a while.
+    /// Keeps this thread and everything that it starts, the setup command too, on one core. It stays in place between two servers, because
+    /// the scheduler treats a session that visits a second core as a busy one for a while.
     pinned: Option<Pinned>,
-    /// What is known of the target, or is only let go of late.
+    /// Symptoms that screening ignores: they are known, or were followed up often enough.
     tolerated: BTreeSet<Symptom>,
-    /// Signals that the server's processes were seen to send each other.
+    /// Signals that the server's processes were seen to send to each other.
     signals: BTreeSet<i32>,
-    /// What polite clients alone leave behind, as far as it was asked.
+    /// What polite clients alone leave behind, as far as it was measured.
     controls: Vec<(Symptom, repeat::Control)>,
-    /// Set for a server that serves a few polite clients when it is fresh, and then no other.
+    /// Set if a fresh server serves a few polite clients and then no more.
     unserved: Option<start::Unserved>,
     /// How long the slowest start took.
     slowest_start: Duration,
-    /// Servers that were started.
+    /// The number of servers started.
     pub(super) started: u64,
-    /// Set when somebody wants it to stop.
+    /// Set by the caller to stop the hunt.
     stop: Arc<AtomicBool>,
-    /// Where is noted what is being done.
+    /// Where the current activity is recorded.
     pub(super) activity: ActivityLog,
 }
 
 impl<'t> Lab<'t> {
-    /// Moves the calling thread into a network of its own, if it may have one and is not in one already, and tries the server out.
+    /// Moves the calling thread into a network namespace of its own, if the target is to have one and that is allowed. Then starts the
+    /// first server and learns the baseline.
     pub(super) fn open(
         target: &'t Target,
         stop: Arc<AtomicBool>,
@@ -116,17 +119,17 @@ impl<'t> Lab<'t> {
         Ok(lab)
     }
 
-    /// What is tried.
+    /// The target.
     pub(super) const fn target(&self) -> &'t Target {
         self.target
     }
 
-    /// What the server is like.
+    /// The baseline, once it has been learnt.
     pub(super) fn baseline(&self) -> Option<&Baseline> {
         self.baseline.as_ref()
     }
 
-    /// Whether the server's calls are steered.
+    /// Whether the server's calls pass the gate.
     pub(super) const fn has_gate(&self) -> bool {
         self.no_gate.is_none()
     }
@@ -136,36 +139,36 @@ impl<'t> Lab<'t> {
         self.parallel
     }
 
-    /// Whether so much of a server's output came that some was thrown away.
+    /// Whether a server has written so much output that some of it was discarded.
     pub(super) const fn floods(&self) -> bool {
         self.floods
     }
 
-    /// Fails if somebody wants it to stop: what was seen meanwhile is then worth nothing.
+    /// Fails if the hunt was stopped. Anything observed meanwhile must then be discarded.
     fn still_wanted(&self) -> Result<(), TargetError> {
         if self.stop.load(Relaxed) { Err(TargetError::Stopped) } else { Ok(()) }
     }
 
-    /// Has the calls of servers steered from here on, or not.
+    /// Ends the running server, and sets whether the calls of later servers pass the gate.
     pub(super) fn set_gate(&mut self, gate: bool) {
         self.end();
         self.controls.clear();
         self.no_gate = (!gate).then(|| "it is tried without".to_owned());
     }
 
-    /// Whether a server is there that nothing speaks against.
+    /// Whether a warmed-up server is running. A server that is no longer trusted has been ended.
     pub(super) fn is_warm(&self) -> bool {
         self.running.is_some()
     }
 
-    /// Ends the server that is there, if one is.
+    /// Ends the running server, if there is one.
     pub(super) fn end(&mut self) {
         if let Some(running) = self.running.take() {
             self.signals.extend(running.world.server.sent_to_others());
         }
     }
 
-    /// The end of what the server wrote.
+    /// The end of the server's output.
     pub(super) fn output(&self) -> String {
         let Some(running) = &self.running else { return String::new() };
         let text = end_of(&running.scratch, 0, SHOWN);
@@ -175,7 +178,7 @@ impl<'t> Lab<'t> {
         }
     }
 
-    /// What the server wrote since it had written so many bytes. All that is there if its output was thrown away meanwhile.
+    /// The server's output from byte `written` on. If output was discarded meanwhile, everything that is there.
     fn output_since(&self, written: u64) -> String {
         self.running.as_ref().map_or_else(String::new, |running| end_of(&running.scratch, written, SEARCHED))
     }
@@ -184,12 +187,12 @@ impl<'t> Lab<'t> {
         self.running.as_mut().ok_or(KernelError::StillBorn)
     }
 
-    /// Has one polite client served, which may then stay as a bystander.
+    /// Makes one request as a polite client. If the answer is full and `stays`, the client stays connected as the bystander.
     fn polite(&mut self, bound: Duration, stays: bool) -> Result<Answered, KernelError> {
         let (answers, protocol) = (self.baseline.as_ref().is_some_and(|b| b.answers), self.protocol());
         if let Polite::Command(command) = &self.target.polite {
             let running = self.running.as_mut().ok_or(KernelError::StillBorn)?;
-            // A server whose command has no {port} listens on a port of its own choice.
+            // A server whose command does not contain {port} listens on a port of its own choice.
             let command = Target::filled(command, running.world.address().port(), Path::new("."));
             return super::shell::ask(&command, &mut running.world, bound.max(EXAMINING));
         }
@@ -219,7 +222,7 @@ impl<'t> Lab<'t> {
         }
     }
 
-    /// What the server is like under two polite clients at once.
+    /// Learns the baseline, with two polite clients at once.
     fn learn(&mut self) -> Result<Baseline, TargetError> {
         let protocol = self.protocol();
         let asks = !matches!(self.target.polite, Polite::Command(_));
@@ -256,7 +259,7 @@ impl<'t> Lab<'t> {
         Ok(baseline)
     }
 
-    /// A polite client while another is connected: nothing is cleared away.
+    /// Makes one request as a polite client while another one is connected. Other connections are kept.
     fn polite_beside(&mut self, bound: Duration) -> Result<Answered, KernelError> {
         if let Polite::Command(command) = &self.target.polite {
             let world = &mut self.running.as_mut().ok_or(KernelError::StillBorn)?.world;
@@ -282,16 +285,17 @@ fn idle(counts: &Counts) -> String {
     format!("processes: {}, threads: {}, descriptors: {}", counts.processes, counts.threads, counts.descriptors)
 }
 
-/// How many bytes of a server's output are shown, and how many are searched for the report of a crash.
+/// The maximum number of bytes of a server's output that are shown, and that are searched for the report of a crash.
 const SHOWN: u64 = 8 << 10;
 const SEARCHED: u64 = 1 << 20;
 
-/// How many bytes of output are in a server's folder.
+/// The size of the output file in a server's folder, in bytes.
 fn written(scratch: &Scratch) -> u64 {
     std::fs::metadata(scratch.path().join(OUTPUT)).map_or(0, |output| output.len())
 }
 
-/// The end of a server's output from this byte on, no more than `most` bytes of it, as text.
+/// The end of a server's output as text: at most its last `most` bytes, starting at byte `from` at the earliest. A `from` beyond the end of
+/// the file counts as 0.
 fn end_of(scratch: &Scratch, from: u64, most: u64) -> String {
     use std::io::{Read, Seek, SeekFrom};
     let read = || -> std::io::Result<Vec<u8>> {

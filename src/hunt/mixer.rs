@@ -1,17 +1,17 @@
-//! Scenarios made of others: seeds, changed event by event and mixed with each other.
+//! Makes random scenarios from seeds: changes them event by event and combines them.
 
 use crate::scenario::{Call, Client, Errno, Event, Fault, Payload, Scenario};
 use crate::search::{Mutator, shuffled};
 use fastrand::Rng;
 
-/// The errors of `accept` that a server must be able to live with.
+/// The errors of `accept` that are injected. A server must be able to handle each of them.
 const ACCEPT: [Errno; 3] = [Errno::ECONNABORTED, Errno::EMFILE, Errno::EINTR];
-/// Most changes made in one go.
+/// Maximum number of changes to one scenario.
 const MOST_CHANGES: usize = 4;
-/// Most events of a scenario when each round of a block counts: blocks cost as much time as the events in them.
+/// Maximum number of events that a scenario plays. Each round of a block counts, because it takes as much time as its events.
 const MAX_PLAYED: usize = 128;
 
-/// What scenarios are mixed from.
+/// Makes scenarios from seeds.
 #[derive(Debug)]
 pub(super) struct Mixer<'m> {
     seeds: &'m [Scenario],
@@ -22,16 +22,16 @@ pub(super) struct Mixer<'m> {
 /// What a mixer may use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Most clients of a scenario.
+    /// Maximum number of clients of a scenario.
     pub(super) clients: usize,
-    /// Most events of a scenario.
+    /// Maximum number of events of a scenario.
     pub(super) max_events: usize,
     /// Whether errors may be injected.
     pub(super) faults: bool,
 }
 
 impl<'m> Mixer<'m> {
-    /// A mixer of these seeds; what clients send is one of `payloads`, or a beginning of it.
+    /// A mixer of these seeds. Clients send one of `payloads`, or a prefix of one.
     pub(super) fn new(seeds: &'m [Scenario], payloads: &[Payload], limits: Limits, seed: u64) -> Mixer<'m> {
         let faults = ACCEPT.iter().filter_map(|errno| Fault::new(Call::Accept, *errno));
         let mutator = Mutator {
@@ -44,12 +44,12 @@ impl<'m> Mixer<'m> {
         Mixer { seeds, mutator, seed }
     }
 
-    /// Scenario `number` of this mixer's seed. None of them takes real time.
+    /// Scenario `number` of this mixer's seed. No scenario contains a `wait`, so none takes real time.
     pub(super) fn scenario(&self, number: u64) -> Scenario {
         let mut rng = Rng::with_seed(self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number));
         let mut events = self.part(&mut rng);
         if rng.u8(..3) == 0 {
-            // The other's clients are others.
+            // Each client of the second part gets the name of another client.
             let other = self.part(&mut rng);
             let shift = 1 + rng.usize(..self.mutator.clients.max(2) - 1);
             let other: Vec<Event> = other.iter().map(|event| self.moved(event, shift)).collect();
@@ -59,14 +59,14 @@ impl<'m> Mixer<'m> {
             self.mutator.change(&mut events, &mut rng);
         }
         let scenario = self.mutator.fitting(events);
-        // Nobody stays held for nothing.
+        // If the last `hold` has no `go` after it, one is added.
         match scenario.events().iter().rev().find(|event| matches!(event, Event::Hold | Event::Go)) {
             Some(Event::Hold) => Scenario::from_valid([scenario.events(), &[Event::Go]].concat()),
             _ => scenario,
         }
     }
 
-    /// The events of a seed, without those that take time.
+    /// The events of a random seed, without those that take time.
     fn part(&self, rng: &mut Rng) -> Vec<Event> {
         let seed = rng.choice(self.seeds).map(|seed| seed.events().to_vec()).unwrap_or_default();
         seed.into_iter().filter(|event| !matches!(event, Event::Wait(_))).collect()
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use crate::hunt::seeds::seeds;
 
-    /// How many of the events of the first scenarios are injected errors.
+    /// The number of injected errors in the first 2000 scenarios.
     fn faults(faults: bool) -> usize {
         let mut seeds = seeds(&[]);
         seeds.retain(|seed| !seed.events().iter().any(|event| matches!(event, Event::Fault(_))));

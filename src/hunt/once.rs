@@ -14,25 +14,25 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What came of one run of a scenario against a fresh server.
+/// The result of one run of a scenario against a fresh server.
 #[derive(Clone, Debug)]
 pub struct TargetRun {
-    /// What the server is like under polite clients.
+    /// How the server behaves with polite clients.
     pub baseline: Baseline,
-    /// What happened.
+    /// The trace of the run.
     pub trace: Trace,
-    /// What was seen to be wrong, the worst first. Once is not enough to tell a leak from what a server keeps for the next client.
+    /// The symptoms, the worst first. One run is not enough to tell a leak from a resource that the server keeps for its next client.
     pub seen: Vec<TargetSeen>,
 }
 
-/// Something that was seen to be wrong, once.
+/// A symptom that one run showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetSeen {
-    /// What.
+    /// The kind of symptom.
     pub symptom: Symptom,
     /// What was seen, in words.
     pub evidence: String,
-    /// Which process of the server's it is about.
+    /// The role of the process that shows it.
     pub role: Role,
 }
 
@@ -41,16 +41,16 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// As [`Target::hunt`].
+    /// Those of [`Target::hunt`].
     pub fn play(&self, scenario: &Scenario) -> Result<TargetRun, TargetError> {
         self.play_until(scenario, &Arc::default())
     }
 
-    /// The same, until somebody sets `stop`.
+    /// The same as [`Target::play`], but ends early if `stop` is set.
     ///
     /// # Errors
     ///
-    /// As [`Target::hunt`], and [`TargetError::Stopped`].
+    /// Those of [`Target::hunt`], and [`TargetError::Stopped`].
     pub fn play_until(&self, scenario: &Scenario, stop: &Arc<AtomicBool>) -> Result<TargetRun, TargetError> {
         super::forked::is_no_server()?;
         on_a_thread(|| {
@@ -58,7 +58,7 @@ impl Target {
             let baseline = lab.baseline().cloned().ok_or(KernelError::StillBorn)?;
             let outcome = lab.look(scenario)?;
             if stop.load(Relaxed) {
-                // What was cut short is worth nothing.
+                // The outcome of an interrupted run is incomplete.
                 return Err(TargetError::Stopped);
             }
             lab.end();

@@ -1,9 +1,9 @@
-//! Whether this machine can play: what the kernel must do, and what any server needs beside that.
+//! Whether brokenpipe can run on this machine: what the kernel must support, and what servers need besides.
 
 use super::scratch;
 use crate::linux::{self, Requirement};
 
-/// Looks at all that brokenpipe needs of this machine. Nothing stays behind.
+/// Checks everything that brokenpipe needs of this machine. Leaves nothing behind.
 pub fn requirements() -> Vec<Requirement> {
     let mut all = linux::requirements();
     all.push(Requirement {

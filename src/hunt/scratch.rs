@@ -1,10 +1,10 @@
 //! Scratch folders: each start of a server gets a fresh one, which is removed when the server has ended.
 //!
-//! A scratch folder is a folder of a random name in TMPDIR with two things in it: a [`MARKER`] file, on which the process that uses the
-//! folder holds a lock (`flock(2)`), and the folder that the server gets, which begins empty. A process that is killed leaves its
-//! folders behind, and the kernel releases their locks: so a folder is stale, and may be removed, if it has our marker and the lock on
-//! that can be taken. The name says nothing: a folder of the user's may have the same prefix, process numbers repeat in containers, and
-//! those of another pid namespace are not seen in `/proc`. A lock is seen from everywhere.
+//! A scratch folder is a folder with a random name in TMPDIR. It contains a [`MARKER`] file, on which the process that uses the folder
+//! holds a lock (`flock(2)`), and the folder that the server gets, which is empty at first. A process that is killed leaves its folders
+//! behind, but the kernel releases its locks. So a folder is stale, and may be removed, if it has our marker and the lock on the marker can
+//! be taken. The folder's name proves nothing: a user's folder may have the same prefix, process ids repeat in containers, and processes of
+//! another pid namespace are not visible in `/proc`. A lock works across all of these.
 
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::geteuid;
@@ -15,30 +15,31 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 use tempfile::TempDir;
 
-/// What the names of scratch folders begin with. Only what begins so is looked at when stale ones are removed.
+/// The prefix of the names of scratch folders. Only folders with this prefix are checked when stale ones are removed.
 const PREFIX: &str = "brokenpipe-";
-/// The file that is in scratch folders only, and carries the lock.
+/// The file that marks a scratch folder and carries the lock.
 const MARKER: &str = ".brokenpipe-scratch";
-/// Its name until it is locked: with the marker's name it is never seen without the lock of the process that made it.
+/// The marker's name until it is locked. So a file with the marker's name is never seen without the lock of the process that made it.
 const UNLOCKED: &str = ".brokenpipe-scratch-new";
-/// The folder in it that the server gets.
+/// The folder in the scratch folder that the server gets.
 const INNER: &str = "dir";
 
-/// An empty folder in TMPDIR. It is removed, with all that is in it, when this is dropped, or by a later run if the process is killed.
+/// An empty folder in TMPDIR. When this is dropped, the folder is removed with everything in it. If the process is killed, a later run
+/// removes it.
 #[derive(Debug)]
 pub(super) struct Scratch {
-    // In this order: the folder goes while it is locked.
+    // Fields are dropped in this order: the folder is removed while it is locked.
     _folder: TempDir,
     _lock: Flock<File>,
     inner: PathBuf,
 }
 
 impl Scratch {
-    /// Makes one. The first of a process removes stale ones first.
+    /// Makes a scratch folder. The first call in a process removes stale folders first.
     ///
     /// # Errors
     ///
-    /// Names TMPDIR's folder.
+    /// A text that names TMPDIR's folder.
     pub(super) fn new() -> Result<Scratch, String> {
         static STALE: Once = Once::new();
         let parent = parent();
@@ -50,7 +51,7 @@ impl Scratch {
     }
 
     fn within(parent: &Path) -> io::Result<Scratch> {
-        // Others may look into it, as into any folder that a user makes: many servers go on as another user.
+        // Other users may read the folder, as any folder that a user makes, because many servers switch to another user.
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
         let unlocked = folder.path().join(UNLOCKED);
         let lock = lock(File::create_new(&unlocked)?)?;
@@ -66,7 +67,8 @@ impl Scratch {
     }
 }
 
-/// The folder in which scratch folders are made. Its path is absolute: `{dir}` must mean the same to a server that runs elsewhere.
+/// The folder in which scratch folders are made. Its path is absolute, because `{dir}` must mean the same to a server that runs in another
+/// folder.
 fn parent() -> PathBuf {
     std::path::absolute(std::env::temp_dir()).unwrap_or_else(|_| std::env::temp_dir())
 }
@@ -76,24 +78,24 @@ pub(super) fn try_scratch() -> Result<String, String> {
     Scratch::new().map(|_| format!("in {}", parent().display()))
 }
 
-/// Takes the lock on a file, if nobody has it.
+/// Takes the lock on a file. Fails if another process has it.
 fn lock(file: File) -> io::Result<Flock<File>> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
 }
 
-/// Removes what processes that were killed have left behind in this folder. What cannot be removed stays.
+/// Removes the folders that killed processes have left behind in this folder. A folder that cannot be removed stays.
 fn remove_stale(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let ours = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
         if ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            // What fails here fails for whoever comes next, too, and harms neither.
+            // If this fails, a later run tries again. A folder that stays does no harm.
             let _ = remove_if_stale(&entry.path());
         }
     }
 }
 
 fn remove_if_stale(folder: &Path) -> io::Result<()> {
-    // Whoever may write here could put a link or a pipe in the marker's place.
+    // Another user who may write here could put a symbolic link or a FIFO in the marker's place.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let marker = File::options().read(true).custom_flags(flags.bits()).open(folder.join(MARKER))?;
     let user = geteuid().as_raw();
@@ -102,7 +104,7 @@ fn remove_if_stale(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     let lock = lock(marker)?;
-    // Another process may have removed it between the two, and have let go of the lock.
+    // Another process may have removed the folder and released its lock between the `open` and the lock.
     if lock.metadata()?.nlink() == 0 {
         return Ok(());
     }
@@ -120,7 +122,7 @@ mod tests {
         names
     }
 
-    /// A scratch folder of a process that is gone: nobody holds its lock.
+    /// A scratch folder of a process that has ended: no process holds its lock.
     fn abandoned(parent: &Path) -> PathBuf {
         let Scratch { _folder: folder, _lock, inner } = Scratch::within(parent).unwrap();
         fs::write(inner.join("file"), "of a server").unwrap();
@@ -163,7 +165,7 @@ mod tests {
     #[test]
     fn what_a_run_of_the_same_number_left_is_in_nobodys_way() {
         let parent = tempfile::tempdir().unwrap();
-        // As in a container, where each run has the same number, and as old versions called theirs.
+        // As in a container, where each run has the same process id, and with the names that old versions gave.
         let left = (0..100).map(|count| format!("{PREFIX}{}-{count}", std::process::id()));
         left.for_each(|name| fs::create_dir(parent.path().join(name)).unwrap());
         let before = names(parent.path());

@@ -1,22 +1,21 @@
-//! Seeds: orders that have killed, hung or leaked servers before, with the payloads of the subject in them.
+//! Seeds: scenarios that have killed, hung or leaked servers before, with the target's payloads in them.
 //!
-//! They are what a hunt plays first. Where they come from: the rows of the kernel's tables (an RST in each state of a connection, data
-//! left unread, the peer gone before the first or the second send), bursts that pile up while a server is held, urgent bytes, clients
-//! that vanish or stall, and errors that are injected.
+//! A hunt plays them first. They cover an RST in each state of a connection, data left unread, a peer that is gone before the first or the
+//! second send, bursts that pile up while a server is held, urgent bytes, clients that vanish or stall, and injected errors.
 
 use crate::scenario::Action::{self, Close, Connect, Fin, Recv, Rst, Send, Stall, Urgent, Vanish};
 use crate::scenario::{Call, Client, Errno, Event, Fault, Limit, Payload, Repeat, Scenario, Wait};
 use std::collections::HashSet;
 
-/// How many requests are sent in a row where there are to be many.
+/// How many requests a client sends in a row in the scenarios with many requests.
 const MANY: usize = 8;
 /// How many rounds a burst has.
 const BURST: usize = 20;
-/// Of so many payloads every order is made; of others, the first [`FEW`].
+/// Every scenario is made with each of the first `ALL_OF` payloads. With each further payload, only the first [`FEW`] are made.
 const ALL_OF: usize = 2;
 const FEW: usize = 16;
 
-/// A scenario in the making, event by event.
+/// A scenario that is being built, event by event.
 #[derive(Clone, Default)]
 struct Order(Vec<Event>);
 
@@ -44,13 +43,13 @@ impl Order {
         self.then(Event::Go)
     }
 
-    /// Long enough for a server that looks at its connections every quarter of a second.
+    /// Waits long enough for a server that checks its connections every quarter of a second.
     fn wait(self) -> Order {
         let event = Wait::millis(300).map(Event::Wait);
         event.into_iter().fold(self, Order::then)
     }
 
-    /// [`BURST`] rounds of this order.
+    /// Adds [`BURST`] rounds of `block`.
     fn burst(self, block: Order) -> Order {
         let event = Repeat::new(BURST, &block.0).map(Event::Repeat);
         event.into_iter().fold(self, Order::then)
@@ -70,7 +69,7 @@ fn fault(call: Call, errno: Errno) -> Order {
     event.into_iter().fold(start(), Order::then)
 }
 
-/// Orders in which nobody sends a payload.
+/// Scenarios in which no client sends a payload.
 fn bare() -> Vec<Order> {
     let crowd = |order: Order| order.a(Connect).b(Connect).b(Close);
     vec![
@@ -106,7 +105,7 @@ fn bare() -> Vec<Order> {
     ]
 }
 
-/// Orders in which clients send this payload: whole, its first half, and many times.
+/// Scenarios in which clients send this payload: whole, its first half, or many times.
 fn talking(payload: &Payload) -> Vec<Order> {
     let whole = || Send(payload.clone());
     let half = || Send(payload.first(payload.len().div_ceil(2)));
@@ -135,7 +134,7 @@ fn talking(payload: &Payload) -> Vec<Order> {
         asked_held(1).a(Rst).go(),
         asked_held(2).a(Rst).go(),
         asked_held(3).a(Rst).go(),
-        // Up to here also of payloads after the first few: `FEW`.
+        // The scenarios up to here are the first `FEW`.
         asked_held(2).a(Fin).a(Rst).go(),
         asked_held(3).a(Fin).a(Rst).go(),
         held_asked(0).a(Rst).go(),
@@ -166,7 +165,7 @@ fn talking(payload: &Payload) -> Vec<Order> {
     ]
 }
 
-/// Every order with each of the payloads, those first that take no time.
+/// The seeds for these payloads, without duplicates. Those that take time come last.
 pub(super) fn seeds(payloads: &[Payload]) -> Vec<Scenario> {
     let mut orders = bare();
     for (i, payload) in payloads.iter().enumerate() {
@@ -174,14 +173,15 @@ pub(super) fn seeds(payloads: &[Payload]) -> Vec<Scenario> {
         orders.extend(talking(payload).into_iter().take(most));
     }
     let mut known = HashSet::new();
-    // None of them has more than two clients.
+    // No seed has more than two clients.
     let scenarios = orders.into_iter().map(|order| Scenario::from_valid(order.0));
     let mut seeds: Vec<Scenario> = scenarios.filter(|scenario| known.insert(scenario.clone())).collect();
     seeds.sort_by_key(|seed| seed.events().iter().any(|event| matches!(event, Event::Wait(_))));
     seeds
 }
 
-/// The briefest visits: one that says nothing and is reset or closed, and one that sends this payload and is reset.
+/// The shortest scenarios: a client connects and resets, a client connects and closes, and a client connects, sends this payload and
+/// resets.
 pub(super) fn briefest(payload: Option<&Payload>) -> Vec<Scenario> {
     let visit = || start().a(Connect);
     let talking = payload.map(|payload| visit().a(Send(payload.clone())).a(Rst));

@@ -1,4 +1,4 @@
-//! The hunt for whatever is wrong with a target.
+//! The hunt: plays scenarios against a target and follows up suspected failures.
 
 mod follow_up;
 mod for_real;
@@ -24,42 +24,42 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-/// How often a finding must come true on a fresh server before it is told as one.
+/// How many times a failure must reproduce on a fresh server to be confirmed.
 pub const CONFIRMATIONS: u32 = 3;
-/// Why a server is not tried without the gate.
+/// Why a server is not hunted without the gate.
 const FLOODS: &str =
     "no scenario was played without the gate: the server writes so much that its output could not be kept small";
-/// How many suspicions of one kind are followed up.
+/// How many times suspected failures of one identity are followed up.
 const MOST_OF_A_KIND: u32 = 3;
-/// The same where it may take more than a minute.
+/// The same if confirming the symptom takes real time, which may be more than a minute.
 const MOST_THAT_TAKE_TIME: u32 = 2;
 
-/// Something that is wrong with a target.
+/// A failure of a target.
 #[derive(Clone, Debug)]
 pub struct TargetFinding {
-    /// What, in which process, and where.
+    /// The kind of failure, the process, and the call.
     pub identity: Identity,
-    /// The scenario that shows it, in the fewest events if it was confirmed.
+    /// The scenario that shows the failure, minimised if the failure was confirmed.
     pub scenario: Scenario,
-    /// What happened in it.
+    /// The trace of a run that showed it.
     pub trace: Trace,
     /// What was seen, in words.
     pub evidence: String,
-    /// The end of what the server wrote meanwhile.
+    /// The end of the server's output in that run.
     pub output: String,
-    /// How often it came true on a fresh server, of [`CONFIRMATIONS`] times.
+    /// How many times the failure reproduced on a fresh server, 0 to [`CONFIRMATIONS`].
     pub confirmed: u32,
-    /// Whether the server's calls were steered then.
+    /// Whether the server's calls passed the gate.
     pub gate: bool,
-    /// The errors that the harness gave in the kernel's place, without which it does not show.
+    /// The injected errors without which the failure does not show.
     pub injected: Vec<Fault>,
-    /// By what else it may have come than by a fault of the server's, where that cannot be told: then it is not confirmed, however often it
-    /// came true.
+    /// Another possible cause than a fault of the server, if it cannot be ruled out. The finding is then not confirmed, however often it
+    /// reproduced.
     pub doubt: Option<String>,
 }
 
 impl TargetFinding {
-    /// One that has not been seen yet.
+    /// A finding that has not been reproduced yet.
     pub(super) fn of(identity: Identity, scenario: &Scenario, gate: bool) -> TargetFinding {
         TargetFinding {
             identity,
@@ -74,55 +74,56 @@ impl TargetFinding {
         }
     }
 
-    /// Whether it came true each time, and beyond doubt.
+    /// Whether the failure reproduced each time, without [doubt](TargetFinding::doubt).
     pub const fn is_confirmed(&self) -> bool {
         self.confirmed == CONFIRMATIONS && self.doubt.is_none()
     }
 }
 
-/// What came of a hunt.
+/// The result of a hunt.
 #[derive(Clone, Debug)]
 #[must_use = "what was found is in the report: `assert_clean` fails a test with it"]
 pub struct TargetReport {
-    /// What the server is like under polite clients.
+    /// How the server behaves with polite clients.
     pub baseline: Baseline,
-    /// How many scenarios were played.
+    /// The number of scenarios played.
     pub played: u64,
-    /// How many servers were started.
+    /// The number of servers started.
     pub started: u64,
-    /// What is wrong with it, in the order in which it was found; those that did not come true each time among them.
+    /// The findings, in the order in which they were found, including those that did not reproduce each time.
     pub findings: Vec<TargetFinding>,
-    /// What was suspected on a server that had served others before, and did not show on fresh ones.
+    /// Suspected failures that did not reproduce on fresh servers, or that may have another cause than the server.
     pub unconfirmed: Vec<TargetFinding>,
-    /// In how many runs something was seen that says nothing, for the harness had made a call of the server's fail with EINTR.
+    /// The number of runs whose symptoms were discarded because the harness had made a call of the server's fail with EINTR.
     pub distrusted: u64,
-    /// Whether it was stopped before its time.
+    /// Whether the hunt was stopped early.
     pub stopped: bool,
-    /// Why it ended before its time, if it could not go on. What was found until then is kept.
+    /// Why the hunt ended early, if it could not go on. What was found until then is kept.
     pub ended: Option<TargetError>,
 }
 
-/// What the watcher of a hunt is told.
+/// Progress of a hunt.
 #[derive(Debug)]
 pub enum HuntEvent<'e> {
-    /// The server has been tried out.
+    /// The baseline has been learnt.
     Ready(&'e Baseline),
-    /// So many scenarios have been played, of which this was the last.
+    /// The number of scenarios played so far, and the last one of them.
     Played(u64, &'e Scenario),
-    /// Something looked bad on a server that had served others before, and did not on fresh ones.
+    /// A suspected failure was not confirmed on fresh servers.
     Unconfirmed(&'e TargetFinding),
-    /// Something that belongs to a hunt was left out, with the reason.
+    /// A part of the hunt was left out, for this reason.
     Skipped(&'static str),
-    /// Something was found.
+    /// A failure was found.
     Found(&'e TargetFinding),
 }
 
 impl Target {
-    /// Hunts it, on a thread of its own, and tells `watch` how it goes. A `Break` stops the hunt.
+    /// Hunts the target on a thread of its own, and reports progress to `watch`. If `watch` returns `Break`, the hunt stops.
     ///
     /// # Errors
     ///
-    /// [`TargetError`], if the server cannot be started or does not answer a polite client, or the machine cannot.
+    /// [`TargetError`] if the server cannot be started or does not answer a polite client, or if the harness fails before the first
+    /// scenario. A later error is in [`TargetReport::ended`].
     pub fn hunt(
         &self,
         how: &TargetHunt,
@@ -132,20 +133,20 @@ impl Target {
         on_a_thread(|| Hunting::new(self, how, watch)?.run())
     }
 
-    /// Plays a scenario on fresh servers, and says how often it showed this symptom, of [`CONFIRMATIONS`] times.
+    /// Plays a scenario on fresh servers [`CONFIRMATIONS`] times, and counts how often it shows this symptom.
     ///
     /// # Errors
     ///
-    /// As [`Target::hunt`].
+    /// Those of [`Target::hunt`].
     pub fn confirm(&self, scenario: &Scenario, symptom: Symptom) -> Result<TargetFinding, TargetError> {
         self.confirm_until(scenario, symptom, &Arc::default())
     }
 
-    /// The same, until somebody sets `stop`.
+    /// The same as [`Target::confirm`], but ends early if `stop` is set.
     ///
     /// # Errors
     ///
-    /// As [`Target::hunt`], and [`TargetError::Stopped`].
+    /// Those of [`Target::hunt`], and [`TargetError::Stopped`].
     pub fn confirm_until(
         &self,
         scenario: &Scenario,
@@ -160,7 +161,7 @@ impl Target {
     }
 }
 
-/// Runs on a thread of its own, which may move into namespaces.
+/// Calls `run` on a thread of its own, which may move into namespaces, and returns its result.
 pub(super) fn on_a_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(run);
@@ -174,18 +175,18 @@ struct Hunting<'h, W> {
     watch: W,
     report: TargetReport,
     start: Instant,
-    /// How often each suspicion was followed up.
+    /// How many times each suspected failure was followed up.
     followed: BTreeMap<Followed, u32>,
-    /// Injected errors that are known to end the server: with them nothing else would be seen.
+    /// Injected errors that are known to end the server. They are not injected again, because nothing else would show.
     deadly: Vec<Fault>,
 }
 
-/// A suspicion that was followed up.
+/// What identifies a suspected failure that was followed up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Followed {
     identity: Identity,
     injected: Vec<Fault>,
-    /// What was doubted with the gate may be beyond doubt without.
+    /// A failure that is in doubt with the gate may be beyond doubt without it.
     gate: bool,
 }
 
@@ -262,7 +263,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         Ok(())
     }
 
-    /// The gate lets one call pass at a time, which takes away what threads race for.
+    /// Plays scenarios without the gate. The gate lets one call pass at a time, so it prevents races between threads.
     fn play_without_gate(&mut self, scenarios: &[Scenario]) -> Result<(), TargetError> {
         self.lab.set_gate(false);
         self.play_all(scenarios)?;
@@ -270,7 +271,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         Ok(())
     }
 
-    /// Whether there is anything left to do.
+    /// Whether another scenario is to be played.
     fn goes_on(&mut self) -> bool {
         let enough = match self.how.time {
             Some(time) => self.start.elapsed() >= time,
@@ -279,7 +280,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         !enough && !self.is_done()
     }
 
-    /// Whether it was stopped, or has found what it was to find.
+    /// Whether the hunt was stopped, or was to stop at the first finding and has one.
     fn is_done(&self) -> bool {
         self.report.stopped
             || self.how.stop.load(Relaxed)
@@ -290,11 +291,11 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         self.report.stopped |= (self.watch)(event).is_break();
     }
 
-    /// Plays one scenario, and follows up what looks bad.
+    /// Plays one scenario, and follows up each symptom.
     fn play(&mut self, scenario: &Scenario) -> Result<(), TargetError> {
         let scenario = scenario.filtered(|event| !matches!(event, Event::Fault(fault) if self.deadly.contains(fault)));
         let outcome = match self.lab.screen(&scenario) {
-            // What the machine could not do once it may do on a fresh server.
+            // A system call of the harness that failed once may succeed with a fresh server.
             Err(TargetError::Kernel(_)) => {
                 self.lab.end();
                 self.lab.screen(&scenario)?
@@ -313,18 +314,18 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         Ok(())
     }
 
-    /// Follows up a suspicion, unless what it is about has been found or followed up often enough.
+    /// Follows up a suspected failure, unless it is known or was followed up often enough.
     fn suspect(&mut self, suspicion: Suspicion) -> Result<(), TargetError> {
         let Suspicion { seen, injected, .. } = &suspicion;
         let symptom = seen.identity.symptom;
-        // What takes time was given it.
+        // A symptom that takes time was given that time with the gate, so it is not followed up again without it.
         let gate = self.lab.has_gate() || symptom.takes_time();
         let followed = Followed { identity: seen.identity, injected: injected.clone(), gate };
         let most = if symptom.takes_time() { MOST_THAT_TAKE_TIME } else { MOST_OF_A_KIND };
         let often = self.followed.get(&followed).is_some_and(|times| *times >= most);
         if often || self.is_known(&suspicion) {
             if injected.is_empty() {
-                // With an injected error it may have another cause than without.
+                // With an injected error, the symptom may have another cause than without.
                 self.lab.tolerate(symptom);
             }
             return Ok(());
@@ -334,7 +335,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         let finding = match self.followed_up(suspicion) {
             Ok(finding) => finding,
             Err(error) => {
-                // What was suspected is told, though nobody knows whether it is so.
+                // The suspected failure is reported, although it was not checked to the end.
                 self.add_unconfirmed(suspected);
                 return Err(error);
             }
@@ -343,16 +344,16 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         if finding.severity() == Severity::Unconfirmed {
             self.add_unconfirmed(finding);
         } else if !self.is_found(finding.identity, finding.is_injected()) {
-            // Cut down, or shown without an injected error, it may have come to be one that was found before.
+            // Once minimised, or shown without an injected error, the failure may be one that was found before.
             self.add(finding);
         }
         Ok(())
     }
 
-    /// Whether this has been found. Something that needs an injected error hides nothing that does not.
+    /// Whether this failure has been found. A finding that needs an injected error does not hide a failure that needs none.
     fn is_found(&self, identity: Identity, injected: bool) -> bool {
         let mut confirmed = self.report.findings.iter().filter(|f| f.is_confirmed());
-        // Without the gate it is not known in which call it was.
+        // Without the gate, the call is not known.
         let same = |f: &TargetFinding| match self.lab.has_gate() {
             true => f.identity == identity,
             false => f.identity.is_like(&identity),
@@ -360,8 +361,8 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         confirmed.any(|f| same(f) && (injected || !f.is_injected()))
     }
 
-    /// Whether what a suspicion is about has been found. One that needs an injected error counts only for the same error: another may be
-    /// one that can be had for real.
+    /// Whether a suspected failure has been found. A finding that needs an injected error counts only for the same error, because another
+    /// error may have a real cause.
     fn is_known(&self, Suspicion { seen, injected, .. }: &Suspicion) -> bool {
         let tried = |f: &TargetFinding| {
             f.is_injected() && f.identity == seen.identity && injected.iter().all(|fault| f.injected.contains(fault))

@@ -1,27 +1,27 @@
-//! How much a finding counts. It is decided here and nowhere else.
+//! The severity of findings. It is decided here and nowhere else.
 
 use super::session::TargetFinding;
 use crate::detect::symptom::Symptom;
 use crate::trace::Role;
 use std::fmt;
 
-/// How much a finding counts.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {
-    /// It reproduces each time, by what clients, signals, time and real resource limits do.
+    /// The failure reproduces each time, by what clients, signals, time and real resource limits do.
     Finding,
-    /// It reproduces each time, but needs an injected error that this kernel would not return there, or harms only the connection that
-    /// caused it, or nothing: a trend, a sanitizer's report of a process that went on.
+    /// The failure reproduces each time, but needs an injected error that this kernel would not return there, harms only the connection
+    /// that caused it, or has harmed nothing so far: a trend, or a sanitizer's report from a process that went on.
     Warning,
-    /// It reproduces now and then.
+    /// The failure reproduces, but not each time.
     Flaky,
-    /// It was suspected, and did not reproduce on a fresh server, or did and may have another cause than the server.
+    /// The failure did not reproduce on a fresh server, or may have another cause than the server.
     Unconfirmed,
 }
 
 impl Severity {
-    /// Its name in reports and in the JSON.
+    /// The name in reports and in the JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Severity::Finding => "finding",
@@ -39,7 +39,7 @@ impl fmt::Display for Severity {
 }
 
 impl TargetFinding {
-    /// How much it counts.
+    /// The severity of the finding.
     pub fn severity(&self) -> Severity {
         match self.confirmed {
             0 => Severity::Unconfirmed,
@@ -55,12 +55,12 @@ impl TargetFinding {
         }
     }
 
-    /// Whether it needs an error that the harness gave in the kernel's place.
+    /// Whether the finding needs an injected error.
     pub fn is_injected(&self) -> bool {
         !self.injected.is_empty()
     }
 
-    /// Whether all that is lost is the connection that brought it about. If anything else is harmed, that is a finding of its own.
+    /// Whether only the connection that caused the failure is lost. If anything else is harmed, that is a finding of its own.
     fn harms_its_own_connection_only(&self) -> bool {
         self.identity.symptom == Symptom::Sigpipe && self.identity.role == Role::Connection
     }

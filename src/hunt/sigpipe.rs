@@ -1,4 +1,4 @@
-//! With what SIGPIPE a server is started, by name.
+//! The names of the dispositions of SIGPIPE with which a server is started.
 
 use super::Sigpipe;
 use crate::scenario::ParseError;
@@ -6,10 +6,10 @@ use std::fmt;
 use std::str::FromStr;
 
 impl Sigpipe {
-    /// Every one, in order.
+    /// Every disposition, in order.
     pub const ALL: [Sigpipe; 3] = [Sigpipe::Default, Sigpipe::Ignore, Sigpipe::Blocked];
 
-    /// Its name on the command line, in case files and in the JSON.
+    /// The name on the command line, in case files and in the JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Sigpipe::Default => "default",

@@ -1,38 +1,38 @@
-//! What a full answer is.
+//! What a full answer is, and how much of one has been received.
 
 use super::http_response;
 
 /// What a full answer is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
-    /// No answer is waited for.
+    /// No answer is expected.
     Nothing,
-    /// At least one byte, or the end of file: whatever the server says until it has settled.
+    /// At least one byte, or the end of file. All bytes that were received belong to the answer.
     Something,
-    /// One line that begins so.
+    /// One line that begins with these bytes.
     Line(&'static [u8]),
-    /// A reply with this code, as SMTP has them: lines that begin with the code and a hyphen, and a last one without the hyphen.
+    /// A reply with this code, as in SMTP: lines that begin with the code and a hyphen, and a last line without the hyphen.
     Reply(&'static [u8; 3]),
-    /// Just these bytes.
+    /// Exactly these bytes.
     Exactly(Vec<u8>),
-    /// A whole response to a request that is no HEAD: the status line, the headers, and the body by its length, in chunks, or up
-    /// to the end of file. Any final status will do.
+    /// A whole response to a request other than HEAD: the status line, the headers, and the body by its length, in chunks, or up
+    /// to the end of file. Any final status is accepted.
     Http,
 }
 
-/// How far an answer has come.
+/// How much of an answer has been received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Progress {
-    /// So far it may become one.
+    /// Not a full answer yet; further bytes may complete it.
     More,
-    /// It is whole, and has so many bytes of those received.
+    /// A full answer, which consists of this many of the received bytes.
     Full(usize),
-    /// It is none, whatever follows.
+    /// Not an answer, whatever follows.
     Wrong,
 }
 
 impl Answer {
-    /// How far the bytes that were received since the question have come. `eof` says that no more will follow.
+    /// Checks the bytes that were received since the request. `eof` says that no more will follow.
     pub fn check(&self, received: &[u8], eof: bool) -> Progress {
         let progress = match self {
             Answer::Nothing => Progress::Full(0),
@@ -56,7 +56,7 @@ impl Answer {
         }
     }
 
-    /// Whether the server means to keep the connection after this full answer, as far as it said so.
+    /// Whether the server is going to keep the connection open after this full answer, as far as the answer says.
     pub fn keeps_open(&self, answer: &[u8]) -> bool {
         match self {
             Answer::Http => matches!(http_response::response(answer, false), Ok(Some(response)) if response.keeps_open),
@@ -65,7 +65,7 @@ impl Answer {
     }
 }
 
-/// Whether `received` begins with `start`, as far as it goes.
+/// Whether `received` begins with `start`, as far as its length allows to say.
 fn begins(received: &[u8], start: &[u8]) -> Progress {
     let common = received.len().min(start.len());
     match received[..common] == start[..common] {
@@ -79,7 +79,7 @@ fn line(received: &[u8], start: &[u8]) -> Progress {
     match (begins(received, start), received.iter().position(|b| *b == b'\n')) {
         (Progress::Full(_), Some(end)) => Progress::Full(end + 1),
         (Progress::Full(_), None) => Progress::More,
-        // A line that has ended will not become longer.
+        // A line that has ended does not get longer.
         (Progress::More, Some(_)) => Progress::Wrong,
         (other, _) => other,
     }

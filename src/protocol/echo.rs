@@ -1,4 +1,4 @@
-//! What is said to a server that sends back whatever it gets (RFC 862).
+//! The echo protocol: the server sends back everything that it receives (RFC 862).
 
 use super::talk::Talk;
 use super::{Answer, Exchange};

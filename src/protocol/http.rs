@@ -1,4 +1,4 @@
-//! What is said in HTTP/1.0 and 1.1 (RFC 9112).
+//! HTTP/1.0 and 1.1 (RFC 9112).
 
 use super::talk::{Talk, ANNOUNCED, filling, SENT};
 use super::{Answer, Exchange};

@@ -3,23 +3,23 @@
 /// A whole response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Response {
-    /// How many bytes it has, interim responses before it included.
+    /// The length in bytes, including interim responses before it.
     pub(super) len: usize,
-    /// Whether the server means to keep the connection.
+    /// Whether the server is going to keep the connection open.
     pub(super) keeps_open: bool,
 }
 
-/// What was received is no response, whatever follows.
+/// What was received is not the beginning of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// The first final response in `received`; `None` if it is not whole yet.
+/// The first final response in `received`; `None` if it is not complete yet. `eof` says that no more bytes will follow.
 pub(super) fn response(received: &[u8], eof: bool) -> Result<Option<Response>, Malformed> {
     let mut lines = Lines { bytes: received, at: 0 };
     loop {
         let Some(head) = head(&mut lines)? else { return Ok(None) };
         match head.status {
-            // 101 is the last word of HTTP on a connection.
+            // After 101 the connection no longer speaks HTTP.
             100 | 102..=199 => continue,
             101 | 204 | 304 => return Ok(Some(Response { len: lines.at, keeps_open: head.keeps_open })),
             _ => {}
@@ -53,7 +53,7 @@ struct Lines<'r> {
 }
 
 impl<'r> Lines<'r> {
-    /// The next line without its end, if it has come to its end.
+    /// The next line without its line end; `None` if the line is not complete yet.
     fn next(&mut self) -> Option<&'r [u8]> {
         let rest = &self.bytes[self.at..];
         let end = rest.iter().position(|b| *b == b'\n')?;
@@ -100,13 +100,13 @@ fn has_word(value: &[u8], word: &[u8]) -> bool {
     value.split(|b| *b == b',').any(|w| w.trim_ascii().eq_ignore_ascii_case(word))
 }
 
-/// A number of digits alone: `from_str_radix` would take a sign.
+/// A number that consists of digits only: `from_str_radix` would accept a sign.
 fn number(digits: &[u8], radix: u32) -> Option<usize> {
     let text = std::str::from_utf8(digits).ok()?;
     text.chars().all(|c| c.is_digit(radix)).then(|| usize::from_str_radix(text, radix).ok())?
 }
 
-/// Passes over a body in chunks and its trailers; `None` if it is not whole yet.
+/// Skips a chunked body and its trailers; `None` if they are not complete yet.
 fn chunks(lines: &mut Lines<'_>) -> Result<Option<()>, Malformed> {
     loop {
         let Some(line) = lines.next() else { return Ok(None) };

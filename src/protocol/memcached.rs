@@ -1,4 +1,4 @@
-//! What is said in the text protocol of memcached (memcached's `doc/protocol.txt`).
+//! The text protocol of memcached (memcached's `doc/protocol.txt`).
 
 use super::talk::{Talk, ANNOUNCED, filling, LARGE, SENT};
 use super::{Answer, Exchange};
@@ -16,6 +16,6 @@ pub(super) fn talk() -> Talk {
         get.repeat(64),
         [cut.as_bytes(), &filling(SENT)].concat(),
     ];
-    // Its `quit` is answered by a close alone.
+    // The server answers `quit` by closing the connection only, so there is no closing exchange.
     Talk::new(&say, vec![], vec![Exchange::new(b"version\r\n", Answer::Line(b"VERSION "))], vec![])
 }

@@ -1,4 +1,4 @@
-//! What is said in the protocol of Redis, RESP (the RESP specification).
+//! RESP, the protocol of Redis (the RESP specification).
 
 use super::talk::{Talk, ANNOUNCED, filling, LARGE, SENT};
 use super::{Answer, Exchange};

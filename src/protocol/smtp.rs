@@ -1,4 +1,4 @@
-//! What is said in SMTP (RFC 5321).
+//! SMTP (RFC 5321).
 
 use super::talk::{Talk, filling, SENT};
 use super::{Answer, Exchange};
@@ -8,7 +8,7 @@ pub(super) const NAME: &str = "smtp";
 pub(super) fn talk() -> Talk {
     let ehlo = b"EHLO localhost\r\n";
     let mail = b"MAIL FROM:<a@localhost>\r\nRCPT TO:<b@localhost>\r\nDATA\r\n";
-    // The mail is never ended, so that none is ever sent.
+    // The mail is never ended, so that the server never delivers one.
     let say = vec![
         ehlo.to_vec(),
         b"NOOP\r\n".to_vec(),

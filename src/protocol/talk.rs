@@ -1,26 +1,26 @@
-//! All that is said in a protocol, and what protocols say it with.
+//! The payloads and the exchanges of a protocol, and what they are made of.
 
 use super::Exchange;
 use crate::scenario::Payload;
 
-/// All that is said in a protocol.
+/// The payloads and the exchanges of a protocol.
 #[derive(Debug)]
 pub(super) struct Talk {
-    /// What clients send, each a payload for one `send`.
+    /// The payloads that clients send, each with one `send`.
     pub(super) say: Vec<Payload>,
-    /// What a good client says first on each connection, once.
+    /// The exchanges with which a polite client begins each connection.
     pub(super) opening: Vec<Exchange>,
-    /// How a good client asks.
+    /// The exchanges with which a polite client makes a request.
     pub(super) polite: Vec<Exchange>,
-    /// How a good client takes its leave.
+    /// The exchanges with which a polite client ends a connection.
     pub(super) closing: Vec<Exchange>,
 }
 
-/// A value of so many bytes: with a few dozen of them a reply outgrows the buffers of a client that does not read.
+/// The size of a large value in bytes: a few dozen of them fill the buffers of a client that does not read.
 pub(super) const LARGE: usize = 8_192;
-/// What is announced of a body or value of which only [`SENT`] bytes are sent.
+/// The announced size in bytes of a body or value of which only [`SENT`] bytes are sent.
 pub(super) const ANNOUNCED: usize = 100_000;
-/// What is sent of it.
+/// How many bytes of it are sent.
 pub(super) const SENT: usize = 100;
 
 impl Talk {
@@ -40,7 +40,7 @@ impl Exchange {
     }
 }
 
-/// So many bytes.
+/// `len` bytes of filling.
 pub(super) fn filling(len: usize) -> Vec<u8> {
     vec![b'x'; len]
 }

@@ -4,7 +4,7 @@ fn check(answer: &Answer, received: &[u8]) -> Progress {
     answer.check(received, false)
 }
 
-/// That `text` is a whole answer, and none of its beginnings is, nor any that breaks off.
+/// Asserts that `text` is a full answer, and that its prefixes are not: each is incomplete, and wrong if no more follows.
 fn whole(answer: &Answer, text: &[u8]) {
     for cut in 0..text.len() {
         let shown = String::from_utf8_lossy(&text[..cut]);

@@ -3,10 +3,11 @@
 //! Fields are serialised directly from the trace, without an intermediate tree of JSON values, because `brokenpipe run -` may write
 //! millions of runs.
 
-use crate::scenario::{Call, Client, Errno, Event, Scenario};
-use crate::subject::Setup;
-use crate::trace::{At, Called, End, Hygiene, Outcome, Reply, Signal, Step, TcpState, Trace};
-use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use crate::scenario::{Client, Errno, Event, Scenario};
+use crate::subject::{Program, Setup};
+use crate::trace::{self, At, Called, Hygiene, Outcome, Reply, Signal, Step, Survivor, TcpState, Trace};
+use serde::Serialize;
+use serde::ser::Serializer;
 use std::{fmt, io};
 
 /// A run as one JSON object.
@@ -26,13 +27,13 @@ use std::{fmt, io};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Json<'t> {
-    /// What the clients did.
+    /// EventObject the clients did.
     pub scenario: &'t Scenario,
     /// The server.
     pub setup: &'t Setup,
     /// The world that produced the trace: `kernel` or `model`.
     pub world: &'t str,
-    /// What happened.
+    /// EventObject happened.
     pub trace: &'t Trace,
     /// Whether the kernel's trace equals the model's; `None` if only one world played.
     pub agrees: Option<bool>,
@@ -59,67 +60,89 @@ impl<T: fmt::Display> Serialize for Text<T> {
     }
 }
 
-/// A part of a run, in the form that `docs/json.md` gives for it.
-struct Piece<T>(T);
-
 impl Serialize for Json<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut run = to.serialize_struct("Run", 7)?;
-        run.serialize_field("scenario", &Text(self.scenario))?;
-        run.serialize_field("program", &Text(&self.setup.program))?;
-        run.serialize_field("policy", self.setup.policy.name())?;
-        run.serialize_field("world", self.world)?;
-        run.serialize_field("outcome", &Piece(self.trace.outcome()))?;
-        run.serialize_field("steps", &Steps { scenario: self.scenario, trace: self.trace })?;
-        if let Some(agrees) = self.agrees {
-            run.serialize_field("agrees", &agrees)?;
-        }
-        run.end()
+        let Json { scenario, setup, world, trace, agrees } = *self;
+        let (program, policy, outcome) = (Text(&setup.program), setup.policy.name(), trace.outcome().into());
+        let steps = Steps { scenario, trace };
+        RunObject { scenario: Text(scenario), program, policy, world, outcome, steps, agrees }.serialize(to)
     }
 }
 
-impl Serialize for Piece<Outcome> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut outcome = to.serialize_map(None)?;
-        outcome.serialize_entry("kind", self.0.kind())?;
-        match self.0 {
-            Outcome::Survived(survivor) => {
-                if let Some(client) = survivor.waits_on {
-                    outcome.serialize_entry("waits_on", &Text(client))?;
-                }
-                if survivor.pending {
-                    outcome.serialize_entry("pending", &Text(Signal::SIGPIPE))?;
-                }
-                if let Some(hygiene) = survivor.hygiene {
-                    outcome.serialize_entry("hygiene", &Piece(hygiene))?;
-                }
-            }
-            Outcome::Killed { signal, .. } => outcome.serialize_entry("signal", &Text(signal))?,
-            Outcome::Exited { code, .. } => outcome.serialize_entry("code", &code)?,
-            Outcome::Ended { .. } | Outcome::Stuck { .. } => {}
+#[derive(Serialize)]
+struct RunObject<'t> {
+    scenario: Text<&'t Scenario>,
+    program: Text<&'t Program>,
+    policy: &'static str,
+    world: &'t str,
+    outcome: OutcomeObject,
+    steps: Steps<'t>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agrees: Option<bool>,
+}
+
+/// How a run ended.
+#[derive(Default, Serialize)]
+struct OutcomeObject {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_on: Option<Text<Client>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<Text<Signal>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hygiene: Option<HygieneObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<Text<Signal>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Place>,
+}
+
+impl From<Outcome> for OutcomeObject {
+    fn from(outcome: Outcome) -> OutcomeObject {
+        let end = OutcomeObject { kind: outcome.kind(), at: outcome.at().map(Place::from), ..OutcomeObject::default() };
+        match outcome {
+            Outcome::Survived(Survivor { waits_on, pending, hygiene }) => OutcomeObject {
+                waits_on: waits_on.map(Text),
+                pending: pending.then_some(Text(Signal::SIGPIPE)),
+                hygiene: hygiene.map(HygieneObject::from),
+                ..end
+            },
+            Outcome::Killed { signal, .. } => OutcomeObject { signal: Some(Text(signal)), ..end },
+            Outcome::Exited { code, .. } => OutcomeObject { code: Some(code), ..end },
+            Outcome::Ended { .. } | Outcome::Stuck { .. } => end,
         }
-        if let Some(at) = self.0.at() {
-            outcome.serialize_entry("at", &Piece(at))?;
-        }
-        outcome.end()
     }
 }
 
-impl Serialize for Piece<Hygiene> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut hygiene = to.serialize_struct("Hygiene", 3)?;
-        hygiene.serialize_field("descriptors", &self.0.descriptors)?;
-        hygiene.serialize_field("close_wait", &self.0.close_wait)?;
-        hygiene.serialize_field("served", &self.0.served)?;
-        hygiene.end()
+/// EventObject a server that survived has left behind.
+#[derive(Serialize)]
+struct HygieneObject {
+    descriptors: u32,
+    close_wait: u32,
+    served: bool,
+}
+
+impl From<Hygiene> for HygieneObject {
+    fn from(Hygiene { descriptors, close_wait, served }: Hygiene) -> HygieneObject {
+        HygieneObject { descriptors, close_wait, served }
     }
 }
 
-impl Serialize for Piece<At> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            At::Event(i) => i.serialize(to),
-            other => Text(other).serialize(to),
+/// A place in a scenario: the index of an event, or text.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Place {
+    Event(usize),
+    Other(Text<At>),
+}
+
+impl From<At> for Place {
+    fn from(at: At) -> Place {
+        match at {
+            At::Event(i) => Place::Event(i),
+            other => Place::Other(Text(other)),
         }
     }
 }
@@ -132,77 +155,115 @@ pub(super) struct Steps<'t> {
 
 impl Serialize for Steps<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(self.trace.steps().map(|step| Piece((step.at.of(self.scenario), step))))
+        to.collect_seq(self.trace.steps().map(|step| StepObject::of(step, self.scenario)))
     }
 }
 
-impl Serialize for Piece<(Option<&Event>, Step<'_>)> {
+/// A step.
+#[derive(Serialize)]
+struct StepObject<'t> {
+    event: EventObject<'t>,
+    reply: ReplyObject,
+    calls: Calls<'t>,
+    sockets: Sockets<'t>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Text<At>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    times: Option<u16>,
+}
+
+impl<'t> StepObject<'t> {
+    fn of(step: Step<'t>, scenario: &'t Scenario) -> StepObject<'t> {
+        let is_round = matches!(step.at, At::Round { .. });
+        StepObject {
+            event: step
+                .at
+                .of(scenario)
+                .map_or(EventObject::Teardown(Text(step.at)), |event| EventObject::Event(Text(event))),
+            reply: step.reply.into(),
+            calls: Calls(step.calls),
+            sockets: Sockets(step.sockets),
+            at: is_round.then_some(Text(step.at)),
+            times: is_round.then_some(step.times),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum EventObject<'t> {
+    Event(Text<&'t Event>),
+    Teardown(Text<At>),
+}
+
+/// EventObject an event gave.
+#[derive(Default, Serialize)]
+struct ReplyObject {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ok: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eof: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Text<Errno>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nothing: Option<&'static str>,
+}
+
+impl From<Reply> for ReplyObject {
+    fn from(reply: Reply) -> ReplyObject {
+        let none = ReplyObject::default();
+        match reply {
+            Reply::Ok(n) => ReplyObject { ok: Some(n), ..none },
+            Reply::Received { bytes, end } => ReplyObject {
+                ok: Some(bytes),
+                eof: (end == trace::End::Eof).then_some(true),
+                error: if let trace::End::Error(errno) = end { Some(Text(errno)) } else { None },
+                ..none
+            },
+            Reply::Error(errno) => ReplyObject { error: Some(Text(errno)), ..none },
+            Reply::Nothing(reason) => ReplyObject { nothing: Some(reason.words()), ..none },
+        }
+    }
+}
+
+struct Calls<'t>(&'t [Called]);
+
+impl Serialize for Calls<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let Piece((event, step)) = self;
-        let mut object = to.serialize_struct("Step", 6)?;
-        match event {
-            Some(event) => object.serialize_field("event", &Text(event))?,
-            None => object.serialize_field("event", &Text(step.at))?,
-        }
-        object.serialize_field("reply", &Piece(step.reply))?;
-        object.serialize_field("calls", &Piece(step.calls))?;
-        object.serialize_field("sockets", &Piece(step.sockets))?;
-        if let At::Round { .. } = step.at {
-            object.serialize_field("at", &Piece(step.at))?;
-            object.serialize_field("times", &step.times)?;
-        }
-        object.end()
+        to.collect_seq(self.0.iter().copied().map(CallObject::from))
     }
 }
 
-impl Serialize for Piece<Reply> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut reply = to.serialize_map(None)?;
-        match self.0 {
-            Reply::Ok(n) => reply.serialize_entry("ok", &n)?,
-            Reply::Received { bytes, end } => {
-                reply.serialize_entry("ok", &bytes)?;
-                match end {
-                    End::Open => {}
-                    End::Eof => reply.serialize_entry("eof", &true)?,
-                    End::Error(errno) => reply.serialize_entry("error", &Text(errno))?,
-                }
-            }
-            Reply::Error(errno) => reply.serialize_entry("error", &Text(errno))?,
-            Reply::Nothing(reason) => reply.serialize_entry("nothing", reason.words())?,
+/// A call of the server.
+#[derive(Serialize)]
+struct CallObject {
+    call: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<Text<Client>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Text<Errno>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<Text<Signal>>,
+}
+
+impl From<Called> for CallObject {
+    fn from(Called { call, client, result, sigpipe }: Called) -> CallObject {
+        CallObject {
+            call: call.name(),
+            client: client.map(Text),
+            result: result.ok(),
+            // A result that was not observed is neither.
+            error: result.err().filter(|errno| *errno != Errno::UNSEEN).map(Text),
+            signal: sigpipe.then_some(Text(Signal::SIGPIPE)),
         }
-        reply.end()
     }
 }
 
-impl Serialize for Piece<&[Called]> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(self.0.iter().map(|called| Piece(*called)))
-    }
-}
+struct Sockets<'t>(&'t [(Client, TcpState)]);
 
-impl Serialize for Piece<Called> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let Called { call, client, result, sigpipe } = self.0;
-        let mut object = to.serialize_map(None)?;
-        object.serialize_entry("call", Call::name(call))?;
-        if let Some(client) = client {
-            object.serialize_entry("client", &Text(client))?;
-        }
-        match result {
-            Ok(n) => object.serialize_entry("result", &n)?,
-            // A call of a target whose result was not observed.
-            Err(Errno::UNSEEN) => {}
-            Err(errno) => object.serialize_entry("error", &Text::<Errno>(errno))?,
-        }
-        if sigpipe {
-            object.serialize_entry("signal", &Text(Signal::SIGPIPE))?;
-        }
-        object.end()
-    }
-}
-
-impl Serialize for Piece<&[(Client, TcpState)]> {
+impl Serialize for Sockets<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_map(self.0.iter().map(|(client, state)| (Text(client), state.name())))
     }

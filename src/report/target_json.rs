@@ -3,10 +3,11 @@
 
 use super::json::{Steps, Text};
 use crate::detect::Identity;
-use crate::hunt::{Baseline, CONFIRMATIONS, Severity, Sigpipe, Target, TargetFinding};
+use crate::hunt::{Baseline, CONFIRMATIONS, Severity, Target, TargetFinding};
+use crate::scenario::Scenario;
 use crate::trace::TcpState;
 use serde::Serialize;
-use serde::ser::{SerializeStruct, Serializer};
+use serde::ser::Serializer;
 use std::io;
 
 /// A finding of a target, as one JSON object.
@@ -36,43 +37,60 @@ impl TargetJson<'_> {
 
 impl Serialize for TargetJson<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let TargetJson { finding, target, baseline, case } = self;
+        let TargetJson { finding, target, baseline, case } = *self;
         let Identity { symptom, role, call, state } = finding.identity;
         let severity = finding.severity();
-        let mut object = to.serialize_struct("Finding", 19)?;
-        object.serialize_field("kind", symptom.name())?;
-        object.serialize_field("confirmed", &finding.confirmed)?;
-        object.serialize_field("of", &CONFIRMATIONS)?;
-        object.serialize_field("warning", &(severity == Severity::Warning))?;
-        object.serialize_field("severity", severity.name())?;
-        object.serialize_field("injected", &finding.is_injected())?;
-        object.serialize_field("scenario", &Text(&finding.scenario))?;
-        object.serialize_field("command", target.words())?;
-        object.serialize_field("process", if role.is_main() { "main" } else { "child" })?;
-        object.serialize_field("role", role.name())?;
-        object.serialize_field("call", &call)?;
-        object.serialize_field("state", &state.map(TcpState::name))?;
-        object.serialize_field("evidence", &finding.evidence)?;
-        object.serialize_field("advice", symptom.advice())?;
-        object.serialize_field("gate", &finding.gate)?;
-        object.serialize_field("namespace", &baseline.namespace)?;
-        object.serialize_field("sigpipe", &Pipe { requested: target.sigpipe, effective: &baseline.sigpipe })?;
-        object.serialize_field("case", case)?;
-        object.serialize_field("steps", &Steps { scenario: &finding.scenario, trace: &finding.trace })?;
-        object.end()
+        FindingObject {
+            kind: symptom.name(),
+            confirmed: finding.confirmed,
+            of: CONFIRMATIONS,
+            warning: severity == Severity::Warning,
+            severity: severity.name(),
+            injected: finding.is_injected(),
+            scenario: Text(&finding.scenario),
+            command: target.words(),
+            process: if role.is_main() { "main" } else { "child" },
+            role: role.name(),
+            call,
+            state: state.map(TcpState::name),
+            evidence: &finding.evidence,
+            advice: symptom.advice(),
+            gate: finding.gate,
+            namespace: baseline.namespace,
+            sigpipe: SigpipeObject { requested: target.sigpipe.name(), effective: &baseline.sigpipe },
+            case,
+            steps: Steps { scenario: &finding.scenario, trace: &finding.trace },
+        }
+        .serialize(to)
     }
 }
 
-struct Pipe<'t> {
-    requested: Sigpipe,
+#[derive(Serialize)]
+struct FindingObject<'t> {
+    kind: &'static str,
+    confirmed: u32,
+    of: u32,
+    warning: bool,
+    severity: &'static str,
+    injected: bool,
+    scenario: Text<&'t Scenario>,
+    command: &'t [String],
+    process: &'static str,
+    role: &'static str,
+    call: Option<&'static str>,
+    state: Option<&'static str>,
+    evidence: &'t str,
+    advice: &'static str,
+    gate: bool,
+    namespace: bool,
+    sigpipe: SigpipeObject<'t>,
+    case: Option<&'t str>,
+    steps: Steps<'t>,
+}
+
+/// The disposition of SIGPIPE.
+#[derive(Serialize)]
+struct SigpipeObject<'t> {
+    requested: &'static str,
     effective: &'t str,
-}
-
-impl Serialize for Pipe<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut object = to.serialize_struct("Sigpipe", 2)?;
-        object.serialize_field("requested", self.requested.name())?;
-        object.serialize_field("effective", self.effective)?;
-        object.end()
-    }
 }

@@ -5,9 +5,13 @@ use crate::oracle::{Finding, Kind, outcome_words};
 use crate::scenario::Scenario;
 use crate::subject::Setup;
 use crate::trace::{At, Outcome, Signal, Trace};
+use std::io::IsTerminal;
+use textwrap::{Options, WordSplitter, WrapAlgorithm};
 
 /// Largest width of running text, in characters.
 const WIDTH: usize = 100;
+/// A terminal that is narrower than this wraps the text itself.
+const NARROWEST: usize = 40;
 
 /// What to do about a finding of this kind, and the cases in which that is not enough.
 pub const fn advice(kind: Kind) -> &'static str {
@@ -104,24 +108,18 @@ pub(super) fn paragraph(label: &str, text: &str) -> String {
     wrap(label, text) + "\n"
 }
 
-/// `label` and `text`, wrapped at [`WIDTH`]. All lines but the first are indented by the width of the label.
+/// `label` and `text`, wrapped at [`WIDTH`] or at the width of a narrower terminal. All lines but the first are indented by the width of the
+/// label. Words are never broken, so that a scenario or a path can be copied.
 pub(super) fn wrap(label: &str, text: &str) -> String {
     let indent = " ".repeat(label.len());
-    let (mut lines, mut line) = (String::new(), label.to_owned());
-    let mut width = label.len();
-    for (i, word) in text.split(' ').enumerate() {
-        let len = word.chars().count();
-        if i > 0 && width + 1 + len > WIDTH {
-            lines += &(line + "\n");
-            (line, width) = (indent.clone(), indent.len());
-        } else if i > 0 {
-            line.push(' ');
-            width += 1;
-        }
-        line += word;
-        width += len;
-    }
-    lines + &line + "\n"
+    let options = Options::new(width()).initial_indent(label).subsequent_indent(&indent).break_words(false);
+    textwrap::fill(text, options.word_splitter(WordSplitter::NoHyphenation).wrap_algorithm(WrapAlgorithm::FirstFit))
+        + "\n"
+}
+
+/// The width of text: that of the terminal if standard output is one, between [`NARROWEST`] and [`WIDTH`].
+fn width() -> usize {
+    if std::io::stdout().is_terminal() { textwrap::termwidth().clamp(NARROWEST, WIDTH) } else { WIDTH }
 }
 
 #[cfg(test)]

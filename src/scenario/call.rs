@@ -1,4 +1,4 @@
-//! The server's calls, and the errors with which a harness can answer them.
+//! The server's calls, and the errors that the harness can inject into them.
 
 use super::Errno;
 use std::fmt;
@@ -16,15 +16,15 @@ pub enum Call {
     Shutdown,
     /// `close(2)` of a connection.
     Close,
-    /// A system call of a server that is no program of ours, by its name.
+    /// Another system call, by its name, of a server that is not a program.
     Other(&'static str),
 }
 
 impl Call {
-    /// Every call that a program is made of, in order.
+    /// Every call that a program can make, in order.
     pub const ALL: [Call; 5] = [Call::Accept, Call::Send, Call::Recv, Call::Shutdown, Call::Close];
 
-    /// The name of the call, as the text form and the JSON have it.
+    /// The name of the call, as in the text form and in the JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Call::Accept => "accept",
@@ -36,10 +36,10 @@ impl Call {
         }
     }
 
-    /// The errors with which a `fault` may answer this call.
+    /// The errors that a `fault` may inject into this call.
     ///
-    /// `send` has no EPIPE: the kernel never reports it without the signal that goes with it, so a made-up one would show a
-    /// death that cannot be. `shutdown` and `close` have none: what a program does about their errors is nothing.
+    /// `send` has no EPIPE: the kernel raises SIGPIPE together with it, so an injected EPIPE would show a failure that cannot
+    /// happen. `shutdown` and `close` have no errors, because programs ignore those.
     pub const fn faults(self) -> &'static [Errno] {
         match self {
             Call::Accept => &[
@@ -71,7 +71,7 @@ impl fmt::Debug for Call {
     }
 }
 
-/// An answer that the harness gives in the kernel's place: the server's next `call` fails with `errno`.
+/// An injected error: the server's next `call` fails with `errno`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fault {
     call: Call,
@@ -79,22 +79,22 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault, or `None` if [`Call::faults`] of `call` does not have `errno`.
+    /// A fault. `None` if `errno` is not one of the [`Call::faults`] of `call`.
     pub fn new(call: Call, errno: Errno) -> Option<Fault> {
         call.faults().contains(&errno).then_some(Fault { call, errno })
     }
 
-    /// Every fault there is: the calls in order, the errors of each in the order of [`Call::faults`].
+    /// Every possible fault: the calls in order, the errors of each in the order of [`Call::faults`].
     pub fn all() -> impl Iterator<Item = Fault> {
         Call::ALL.into_iter().flat_map(|call| call.faults().iter().map(move |&errno| Fault { call, errno }))
     }
 
-    /// Which call is answered.
+    /// The call that fails.
     pub const fn call(self) -> Call {
         self.call
     }
 
-    /// What it is answered with.
+    /// The error that it fails with.
     pub const fn errno(self) -> Errno {
         self.errno
     }

@@ -4,11 +4,11 @@ use super::table::Row;
 use std::fmt;
 use std::str::FromStr;
 
-/// Most clients one scenario may have: each has one connection, and all of them must fit in the accept queue of a server
-/// that is held.
+/// Maximum number of clients of a scenario. Each client has one connection, and all of them must fit in the accept queue of a
+/// held server.
 pub const MAX_CLIENTS: usize = 64;
 
-/// Words, beside those of the harness's events, that cannot name a client.
+/// Words that cannot name a client, in addition to the words of harness events.
 const RESERVED: [&str; 4] = ["teardown", "probe", "program", "bystand"];
 
 /// A client of a scenario, known by its name: a lower-case letter, then up to seven lower-case letters, digits or `_`.
@@ -18,20 +18,20 @@ const RESERVED: [&str; 4] = ["teardown", "probe", "program", "bystand"];
 pub struct Client(u64); // The name, big-endian and padded with zeros, so that integer order is name order.
 
 impl Client {
-    /// The polite client that no scenario can name.
+    /// The polite client. No scenario can use this name.
     pub(crate) const PROBE: Client = Client(u64::from_be_bytes(*b"probe\0\0\0"));
 
-    /// The polite client that is connected throughout, which no scenario can name either.
+    /// The polite client that is connected throughout. No scenario can use this name either.
     pub(crate) const BYSTANDER: Client = Client(u64::from_be_bytes(*b"bystand\0"));
 
-    /// Whether it is one of the harness's own.
+    /// Whether this is one of the harness's own clients.
     pub(crate) fn is_own(self) -> bool {
         self == Client::PROBE || self == Client::BYSTANDER
     }
 
     /// The client of rank `k`, from 0: `a` to `z`, then `za` to `zz`, then `zza` and on, so that rank order is name order.
     ///
-    /// Ranks from [`MAX_CLIENTS`] on wrap around.
+    /// Ranks from [`MAX_CLIENTS`] on start again at `a`.
     pub const fn nth(k: usize) -> Client {
         let k = k % MAX_CLIENTS;
         let mut name = 0u64;
@@ -71,10 +71,10 @@ impl FromStr for Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadName {
-    /// It is not a lower-case letter followed by up to seven lower-case letters, digits or `_`.
+    /// The word is not a lower-case letter followed by up to seven lower-case letters, digits or `_`.
     #[error("a client's name is a lower-case letter, then up to seven of a-z, 0-9 and _")]
     Shape,
-    /// It is a word of the scenario language.
+    /// The word is one of the scenario language.
     #[error("this word has a meaning of its own and cannot name a client")]
     Reserved,
 }
@@ -82,7 +82,7 @@ pub enum BadName {
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Client::BYSTANDER {
-            // One letter too many for a name.
+            // `bystander` is one letter too long for a name.
             return f.pad("bystander");
         }
         let bytes = self.0.to_be_bytes();

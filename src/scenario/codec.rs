@@ -1,24 +1,25 @@
-//! The one binary form, shared by `Arbitrary`, the proptest strategy, the fuzzer's corpus and its artifacts.
+//! The binary form of scenarios, shared by `Arbitrary`, the proptest strategy, the fuzzer's corpus and its artifacts.
 //!
-//! An event is a cell of four bytes: what happens, to which client, and an argument of 16 bits. A block is its cell, the cells of
-//! its events, and a cell that ends it. Cells have a fixed width so
-//! that a changed byte changes one event and a lost cell loses one. Any bytes decode to a valid scenario, and what
-//! [`encode`](Scenario::encode) gives decodes to the same scenario, but for the names of its clients, which are `a`, `b`, … in
-//! the order of the old ones. Given payloads follow their cell, padded to whole cells.
+//! An event is a cell of four bytes: the kind of event, the client, and an argument of 16 bits. A block is its cell, the cells of
+//! its events, and a cell that ends it. Given payloads follow their cell, padded to whole cells. Cells have a fixed width, so
+//! that a changed byte changes one event and a lost cell loses one.
+//!
+//! Any bytes decode to a valid scenario. What [`encode`](Scenario::encode) returns decodes to the same scenario, except that its
+//! clients are renamed to `a`, `b`, … in the order of their old names.
 
 use super::table::{EVENTS, Row};
 use super::{Action, Client, Event, Fault, MAX_CLIENTS, MAX_SEND, Payload, ROUNDS, Repeat, Scenario};
 
-/// Bytes of one cell.
+/// The number of bytes of a cell.
 pub(crate) const CELL: usize = 4;
-/// How many rows the table of events had at first. A code of no row stands for one of these.
+/// How many rows the table of events had at first. A code that has no row stands for one of these.
 const FIRST_ROWS: usize = 11;
-/// The end of a block.
+/// The code of the cell that ends a block.
 const END: u8 = 253;
-/// A send of given bytes.
+/// The code of a send of given bytes.
 const GIVEN: u8 = 255;
 
-/// One event as numbers: any three are an event.
+/// One event as numbers. Any three numbers are valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
     /// The code of a row of the table of events, [`END`] or [`GIVEN`].
@@ -28,8 +29,8 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// The client. Ranks beyond the most that a scenario may have stand for one of the first four, so that chance
-    /// concentrates on few clients.
+    /// The client. Ranks from [`MAX_CLIENTS`] on stand for one of the first four clients, so that random bytes concentrate on few
+    /// clients.
     fn client(self) -> Client {
         match usize::from(self.client) {
             k if k < MAX_CLIENTS => Client::nth(k),
@@ -37,7 +38,7 @@ impl Cell {
         }
     }
 
-    /// The argument as a length of given bytes.
+    /// The argument as a length of given bytes. Values above [`MAX_SEND`] stand for short lengths.
     fn len(self) -> usize {
         match usize::from(self.argument) {
             n if n <= MAX_SEND => n,
@@ -45,7 +46,7 @@ impl Cell {
         }
     }
 
-    /// The argument as a number of rounds; those out of range stand for few.
+    /// The argument as a number of rounds. Values out of range stand for few rounds.
     fn times(self) -> usize {
         match usize::from(self.argument) {
             n if ROUNDS.contains(&n) => n,
@@ -53,13 +54,13 @@ impl Cell {
         }
     }
 
-    /// The row of the table that its code stands for.
+    /// The row of the table that the code stands for.
     fn row(self) -> &'static Row {
         let first = &EVENTS[usize::from(self.code) % FIRST_ROWS];
         EVENTS.iter().find(|row| row.code == self.code).unwrap_or(first)
     }
 
-    /// The event that this cell alone stands for; `None` for the beginning of a block.
+    /// The event that this cell alone stands for; `None` for the start of a block.
     pub(crate) fn event(self) -> Option<Event> {
         self.row().event(self.client(), self.argument)
     }
@@ -89,11 +90,11 @@ impl Cell {
 }
 
 impl Scenario {
-    /// The scenario that `bytes` stand for. Any do; an unfinished last cell is left out, an unfinished block ends with the bytes or
-    /// where the next begins, and one of no events is none.
+    /// The scenario that `bytes` stand for. Any bytes are valid. An incomplete last cell is ignored. A block without an end ends
+    /// with the bytes or where the next block begins. A block without events is dropped.
     pub fn decode(bytes: &[u8]) -> Scenario {
         let mut events = Vec::with_capacity(bytes.len() / CELL);
-        // Of the block that is not finished: how many rounds, and where among the events its own begin.
+        // The block that is not finished: its number of rounds, and the index of its first event.
         let mut block: Option<(usize, usize)> = None;
         let mut rest = bytes;
         while let Some((cell, tail)) = rest.split_first_chunk::<CELL>() {
@@ -137,7 +138,7 @@ impl Scenario {
     }
 }
 
-/// Makes a block of the events from its first on.
+/// Replaces the events from the block's first one on by the block.
 fn finish(events: &mut Vec<Event>, block: Option<(usize, usize)>) {
     if let Some((times, first)) = block
         && let Some(repeat) = Repeat::new(times, &events[first..])
@@ -147,7 +148,7 @@ fn finish(events: &mut Vec<Event>, block: Option<(usize, usize)>) {
     }
 }
 
-/// Adds the cell of an event that is no block, and the bytes that it sends if they were given.
+/// Writes the cell of an event that is not a block, and the bytes that it sends if they were given.
 fn write(event: &Event, clients: &[Client], bytes: &mut Vec<u8>) {
     let rank = event.client().and_then(|c| clients.binary_search(&c).ok()).unwrap_or(0);
     Cell::of(event, rank).write(bytes);
@@ -159,7 +160,7 @@ fn write(event: &Event, clients: &[Client], bytes: &mut Vec<u8>) {
 
 #[cfg(feature = "arbitrary")]
 impl<'a> arbitrary::Arbitrary<'a> for Scenario {
-    /// All that is left of the input, through [`Scenario::decode`].
+    /// Decodes the rest of the input with [`Scenario::decode`].
     fn arbitrary(u: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Scenario> {
         let len = u.len();
         Ok(Scenario::decode(u.bytes(len)?))

@@ -1,12 +1,12 @@
-//! Every scenario up to a length, clients renamed away.
+//! Enumerates every scenario up to a length, without those that differ only in the names of clients.
 
 use super::{Action, Client, Event, Scenario};
 
-/// Every scenario of 1 to `events` events in which up to `clients` clients do `actions` and, in between, `others` happen:
-/// shorter ones first, those of a length in the order in which `actions` and `others` are given.
+/// Every scenario of 1 to `events` events in which up to `clients` clients do `actions` and, in between, `others` happen. Shorter
+/// scenarios come first. Those of one length come in the order in which `actions` and `others` are given.
 ///
-/// Scenarios that are the same but for the names of their clients come once: a client's first event is its connect, and
-/// client k+1 connects only after client k. Events that do nothing are kept.
+/// Scenarios that differ only in the names of their clients come once: a client's first event is its connect, and client k+1
+/// connects only after client k. Events that do nothing are kept.
 ///
 /// ```
 /// use brokenpipe::{Action, enumerate};
@@ -25,12 +25,13 @@ pub struct Enumerate {
     clients: usize,
     actions: Vec<Action>,
     others: Vec<Event>,
-    /// Each position's choice, as in `choice`; it is a number in the base of `choices`, with gaps where a choice is not legal.
+    /// The choice at each position, as in `choice`. Together they are a number in base `choices`, with gaps where a choice is not
+    /// legal.
     current: Vec<usize>,
 }
 
 impl Enumerate {
-    /// The actions of the design's table that take no filter and no harness: what the exhaustive tests enumerate over.
+    /// The basic actions, over which the exhaustive tests enumerate.
     pub fn plain_actions() -> Vec<Action> {
         let send = Action::Send(super::Payload::FIVE);
         vec![Action::Connect, send, Action::Recv, Action::Fin, Action::Close, Action::Rst]
@@ -47,7 +48,7 @@ impl Enumerate {
         }
     }
 
-    /// Whether choice `n` may come when `connected` clients have connected.
+    /// Whether choice `n` is legal when `connected` clients have connected.
     fn legal(&self, n: usize, connected: usize) -> bool {
         match self.actions.get(n / self.clients.max(1)) {
             Some(Action::Connect) => n % self.clients <= connected,
@@ -65,7 +66,8 @@ impl Enumerate {
         self.current[..len].iter().map(connect).max().unwrap_or(0)
     }
 
-    /// Moves position `at` on to its next legal choice from `from` on, and all after it to their first. False if there is none.
+    /// Moves position `at` to its next legal choice, starting at `from`, and all later positions to their first one. False if
+    /// there is no such choice.
     fn advance(&mut self, at: usize, from: usize) -> bool {
         let connected = self.connected(at);
         let Some(n) = (from..self.choices()).find(|n| self.legal(*n, connected)) else {

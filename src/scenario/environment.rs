@@ -1,23 +1,24 @@
-//! What happens to a server's environment: limits of its resources, and signals.
+//! What happens to a server's environment: resource limits and signals.
 
 use std::fmt;
 
-/// A limit of the server's resources. A program that is described has none of its own, and nothing happens.
+/// A limit of the server's resources. For a server that is a program, the event does nothing, because it has no resources of its
+/// own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Limit {
-    /// From here on the server's processes can open no descriptor beyond those that they have (`RLIMIT_NOFILE`): `accept` fails with
-    /// EMFILE for as long as the limit lasts.
+    /// From here on the server's processes can open no descriptor beyond those that they have (`RLIMIT_NOFILE`). As long as the
+    /// limit lasts, `accept` fails with EMFILE.
     Descriptors,
-    /// The limit is lifted. At the end of the scenario it is in any case.
+    /// Lifts the limit. The end of the scenario lifts it in any case.
     Off,
 }
 
 impl Limit {
-    /// Every one, in order.
+    /// Every limit, in order.
     pub const ALL: [Limit; 2] = [Limit::Descriptors, Limit::Off];
 
-    /// The word for it in the text form.
+    /// The word in the text form.
     pub const fn word(self) -> &'static str {
         match self {
             Limit::Descriptors => "descriptors",
@@ -38,9 +39,10 @@ impl fmt::Debug for Limit {
     }
 }
 
-/// A signal that a server may get at any time and that asks nothing of it: its default is to be ignored, and it tells of children or of
-/// urgent bytes. A process that has a handler for it must expect that it interrupts a wait, which then fails with EINTR unless the handler was
-/// installed with `SA_RESTART` (`signal(7)`). SIGWINCH is none of these: nginx and Apache take it as an order to end.
+/// A signal that a server may get at any time and that asks nothing of it. By default it is ignored, and it reports the end of a
+/// child or an urgent byte. If a process has a handler for the signal, the signal may interrupt a wait, which then fails with
+/// EINTR. With `SA_RESTART`, some calls are restarted instead (`signal(7)`). SIGWINCH is not one of these signals, because nginx
+/// and Apache take it as an order to shut down.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum HarmlessSignal {
@@ -51,10 +53,10 @@ pub enum HarmlessSignal {
 }
 
 impl HarmlessSignal {
-    /// Every one, in order.
+    /// Every signal, in order.
     pub const ALL: [HarmlessSignal; 2] = [HarmlessSignal::Child, HarmlessSignal::Urgent];
 
-    /// Its POSIX name.
+    /// The POSIX name.
     pub const fn name(self) -> &'static str {
         match self {
             HarmlessSignal::Child => "SIGCHLD",
@@ -62,7 +64,7 @@ impl HarmlessSignal {
         }
     }
 
-    /// Its number, as in `<signal.h>`.
+    /// The number, as in `<signal.h>`.
     pub const fn raw(self) -> i32 {
         match self {
             HarmlessSignal::Child => libc::SIGCHLD,

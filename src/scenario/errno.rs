@@ -1,4 +1,4 @@
-//! Error numbers by their names, as errno(3) has them.
+//! Error numbers and their names, as in errno(3).
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,14 +26,14 @@ errnos! {
 /// The largest number that the kernel returns as an error (`MAX_ERRNO`).
 const LARGEST: i32 = 4095;
 
-/// What there is to say of a number.
+/// The name and the description of an error number.
 struct Known {
     errno: Errno,
     name: String,
     text: String,
 }
 
-/// Every number that has a name, in order. nix has them all, but no list of them, and no name that outlives the number.
+/// Every number that has a name, in order. nix has all names, but no list of them, and no function that gives a `&'static str`.
 static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
     let all = (1..=LARGEST).map(nix::errno::Errno::from_raw).filter(|e| *e != nix::errno::Errno::UnknownErrno);
     all.map(|e| Known { errno: Errno(e as i32), name: format!("{e:?}"), text: lower_case(e.desc()) }).collect()
@@ -51,10 +51,10 @@ fn lower_case(text: &str) -> String {
 }
 
 impl Errno {
-    /// Stands for the result of a call that nobody has seen: one of a server that cannot be asked.
+    /// Stands for a result that is not known, because the harness did not see the call return.
     pub const UNSEEN: Errno = Errno(0);
 
-    /// The error of this number, as in `<errno.h>`.
+    /// The error with this number, as in `<errno.h>`.
     pub const fn from_raw(number: i32) -> Errno {
         Errno(number)
     }
@@ -64,17 +64,17 @@ impl Errno {
         self.0
     }
 
-    /// What the error says, in English and lower case.
+    /// The description of the error, in English, with a lower-case first letter.
     pub fn text(self) -> &'static str {
         self.known().map_or("unknown error", |known| &known.text)
     }
 
-    /// Its name, if it has one.
+    /// The name, if the number has one.
     pub fn name(self) -> Option<&'static str> {
         self.known().map(|known| known.name.as_str())
     }
 
-    /// Every name there is, in the order of the numbers.
+    /// Every name, in the order of the numbers.
     pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         KNOWN.iter().map(|known| known.name.as_str())
     }

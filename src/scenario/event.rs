@@ -1,4 +1,4 @@
-//! What can happen in a scenario.
+//! The events of a scenario.
 
 use super::table::{self, Row};
 use super::{Client, Fault, HarmlessSignal, Limit, Payload, Repeat, Wait};
@@ -11,7 +11,7 @@ pub enum Action {
     Connect,
     /// `send(2)` with `MSG_NOSIGNAL`.
     Send(Payload),
-    /// `recv(2)` until it would block, or to the end of file or an error.
+    /// `recv(2)` until it would block, returns end of file or fails.
     Recv,
     /// `shutdown(2)` with `SHUT_WR`: the half-close.
     Fin,
@@ -19,22 +19,22 @@ pub enum Action {
     Close,
     /// `close(2)` with `SO_LINGER` {1, 0}: the abortive close.
     Rst,
-    /// The unplugged cable: from here on the client sends and acknowledges nothing.
+    /// From here on the client sends and acknowledges nothing, as with an unplugged cable.
     Vanish,
     /// `send(2)` of one byte with `MSG_OOB` and `MSG_NOSIGNAL`.
     Urgent,
-    /// It reads no more: from here on its `recv` does nothing. Where a server's own send buffer counts, the client has had a small
-    /// receive buffer since its connect ([`World::foresee`](crate::World::foresee)).
+    /// The client stops reading: from here on its `recv` does nothing. Where a server's own send buffer matters, the client has a
+    /// small receive buffer from its connect on ([`World::foresee`](crate::World::foresee)).
     Stall,
 }
 
 impl Action {
-    /// The word for it in the text form.
+    /// The word in the text form.
     pub fn word(&self) -> &'static str {
         table::EVENTS[usize::from(self.row())].word
     }
 
-    /// The index of its row in the table of events.
+    /// The index of the action's row in the table of events.
     const fn row(&self) -> u8 {
         match self {
             Action::Connect => 0,
@@ -69,28 +69,28 @@ impl fmt::Debug for Action {
 /// One event of a scenario. Every sequence of events is legal.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// A client does something.
+    /// A client acts.
     Client(Client, Action),
-    /// The server is no longer let step.
+    /// From here on the server makes no call.
     Hold,
-    /// A held server makes one call, if its call can finish now.
+    /// A held server makes one call, if that call can finish now.
     Step,
-    /// The server may step again.
+    /// A held server may make calls again.
     Go,
-    /// The server's next such call is answered by the harness.
+    /// The server's next call of this kind fails with this error.
     Fault(Fault),
     /// Real time passes.
     Wait(Wait),
-    /// A block of events is played again and again.
+    /// A block of events is played several times.
     Repeat(Repeat),
-    /// The server's resources are limited, or no longer.
+    /// The server's resources are limited, or the limit is lifted.
     Limit(Limit),
-    /// Each process of the server that has a handler for this signal is sent it.
+    /// Each process of the server that has a handler for this signal gets it.
     Signal(HarmlessSignal),
 }
 
 impl Event {
-    /// The client that acts, if one does; none for a block, whatever is in it ([`Event::parts`]).
+    /// The client that acts, if one does. `None` for a block, whose events are in [`Event::parts`].
     pub const fn client(&self) -> Option<Client> {
         match self {
             Event::Client(client, _) => Some(*client),
@@ -98,7 +98,7 @@ impl Event {
         }
     }
 
-    /// The events that this one is made of: those of a block, else itself.
+    /// The events of a block. For any other event, the event itself.
     pub fn parts(&self) -> &[Event] {
         match self {
             Event::Repeat(repeat) => repeat.events(),
@@ -114,7 +114,7 @@ impl Event {
         }
     }
 
-    /// The index of its row in the table of events, by which searches order their results.
+    /// The index of the event's row in the table of events. Searches order their results by it.
     pub(crate) const fn row(&self) -> u8 {
         match self {
             Event::Client(_, action) => action.row(),
@@ -129,13 +129,13 @@ impl Event {
         }
     }
 
-    /// Its row in the table of events.
+    /// The event's row in the table of events.
     pub(crate) fn kind(&self) -> &'static Row {
         &table::EVENTS[usize::from(self.row())]
     }
 }
 
-/// By the row of the table, then by client, then by argument.
+/// Ordered by the row of the table, then by client, then by argument.
 impl Ord for Event {
     fn cmp(&self, other: &Event) -> std::cmp::Ordering {
         self.row().cmp(&other.row()).then_with(|| match (self, other) {

@@ -1,4 +1,4 @@
-//! What clients do, in order: the events, their text form, and the ways to make them.
+//! Scenarios: the events, in order, their text form, and the ways to make them.
 
 mod call;
 mod client;
@@ -34,8 +34,8 @@ use std::str::FromStr;
 
 /// What clients do, in order, and when the server may step.
 ///
-/// Any sequence is legal: an event that its client cannot do does nothing, which the trace records. So each deletion is a
-/// valid scenario too, and shrinking works.
+/// Any sequence is legal: an event that its client cannot do does nothing, and the trace records that. So a scenario from which
+/// events are deleted is valid too, which minimising relies on.
 ///
 /// `Display` and `Debug` give the text form on one line, which [`str::parse`] reads back.
 ///
@@ -55,7 +55,7 @@ pub struct Scenario {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a scenario has at most {MAX_CLIENTS} clients, this one has {0}")]
 pub struct TooManyClients(
-    /// How many it has.
+    /// The number of clients that it names.
     pub usize,
 );
 
@@ -73,7 +73,7 @@ impl Scenario {
         }
     }
 
-    /// A scenario of events that come from one that was valid, or from a source that names too few clients to be invalid.
+    /// A scenario of events from a valid scenario, or from a source that names too few clients to be invalid.
     pub(crate) fn from_valid(events: Vec<Event>) -> Scenario {
         Scenario { events }
     }
@@ -83,11 +83,11 @@ impl Scenario {
         &self.events
     }
 
-    /// The clients that it names, in the order of their names.
+    /// The clients that the scenario names, sorted by name.
     pub fn clients(&self) -> Vec<Client> {
         let mut clients = Vec::new();
         for client in self.events.iter().flat_map(Event::parts).filter_map(Event::client) {
-            // There are few, and most events are of one that is there already.
+            // There are few clients, and most events are of a client that is in the list already.
             if let Err(at) = clients.binary_search(&client) {
                 clients.insert(at, client);
             }
@@ -95,7 +95,8 @@ impl Scenario {
         clients
     }
 
-    /// The same without those events, in blocks too, that are not to stay. A block of which nothing stays goes as well.
+    /// The scenario without the events for which `stays` is false, also in blocks. A block whose events are all removed is
+    /// removed as well.
     pub(crate) fn filtered(&self, stays: impl Fn(&Event) -> bool) -> Scenario {
         let of_block = |repeat: &Repeat| {
             let inner: Vec<Event> = repeat.events().iter().filter(|event| stays(event)).cloned().collect();

@@ -4,10 +4,10 @@ use super::text;
 use std::fmt;
 use std::sync::Arc;
 
-/// Most bytes one `send` may carry, a client's or the server's: one call always takes them whole.
+/// Maximum number of bytes of one `send`, of a client or of the server. One call always takes all of them.
 pub const MAX_SEND: usize = 16_384;
 
-/// What a client sends: so many bytes of filling, or the very bytes given. At most [`MAX_SEND`] of them.
+/// The bytes that a client sends: a number of filling bytes, or given bytes. At most [`MAX_SEND`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Payload(Content);
 
@@ -18,7 +18,7 @@ enum Content {
 }
 
 impl Payload {
-    /// Five bytes of filling: what generators send unless they have something better.
+    /// Five bytes of filling, which generators send if they have no other payload.
     pub(crate) const FIVE: Payload = Payload(Content::Filling(5));
 
     /// `len` bytes of filling, or `None` above [`MAX_SEND`].
@@ -26,13 +26,13 @@ impl Payload {
         if len <= MAX_SEND { Some(Payload(Content::Filling(len as u16))) } else { None }
     }
 
-    /// These bytes, or `None` if there are more than [`MAX_SEND`].
+    /// These bytes. `None` if there are more than [`MAX_SEND`].
     pub fn bytes(bytes: &[u8]) -> Option<Payload> {
         (bytes.len() <= MAX_SEND).then(|| Payload(Content::Bytes(bytes.into())))
     }
 
-    /// How many bytes it has.
-    #[allow(clippy::len_without_is_empty)] // An empty payload is a legal one, not a special case that anyone asks for.
+    /// The number of bytes.
+    #[allow(clippy::len_without_is_empty)] // No caller asks whether a payload is empty, and an empty one is legal.
     pub fn len(&self) -> usize {
         match &self.0 {
             Content::Filling(len) => usize::from(*len),
@@ -40,7 +40,7 @@ impl Payload {
         }
     }
 
-    /// Its first `len` bytes, or all of it if it has no more.
+    /// The first `len` bytes, or all bytes if there are fewer.
     pub fn first(&self, len: usize) -> Payload {
         let len = len.min(self.len());
         Payload(match &self.0 {
@@ -49,7 +49,7 @@ impl Payload {
         })
     }
 
-    /// The bytes, where they were given; `None` for filling.
+    /// The given bytes; `None` for filling.
     pub fn given(&self) -> Option<&[u8]> {
         match &self.0 {
             Content::Filling(_) => None,

@@ -1,18 +1,18 @@
-//! A block of events that is played again and again.
+//! A block of events that is played several times.
 
 use super::{Action, Client, Event};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-/// How many rounds a [`Repeat`] may have.
+/// The number of rounds that a [`Repeat`] may have.
 pub const ROUNDS: RangeInclusive<usize> = 2..=10_000;
 
 /// A block of events, and how many times it is played.
 ///
-/// A client that connects in the block is a new one in each round, the first included, whoever had its name before; what an
-/// earlier one has open stays open until the teardown. Any other client is the one from outside. After the block a name means
-/// the client of the last round.
+/// A client that connects in the block is a new client in each round, the first round included, even if its name was used before.
+/// The connection of the earlier client of that name stays as it is until the teardown. A client that does not connect in the
+/// block is the one from outside the block. After the block, a name means the client of the last round.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Repeat(Arc<Block>);
 
@@ -24,7 +24,8 @@ struct Block {
 }
 
 impl Repeat {
-    /// This block so many times; `None` if that is not one of [`ROUNDS`], or the block has no event or holds another block.
+    /// The block with this number of rounds. `None` if that is not in [`ROUNDS`], or if the block has no event or contains
+    /// another block.
     pub fn new(times: usize, events: &[Event]) -> Option<Repeat> {
         let block = |event: &Event| matches!(event, Event::Repeat(_));
         if !ROUNDS.contains(&times) || events.is_empty() || events.iter().any(block) {
@@ -34,21 +35,21 @@ impl Repeat {
         let mut newcomers: Vec<Client> = connects.filter_map(Event::client).collect();
         newcomers.sort_unstable();
         newcomers.dedup();
-        // Checked to be in range.
+        // The number was checked to be in range.
         Some(Repeat(Arc::new(Block { times: times as u16, events: events.into(), newcomers: newcomers.into() })))
     }
 
-    /// How many rounds.
+    /// The number of rounds.
     pub fn times(&self) -> usize {
         usize::from(self.0.times)
     }
 
-    /// The events of the block; never none.
+    /// The events of the block, at least one.
     pub fn events(&self) -> &[Event] {
         &self.0.events
     }
 
-    /// The clients that are new in each round, by name: those that connect in the block.
+    /// The clients that are new in each round, sorted by name: those that connect in the block.
     pub fn newcomers(&self) -> &[Client] {
         &self.0.newcomers
     }

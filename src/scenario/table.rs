@@ -1,8 +1,8 @@
 //! The table of events. The text form, the binary form, the strategies, the generators, the enumeration, the command line's help and the
 //! README's table are made from it.
 //!
-//! To add an event: a variant of [`Action`] or [`Event`] with its arm in `row`, a row at the end of this table, and what it does in each
-//! [`World`](crate::World).
+//! To add an event, add a variant of [`Action`] or [`Event`] with its arm in `row`, a row at the end of this table, and its
+//! effect in each [`World`](crate::World).
 
 use super::{Action, Client, Event, Fault, HarmlessSignal, Limit, MAX_SEND, Payload, Wait};
 use fastrand::Rng;
@@ -11,38 +11,39 @@ use std::fmt::{self, Write};
 /// One kind of event.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// Its word in the text form: the first one, or the one after the name of the client.
+    /// The word in the text form: the first word, or the one after the name of the client.
     pub(crate) word: &'static str,
-    /// Who acts, and what follows the word.
+    /// Whether a client or the harness acts, and what follows the word.
     pub(crate) form: Form,
-    /// Its first byte in the binary form. Files hold it: it never changes, and no code of an older row is used again.
+    /// The first byte in the binary form. Files contain it, so it never changes, and the code of an older row is never reused.
     pub(crate) code: u8,
-    /// How often generators draw it, relative to the others; 0 for what takes time, which each of them adds in its own way.
+    /// How often generators draw this row, relative to the others. 0 for events that take time: each generator adds them in its
+    /// own way.
     pub(crate) weight: u32,
     /// An example in the text form, as in the README.
     example: &'static str,
-    /// What it does, as in the README.
+    /// What the event does, as in the README.
     does: &'static str,
 }
 
-/// Who acts, and what follows the word.
+/// Whether a client or the harness acts, and what follows the word.
 #[derive(Debug)]
 pub(crate) enum Form {
-    /// A client; nothing follows.
+    /// A client acts; nothing follows.
     Client(Action),
-    /// A client; a [`Payload`].
+    /// A client acts; a [`Payload`] follows.
     Send,
-    /// The harness; nothing follows.
+    /// The harness acts; nothing follows.
     Harness(Event),
-    /// The harness; a [`Fault`].
+    /// The harness acts; a [`Fault`] follows.
     Fault,
-    /// The harness; a [`Limit`].
+    /// The harness acts; a [`Limit`] follows.
     Limit,
-    /// The harness; a [`HarmlessSignal`].
+    /// The harness acts; a [`HarmlessSignal`] follows.
     Signal,
-    /// The harness; a [`Wait`].
+    /// The harness acts; a [`Wait`] follows.
     Wait,
-    /// A number of rounds and a block of events.
+    /// A number of rounds and a block of events follow.
     Repeat,
 }
 
@@ -192,29 +193,29 @@ impl Row {
         matches!(self.form, Form::Client(_) | Form::Send)
     }
 
-    /// The row of this word, of a client's or of the harness's.
+    /// The row of this word, among those of clients if `of_client`, else among those of the harness.
     pub(crate) fn of_word(word: &str, of_client: bool) -> Option<&'static Row> {
         EVENTS.iter().find(|row| row.is_of_client() == of_client && row.word == word)
     }
 
-    /// The event with this argument, a number: any is one. `None` for a block.
+    /// The event with this number as its argument. Any number is valid. `None` for a block.
     pub(crate) fn event(&self, client: Client, argument: u16) -> Option<Event> {
         Some(match &self.form {
             Form::Client(action) => Event::Client(client, action.clone()),
-            // Lengths beyond the longest stand for short ones.
+            // Lengths above `MAX_SEND` stand for short ones.
             Form::Send if usize::from(argument) > MAX_SEND => return self.event(client, argument % 64),
             Form::Send => Event::Client(client, Action::Send(Payload::filling(argument.into())?)),
             Form::Harness(event) => event.clone(),
             Form::Fault => Event::Fault(Fault::all().nth(usize::from(argument) % Fault::all().count())?),
             Form::Limit => Event::Limit(Limit::ALL[usize::from(argument) % Limit::ALL.len()]),
             Form::Signal => Event::Signal(HarmlessSignal::ALL[usize::from(argument) % HarmlessSignal::ALL.len()]),
-            // Times beyond the longest, and none, stand for short ones.
+            // Zero and times above the maximum stand for short ones.
             Form::Wait => Event::Wait(Wait::millis(argument).or(Wait::millis(argument % 16 + 1))?),
             Form::Repeat => return None,
         })
     }
 
-    /// One of those `allowed`, by weight; none if none has any.
+    /// A random row of those that are `allowed`, by weight. `None` if no allowed row has a weight.
     pub(crate) fn draw(rng: &mut Rng, allowed: impl Fn(&Row) -> bool) -> Option<&'static Row> {
         let all = || EVENTS.iter().filter(|row| row.weight > 0 && allowed(row));
         let total: u32 = all().map(|row| row.weight).sum();
@@ -229,17 +230,17 @@ impl Row {
     }
 }
 
-/// The words of a client's events, or of the harness's.
+/// The words of events of clients if `of_client`, else of the harness.
 pub(crate) fn words(of_client: bool) -> impl Iterator<Item = &'static str> {
     EVENTS.iter().filter(move |row| row.is_of_client() == of_client).map(|row| row.word)
 }
 
-/// The table as Markdown, as the README has it: each event by an example, and what it does.
+/// The table as Markdown, as in the README: an example of each event, and what the event does.
 #[doc(hidden)]
 pub fn event_table() -> String {
     let mut table = "| event | does |\n|---|---|\n".to_owned();
     for Row { example, does, .. } in &EVENTS {
-        // A string takes whatever is written to it.
+        // Writing to a string cannot fail.
         let _ = writeln!(table, "| {example} | {does} |");
     }
     table

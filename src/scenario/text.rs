@@ -61,7 +61,7 @@ fn repeat<'t>(
     Err(open.error("a `{` that is never closed", "a `}` after the last event of the block"))
 }
 
-/// Reads the rest of an event that is no block.
+/// Reads the rest of an event that is not a block.
 fn single(first: &Word<'_>, mut statement: Statement<'_>, clients: &mut BTreeSet<Client>) -> Result<Event, ParseError> {
     let event = event(first, &mut statement)?;
     if let Some(client) = event.client() {
@@ -107,7 +107,7 @@ fn action(client: Client, first: &Word<'_>, statement: &mut Statement<'_>) -> Re
     let all: Vec<_> = words(true).map(|word| if word == "send" { "send N" } else { word }).collect();
     let expected = OneOf(&all).to_string();
     let word = statement.word(&expected).map_err(|e| {
-        // A lone word that looks like a client may be a misspelt word of the harness's.
+        // A single word that looks like a client's name may be a misspelt word of a harness event.
         let problem = format!("nothing follows the client `{client}`");
         if e.len == 0 { ParseError { problem, ..e }.near(first.word, words(false)) } else { e }
     })?;
@@ -117,7 +117,7 @@ fn action(client: Client, first: &Word<'_>, statement: &mut Statement<'_>) -> Re
         None => {
             let error =
                 word.error(format!("unknown client action `{}`", word.word), &expected).near(word.word, words(true));
-            // Or else what looks like a client is a misspelt word that takes an argument.
+            // The word that looks like a client's name may also be a misspelt word of a harness event that takes an argument.
             Err(if error.nearest.is_some() { error } else { error.near(first.word, words(false)) })
         }
     }

@@ -1,4 +1,4 @@
-//! Whether something that was seen in a run is seen without the scenario as well: then the scenario is not its cause.
+//! Control runs: a symptom that also shows without the scenario is not caused by it.
 
 use super::Lab;
 use super::examine::Pace;
@@ -9,12 +9,12 @@ use crate::linux::KernelError;
 use crate::world::World;
 use std::time::Duration;
 
-/// By how much longer a polite client is idle in the control than it was in the run.
+/// How much longer, in addition to a quarter, a polite client is idle in the control run than in the scenario's run.
 const LONGER: Duration = Duration::from_millis(50);
 
 impl Lab<'_> {
-    /// Whether a polite client that is idle for so long, while nobody else does anything, is no longer served afterwards: the server ends
-    /// connections that are idle, which is no collateral damage of what others did meanwhile.
+    /// Whether a polite client that is idle for this long, while no other client acts, is not served afterwards. If so, the server ends
+    /// idle connections, and a lost connection is not collateral damage of the scenario.
     pub(super) fn ends_idle_connections(&mut self, idle: Duration, pace: Pace) -> Result<bool, TargetError> {
         self.fresh()?;
         let Some(client) = self.bystander(None, pace)? else { return Ok(false) };

@@ -1,7 +1,7 @@
-//! What a scenario makes of a server.
+//! Plays a scenario on a server, and records the symptoms.
 //!
-//! A scenario is looked at twice. *Screening* plays it on a server that has served others before, and asks what can be asked in no time;
-//! most scenarios end there. *Examining* plays it on a fresh server and takes the time that the question needs.
+//! There are two ways. *Screening* plays a scenario on a server that has served others before, and checks what can be checked in almost no
+//! time; most scenarios end there. *Examining* plays it on a fresh server and takes the time that the symptom needs.
 
 use super::{EXAMINING, Lab, Running, SCREENING, written};
 use crate::detect::detector::{Left, Observation};
@@ -18,39 +18,41 @@ use crate::world::play;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// How many times as long as the first polite client a later one may have to wait, if that is longer.
+/// A polite client may wait this many times as long as the slowest client of the warm-up, if that is longer than the fixed bound: when
+/// examining, and when screening.
 const SLOWER: u32 = 20;
 const SLOWER_SCREENING: u32 = 4;
-/// For how long a server may hold on to what it will let go of by itself.
+/// How long a server may keep resources that it then releases by itself.
 const GRACE_SCREENING: Duration = Duration::from_millis(150);
 const GRACE_EXAMINING: Duration = Duration::from_secs(1);
-/// The same after many repetitions, each of which has left something already.
+/// The same after many repetitions, each of which has left something behind.
 pub(super) const GRACE_REPEATED: Duration = Duration::from_millis(500);
-/// A server that waits with a time limit does something when it is up, and may let go of things then: it is given until then, but no
-/// longer than this. Timeouts of a minute and a little more are common.
+/// A server that waits with a timeout may release resources when the timeout expires. It is given until then, but no longer than this.
+/// Timeouts of a minute and a little more are common.
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
-/// How long a server may leave its clients alone that was told that it is short of something, and the same while scenarios are screened.
+/// How long a server that ran short of a resource may leave its clients unserved, when examining and when screening.
 const BACK_OFF: Duration = Duration::from_secs(10);
 const BACK_OFF_SCREENING: Duration = Duration::from_secs(3);
-/// How long a circle must go on. Some servers run in one until a second or two are up for which they leave a client alone.
+/// How long a busy loop must last. Some servers loop without blocking for the second or two for which they leave a client alone.
 const CIRCLES: Duration = Duration::from_secs(3);
-/// How much more of what is tolerated a server may have before it makes way for a fresh one.
+/// A server is replaced by a fresh one when it has more than this many more processes, zombies, threads or descriptors than after its
+/// warm-up.
 const MOST_TOLERATED: usize = 200;
 
-/// How much time a run takes for its questions.
+/// How much time a run gives the server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
-    /// For a polite client's answer.
+    /// How long a polite client waits for its answer.
     pub(super) bound: Duration,
-    /// For a server to let go of what it has.
+    /// How long the server may take to release resources.
     grace: Duration,
-    /// Whether the server gets the time that it has given itself, too.
+    /// Whether the server is also given until its own deadlines expire.
     patient: bool,
-    /// Whether a server at work in a circle is watched for a while.
+    /// Whether a busy server is watched for a while, to see whether it blocks.
     measures: bool,
-    /// For how long it is watched at least.
+    /// The minimum time for which it is watched.
     watched: Duration,
-    /// Which polite clients there are.
+    /// Which polite clients take part.
     pub(super) polite: Attended,
 }
 
@@ -60,26 +62,26 @@ impl Pace {
         Pace { polite, ..self }
     }
 
-    /// The same for a server that was told that it is short of something.
+    /// The same for a server that ran short of a resource.
     fn backed_off(self) -> Pace {
         let back_off = if self.measures { BACK_OFF } else { BACK_OFF_SCREENING };
         Pace { bound: self.bound.max(back_off), ..self }
     }
 }
 
-/// Which polite clients there are besides those of a scenario.
+/// Which polite clients take part besides the clients of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attended {
     /// None.
     No,
-    /// One that is connected throughout, where the server serves several, and one afterwards.
+    /// One that is connected throughout, if the server serves several clients at once, and one afterwards.
     Yes,
-    /// The same, and the one that comes afterwards is the one that is connected throughout the next run.
+    /// The same, and the client that comes afterwards stays connected throughout the next run.
     Stays,
 }
 
 impl Lab<'_> {
-    /// Plays a scenario on the server that is there, and asks what can be asked in no time. A server against which something speaks is ended.
+    /// Plays a scenario on the running server, and checks what can be checked in almost no time. A server that shows a symptom is ended.
     pub(in crate::hunt) fn screen(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
         if !self.is_warm() {
             self.fresh()?;
@@ -97,7 +99,7 @@ impl Lab<'_> {
         Ok(outcome)
     }
 
-    /// Drops what was seen in a run in which the gate has changed what the server saw.
+    /// Discards the symptoms of a run in which the harness made a call of the server's return EINTR.
     pub(super) fn distrust_perturbed(&mut self, outcome: &mut Outcome) {
         if let Some(running) = &mut self.running
             && running.world.was_perturbed()
@@ -108,15 +110,15 @@ impl Lab<'_> {
         }
     }
 
-    /// From here on, screening passes over this symptom, which is known.
+    /// From here on, screening ignores this symptom if it is a resource left behind.
     pub(in crate::hunt) fn tolerate(&mut self, symptom: Symptom) {
         if symptom.is_left_behind() {
             self.tolerated.insert(symptom);
         }
     }
 
-    /// Plays a scenario on a fresh server, and looks closely for one symptom. With patience, a server is given as much time to let go of
-    /// something as it has given itself.
+    /// Plays a scenario on a fresh server, and examines it for one symptom. If `patient`, the server is given until its own deadlines
+    /// expire to release resources.
     pub(in crate::hunt) fn examine(
         &mut self,
         scenario: &Scenario,
@@ -146,15 +148,15 @@ impl Lab<'_> {
         }
         outcome.seen.retain(|seen| seen.identity.symptom == symptom);
         if symptom != Symptom::Spin && !symptom.is_left_behind() {
-            // It is about something else.
+            // The doubt is about another symptom.
             outcome.doubt = None;
         }
-        // What it was made into is nothing to go on with.
+        // The scenario may have damaged the server, so it serves no further run.
         self.end();
         Ok(outcome)
     }
 
-    /// Plays a scenario on a fresh server, and watches for long whether a server at work in a circle comes out of it by itself.
+    /// Plays a scenario on a fresh server, and watches for at least [`CIRCLES`] whether a busy loop ends by itself.
     pub(in crate::hunt) fn watch(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
         self.fresh()?;
         let outcome = self.run(scenario, Pace { watched: CIRCLES, ..self.closely() })?;
@@ -163,14 +165,14 @@ impl Lab<'_> {
         Ok(outcome)
     }
 
-    /// Plays a scenario on a fresh server, and looks closely for whatever a single run can show.
+    /// Plays a scenario on a fresh server, and examines it for every symptom that a single run can show.
     pub(in crate::hunt) fn look(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
         self.fresh()?;
         let pace = self.closely();
         self.run(scenario, pace)
     }
 
-    /// How scenarios are played on a server that serves one after the other.
+    /// The pace of screening.
     pub(super) fn screening(&self) -> Pace {
         let bound = SCREENING.max(self.latency * SLOWER_SCREENING);
         Pace {
@@ -183,12 +185,12 @@ impl Lab<'_> {
         }
     }
 
-    /// How a scenario is repeated: it is the last time after which a server is given time.
+    /// The pace of repetitions. The server is given no time to release resources after each, only after the last one.
     pub(super) fn repeating(&self, polite: Attended) -> Pace {
         Pace { grace: Duration::ZERO, polite, ..self.screening() }
     }
 
-    /// How scenarios are played that are looked at closely.
+    /// The pace of examining.
     pub(super) fn closely(&self) -> Pace {
         let bound = EXAMINING.max(self.latency * SLOWER);
         Pace {
@@ -201,7 +203,7 @@ impl Lab<'_> {
         }
     }
 
-    /// Plays a scenario on the server that is there.
+    /// Plays a scenario on the running server.
     pub(super) fn run(&mut self, scenario: &Scenario, pace: Pace) -> Result<Outcome, TargetError> {
         let mut outcome = Outcome::default();
         let Running { world, bystander, scratch, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
@@ -216,7 +218,7 @@ impl Lab<'_> {
         let world = &mut self.running()?.world;
         play(world, &(), scenario, &mut outcome.trace)?;
         outcome.injected = world.injected().to_vec();
-        // An honest server that was short of something leaves its listener alone for a while.
+        // A healthy server that ran short of a resource may stop accepting for a while.
         let pace = if world.was_short() { pace.backed_off() } else { pace };
         let mut spin = world.spin();
         if let Some(mut bystander) = bystander
@@ -264,12 +266,13 @@ impl Lab<'_> {
         Ok(outcome.sorted())
     }
 
-    /// Whether a client can stay connected while others come, and can still be asked afterwards.
+    /// Whether a client can stay connected while others are served, and is still served afterwards.
     fn keeps_bystander(&self) -> bool {
         self.baseline.as_ref().is_some_and(|baseline| baseline.concurrent && baseline.keeps_alive)
     }
 
-    /// A polite client that is connected throughout a run: the one that stayed from the last run, or a new one.
+    /// The polite client that is connected throughout a run: the one that stayed from the last run, or a new one. `None` if there is to be
+    /// none, or if it cannot connect.
     pub(super) fn bystander(
         &mut self,
         stayed: Option<PoliteClient>,
@@ -291,7 +294,7 @@ impl Lab<'_> {
         Ok(client.connect(world)?.is_full().then_some(client))
     }
 
-    /// Asks a polite client that was connected throughout whether it is still served.
+    /// Makes a request as the polite client that was connected throughout, and records if it is not served.
     pub(super) fn ask_bystander(
         world: &mut Foreign,
         mut bystander: PoliteClient,
@@ -310,7 +313,7 @@ impl Lab<'_> {
         bystander.leave(world)
     }
 
-    /// Looks at what is left when all clients have gone. What a server lets go of in its own time is no leak.
+    /// Checks which resources are left when all clients have gone. A resource that is released within the grace period is not leaked.
     fn look_at_what_is_left(&mut self, pace: Pace, outcome: &mut Outcome) -> Result<(), KernelError> {
         let Running { world, counts, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
         let before = *counts;
@@ -331,16 +334,17 @@ impl Lab<'_> {
         };
         outcome.observe(&Observation::Left(&left));
         outcome.seen.retain(|seen| !tolerated.contains(&seen.identity.symptom));
-        // What is let go of late is gone from here on, and what is tolerated is not told again.
+        // The next run is compared with these counts, so that leftovers that are ignored now are not reported then.
         self.running()?.counts = left.now;
         Ok(())
     }
 }
 
-/// For how long a server is given time to let go of something: so much, or, with patience, until the time is up that it has given itself.
+/// How long a server is given to release resources: at least `least`. If `patient`, also until its last deadline expires, but no longer
+/// than [`PATIENCE`].
 pub(super) fn grace(world: &mut Foreign, patience: &Patience, least: Duration, patient: bool) -> Duration {
     let own = patient.then(|| world.server.last_deadline()).flatten();
-    // A little more, for what it then has to do.
+    // A little longer, because the server still has work to do then.
     let own = own.map(|deadline| deadline.saturating_duration_since(patience.start).min(PATIENCE) + GRACE_SCREENING);
     least.max(own.unwrap_or_default())
 }

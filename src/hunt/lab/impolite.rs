@@ -8,12 +8,12 @@ use crate::linux::foreign::start::how;
 use crate::trace::Role;
 
 impl Lab<'_> {
-    /// What is to be said of a fresh server with `--listen-fd` that gave the first polite client no full answer. A server that is to take
-    /// descriptor 3 and does something else has a listener all the same, the harness's, and so gets this far.
+    /// The error for a fresh server with `--listen-fd` that gave the first polite client no full answer. A server that does not use
+    /// descriptor 3 gets this far too, because the harness's listener is open all the same.
     pub(super) fn impolite(&mut self, answered: &Answered) -> Result<TargetError, KernelError> {
         let output = self.output();
         let world = &mut self.running()?.world;
-        // The sockets of a process that ends go before it has ended.
+        // The sockets of a process that ends are closed before the process has ended.
         world.settle()?;
         let end = world.ends().into_iter().find(|ended| ended.role == Role::Main);
         let others: Vec<String> = world.other_listeners()?.iter().map(ToString::to_string).collect();

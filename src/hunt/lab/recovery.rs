@@ -1,8 +1,8 @@
-//! Whether a server that has stopped serving comes back by itself, and when.
+//! Whether a server that has stopped serving recovers by itself, and when.
 //!
-//! That a server waits without any time limit says nothing of the next client: it may look at a clock when that one comes. So clients ask
-//! again and again, ever less often, but for two cases: where nothing can change any more and one gets no answer, later ones wait behind it;
-//! and where nobody listens, none of them reaches the server.
+//! A server that waits without a timeout may still serve the next client, because it may check the time when that client comes. So clients
+//! ask again and again, at growing intervals. There are two exceptions. If a client gets no answer and nothing can change any more, later
+//! clients queue behind it. If no process listens, no client reaches the server.
 
 use super::examine::Attended;
 use super::{Lab, SCREENING};
@@ -16,19 +16,20 @@ use crate::scenario::Scenario;
 use crate::world::World;
 use std::time::{Duration, Instant};
 
-/// A server is given so long to recover.
+/// How long a server is given to recover.
 const RECOVERY: Duration = Duration::from_secs(20);
-/// After this time the first client asks again; the time is doubled after each.
+/// The time between the first and the second request. It doubles each time.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
-/// What came of waiting for a server to serve again.
+/// Whether a server recovered.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::hunt) enum Recovery {
-    /// It serves again, after so long. Until then it has refused clients, or left them without an answer.
+    /// The server serves again after `time`. If `refused`, it refused or cut off every client until then; else it left at least one without
+    /// an answer.
     After { time: Duration, refused: bool },
-    /// A client waits for its answer, and nothing of the server can change any more.
+    /// A client waits for its answer, and nothing in the server can change any more.
     Frozen,
-    /// Not within [`RECOVERY`].
+    /// The server did not serve again within [`RECOVERY`].
     Not,
 }
 
@@ -38,7 +39,7 @@ impl Recovery {
         matches!(self, Recovery::After { .. })
     }
 
-    /// In words, to follow what was seen.
+    /// In words, to be appended to the evidence.
     pub(in crate::hunt) fn words(self) -> String {
         match self {
             Recovery::After { time, .. } => format!("; it recovered {:.0} s later", time.as_secs_f64().ceil()),
@@ -47,7 +48,7 @@ impl Recovery {
         }
     }
 
-    /// What is seen, if it is that the server has refused clients for a while.
+    /// The symptom of throttling, if the server has refused clients for a while.
     pub(in crate::hunt) fn throttling(self) -> Option<Seen> {
         let Recovery::After { time, refused: true } = self else { return None };
         seen(&Observation::Refused(time)).next()
@@ -55,8 +56,8 @@ impl Recovery {
 }
 
 impl Lab<'_> {
-    /// What becomes of a server with which this scenario was played, until a polite client is served again. Where it is to be `alone`, nobody
-    /// else was connected meanwhile, whose leaving might help it.
+    /// Plays this scenario on a fresh server, and waits until a polite client is served again. If `alone`, no polite client is connected
+    /// during the scenario: a server may recover because such a client leaves.
     pub(in crate::hunt) fn recovery(&mut self, scenario: &Scenario, alone: bool) -> Result<Recovery, TargetError> {
         self.fresh()?;
         let polite = if alone { Attended::No } else { Attended::Yes };
@@ -64,7 +65,7 @@ impl Lab<'_> {
         self.recovers()
     }
 
-    /// What becomes of the server that is there, until a polite client is served again.
+    /// Waits until the running server serves a polite client again.
     pub(super) fn recovers(&mut self) -> Result<Recovery, TargetError> {
         let _doing = self.activity.enter(Activity::Recovers);
         let start = Instant::now();
@@ -77,7 +78,7 @@ impl Lab<'_> {
             }
             refused &= matches!(answered, Answered::Refused | Answered::CutOff(_));
             let world = &mut self.running.as_mut().ok_or(KernelError::StillBorn)?.world;
-            // Where nobody listens, no client can have it do anything.
+            // If no process listens, no client can make the server do anything.
             if (!refused || !world.is_listening()?) && world.is_at_rest() {
                 return Ok(Recovery::Frozen);
             }

@@ -1,7 +1,7 @@
-//! A scenario again and again on one server: what is left behind must come to an end ([`growth`](crate::hunt::growth)).
+//! Repeats a scenario on one server: what it leaves behind must stop growing ([`growth`](crate::detect::growth)).
 //!
-//! What as many polite clients leave on a fresh server is held against it. Where that is as much, what grows may be a large pool, and it is
-//! asked once more over more repetitions.
+//! The growth is compared with what the same number of polite clients leave on a fresh server. If they leave as much, the growth may be
+//! that of a large pool, and the scenario is repeated on another fresh server, more often.
 
 use super::Lab;
 use super::examine::{Attended, GRACE_REPEATED, PATIENCE, grace};
@@ -16,28 +16,28 @@ use crate::linux::foreign::patience::Patience;
 use crate::scenario::{Action, Event, Scenario};
 use std::time::{Duration, Instant};
 
-/// How many repetitions there are between two samples of memory.
+/// The number of repetitions between two samples of memory.
 const BATCH: usize = 50;
 /// How long a batch may take.
 const BATCH_BOUND: Duration = Duration::from_secs(5);
-/// For how long a scenario is repeated. A server that is slow is then judged by so many repetitions, if there were as many.
+/// How long a scenario is repeated. After that, a slow server is judged by [`JUDGED`] repetitions, if there were as many.
 const REPEATING_BOUND: Duration = Duration::from_secs(60);
 const JUDGED: usize = 100;
-/// After so many repetitions it is seen whether the server still serves polite clients.
+/// Polite clients take part in one of this many repetitions, to check whether the server still serves.
 const ATTENDED: usize = 8;
-/// How many polite clients are asked at most to see what they leave.
+/// Maximum number of polite clients that are served to measure what they leave.
 const MOST_POLITE: usize = 1000;
-/// So many of the samples are told.
+/// Maximum number of samples in the evidence.
 const TOLD: usize = 8;
 
-/// What is left by so many polite clients that came one after the other.
+/// What polite clients that came one after the other have left: their number, and the growth.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Control {
     clients: usize,
     grown: u64,
 }
 
-/// What is sampled after each repetition.
+/// What is sampled between repetitions.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Sampled {
     Counts(Symptom, Counted),
@@ -52,7 +52,7 @@ impl Sampled {
         }
     }
 
-    /// The kind of finding that it is sampled for.
+    /// The symptom that is reported if it grows without end.
     const fn symptom(self) -> Symptom {
         match self {
             Sampled::Counts(symptom, _) => symptom,
@@ -64,7 +64,7 @@ impl Sampled {
         matches!(self, Sampled::Memory)
     }
 
-    /// How many repetitions there are between two samples.
+    /// The number of repetitions between two samples.
     const fn batch(self) -> usize {
         match self {
             Sampled::Counts(..) => 1,
@@ -80,14 +80,14 @@ impl Sampled {
     }
 }
 
-/// What a scenario left behind over many repetitions, if it did and kept it.
+/// What a scenario has left behind over many repetitions and the server has kept.
 struct Grown {
     outcome: Outcome,
     samples: Vec<u64>,
 }
 
 impl Lab<'_> {
-    /// Plays a scenario many times on the fresh server that is there, and sees whether it leaves more and more of something behind.
+    /// Repeats a scenario on the fresh server that is running, and checks whether it leaves more and more of a resource.
     pub(super) fn leaks(
         &mut self,
         scenario: &Scenario,
@@ -98,8 +98,8 @@ impl Lab<'_> {
         self.grows(scenario, Sampled::Counts(symptom, counted), patient, false)
     }
 
-    /// Plays batches of a scenario on a fresh server, and sees whether it has more memory after each; if so, and it is to be `sure`, on
-    /// another over more of them: a heap that is collected may take long to fill.
+    /// Repeats batches of a scenario on a fresh server, and checks whether its memory grows with each. If so, and if `sure`, checks again
+    /// on another server over more batches, because a garbage-collected heap may take long to fill.
     pub(in crate::hunt) fn grows_in_memory(&mut self, scenario: &Scenario, sure: bool) -> Result<Outcome, TargetError> {
         self.fresh()?;
         let outcome = self.grows(scenario, Sampled::Memory, false, sure)?;
@@ -147,8 +147,8 @@ impl Lab<'_> {
         Ok(outcome)
     }
 
-    /// Repeats a scenario on the server that is there until it is clear whether something grows. `None` if it does not, or is let go of
-    /// when the server is given time.
+    /// Repeats a scenario on the running server until it is decided whether the sampled quantity grows. `None` if it does not, if the
+    /// server releases the resources when given time, or if the repetitions were cut short by another symptom.
     fn repeat(
         &mut self,
         scenario: &Scenario,
@@ -157,7 +157,7 @@ impl Lab<'_> {
         patient: bool,
     ) -> Result<Option<Grown>, TargetError> {
         let mut outcome = Outcome::default();
-        // What is filled by the first batch is no growth.
+        // What the first batch fills, such as a cache, is no growth.
         if sampled.is_memory() && self.is_broken_by_batch(scenario, sampled, 0, &mut outcome)? {
             return Ok(None);
         }
@@ -173,7 +173,7 @@ impl Lab<'_> {
                 Trend::Undecided | Trend::Steady => return Ok(None),
             }
             match self.is_broken_by_batch(scenario, sampled, samples.len() - 1, &mut outcome)? {
-                // What it had is used up: that, too, is told by other names.
+                // Another symptom showed. If the resource grew until then, the server has used it up, and the growth is reported.
                 true if !sampled.is_memory() && is_exhausting(&samples) => break,
                 true => return Ok(None),
                 false => samples.push(self.sample(sampled)?),
@@ -194,7 +194,8 @@ impl Lab<'_> {
         Ok(Some(Grown { outcome, samples }))
     }
 
-    /// What else than a fault may have the server keep what it keeps. It was connected to so many peers outside before.
+    /// Another possible cause than a fault for what the server keeps. `peers` is the number of outside peers that it was connected to
+    /// before.
     fn doubt(&mut self, peers: usize) -> Result<Option<String>, TargetError> {
         let world = &mut self.running()?.world;
         if world.peers_outside()? > peers {
@@ -205,9 +206,8 @@ impl Lab<'_> {
         Ok(late.map(|left| format!("it may let go of it in {} s, until when it waits", left.as_secs())))
     }
 
-    /// Plays a scenario as often as it is played between two samples, after so many repetitions, and keeps in `outcome` what was seen of what
-    /// is sampled. Whether something else went wrong, or the server is so slow that it would take too long, so that it makes no sense to
-    /// go on.
+    /// Plays a scenario as often as it is played between two samples, after `repetition` repetitions, and records in `outcome` the symptom
+    /// that is sampled for. Returns true if it makes no sense to go on: another symptom showed, or a batch takes too long.
     fn is_broken_by_batch(
         &mut self,
         scenario: &Scenario,
@@ -239,7 +239,7 @@ impl Lab<'_> {
         Ok(false)
     }
 
-    /// Whether the server keeps what it has been left with when it is given time.
+    /// Whether the server keeps what the repetitions have left, when it is given time.
     fn keeps(&mut self, sampled: Sampled, samples: &[u64], patient: bool) -> Result<bool, TargetError> {
         let half = samples.first().unwrap_or(&0) + growth(samples) / 2;
         let _doing = self.activity.enter(Activity::LetsGo);
@@ -264,8 +264,8 @@ impl Lab<'_> {
         })
     }
 
-    /// What so many polite clients leave on a fresh server, which takes the place of the one that is there. Of many, only some come, and
-    /// what is known already is not asked again.
+    /// Measures what this number of polite clients leave on a fresh server, which replaces the running one. Serves at most [`MOST_POLITE`]
+    /// clients. A control that was measured before with at least half as many clients is used again.
     fn control(&mut self, sampled: Sampled, clients: usize) -> Result<Control, TargetError> {
         let clients = clients.min(MOST_POLITE);
         let known =
@@ -284,7 +284,7 @@ impl Lab<'_> {
         Ok(control)
     }
 
-    /// Has so many polite clients served, one after the other, and gives how many were.
+    /// Serves polite clients one after the other. Returns how many were served.
     fn polite_clients(&mut self, clients: usize) -> Result<usize, TargetError> {
         let (start, bound) = (Instant::now(), self.screening().bound);
         for served in 0..clients {
@@ -296,7 +296,7 @@ impl Lab<'_> {
         Ok(clients)
     }
 
-    /// Resident memory of all processes, in bytes.
+    /// The resident memory of all processes, in bytes.
     fn resident(&mut self) -> Result<u64, KernelError> {
         let residue = self.running()?.world.server.residue()?;
         Ok(residue.processes.values().map(|held| held.resident).sum())
@@ -313,7 +313,7 @@ fn clients(scenario: &Scenario) -> usize {
     scenario.events().iter().map(connects).sum()
 }
 
-/// So many of these samples, at even distances, the first and the last among them.
+/// At most `most` of these samples, evenly spaced, including the first and the last.
 fn evenly(samples: &[u64], most: usize) -> impl Iterator<Item = u64> {
     let count = samples.len().min(most);
     let last = samples.len().saturating_sub(1);

@@ -1,7 +1,7 @@
-//! A fresh server: it is started and serves polite clients until what it has stays the same.
+//! Starts a fresh server and warms it up: polite clients are served until the server's resource counts stay the same.
 //!
-//! What fails once in a hunt may be the machine's affair, so that it is tried again. The first server of a hunt shows how long a start
-//! takes, and may be refused for good.
+//! A failure that occurs once in a hunt may be due to the machine, so a start is tried again. The first server of a hunt shows how long a
+//! start takes. If it cannot be started, the target is refused.
 
 use super::{Lab, Running, SHOWN, end_of};
 use crate::hunt::activity::Activity;
@@ -19,31 +19,31 @@ use crate::scenario::Scenario;
 use crate::world::Ending;
 use std::time::{Duration, Instant};
 
-/// For how long the first polite clients wait for an answer: how long one takes is not known yet.
+/// How long the first polite clients wait for an answer, because it is not known yet how long an answer takes.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
-/// Polite clients that a fresh server may need until what it has no longer grows: pools and caches fill at first use.
+/// Maximum number of polite clients in a warm-up. Counts may grow at first, because pools and caches fill at first use.
 const WARM_UP: usize = 12;
-/// How many of them must change nothing.
+/// The warm-up ends when this many clients in a row have changed nothing.
 const STEADY: usize = 3;
-/// How often a start is tried: the first of a hunt, and a later one.
+/// How many times a start is tried: the first one of a hunt, and a later one.
 const FIRST_ATTEMPTS: u32 = 2;
 const ATTEMPTS: u32 = 3;
-/// How long a later start may take: so many times as long as the longest so far, and at least so long. Each attempt may take twice as long
-/// as the one before.
+/// How long a later start may take: this many times as long as the slowest start so far, and at least [`LEAST_START`]. The bound doubles
+/// with each attempt.
 const SLOWER_START: u32 = 10;
 const LEAST_START: Duration = Duration::from_secs(10);
 
-/// A server that serves so many polite clients when it is fresh, and then no other.
+/// A server that serves this many polite clients when it is fresh, and then no more.
 #[derive(Clone, Debug)]
 pub(super) struct Unserved {
     served: usize,
     error: TargetError,
 }
 
-/// Why a server is not there.
+/// Why a server could not be started and warmed up.
 struct Failed {
     error: TargetError,
-    /// Whether another attempt makes sense.
+    /// Whether to try again.
     again: bool,
 }
 
@@ -55,12 +55,13 @@ impl<E: Into<TargetError>> From<E> for Failed {
 }
 
 impl Lab<'_> {
-    /// Starts a fresh server in place of the one that is there, and has it serve polite clients until it is steady.
+    /// Starts a fresh server in place of the running one, and warms it up. The first time, also learns the baseline.
     pub(in crate::hunt) fn fresh(&mut self) -> Result<(), TargetError> {
         self.begin()?;
         if self.baseline.is_none() {
             self.baseline = Some(if self.unserved.is_some() { self.unlearnt()? } else { self.learn()? });
-            // Whatever it took to learn that is no part of anything else: the server is warmed up once more, or makes way.
+            // Learning the baseline may have changed the server. So it is warmed up again. If that fails, or if the server serves no more
+            // clients, it is replaced.
             if self.unserved.is_some() || self.warm_up().is_err() {
                 self.still_wanted()?;
                 self.begin()?;
@@ -69,7 +70,8 @@ impl Lab<'_> {
         Ok(())
     }
 
-    /// The scenario in which as many polite clients come as a fresh server serves, if it then serves no other, and what that is called.
+    /// For a server that serves only a few polite clients: the scenario with just as many clients, and the error that reports it. `None`
+    /// for any other server.
     pub(in crate::hunt) fn unserved(&self) -> Option<(Scenario, TargetError)> {
         let Unserved { served, error } = self.unserved.as_ref()?;
         Some((as_scenario(self.protocol(), *served), error.clone()))
@@ -94,7 +96,8 @@ impl Lab<'_> {
             }
             self.end();
             match least_served {
-                // It is not the way of asking that is wrong: it was served each time.
+                // Each attempt served some clients, so the request itself is right. The server is started again, with a warm-up that leaves
+                // the clients to the scenario.
                 Some(served @ 1..) if is_first && self.unserved.is_none() => {
                     self.unserved = Some(Unserved { served, error });
                     attempt = 0;
@@ -105,7 +108,7 @@ impl Lab<'_> {
         }
     }
 
-    /// Starts a server in place of the one that is there.
+    /// Starts a server in place of the running one.
     fn start(&mut self, attempt: u32) -> Result<(), Failed> {
         let is_first = self.started == 0;
         self.make_way()?;
@@ -138,7 +141,8 @@ impl Lab<'_> {
             Err(NotListening::Kernel(error)) => return Err(error.into()),
             Err(NotListening::Stopped) => return Err(TargetError::Stopped.into()),
             Err(why) => {
-                // A port may have been taken by somebody else; everything else would be the same again.
+                // On the first start, only a server that has ended is started again: another process may have taken its port. Any other
+                // failure would repeat.
                 let again = !is_first || matches!(why, NotListening::Ended(_));
                 let output = end_of(&scratch, 0, SHOWN);
                 return Err(Failed { error: TargetError::NotListening { why: why.to_string(), output }, again });
@@ -155,10 +159,10 @@ impl Lab<'_> {
         Ok(())
     }
 
-    /// Sees to it that nothing is in the way of the next server's listener. Connections that the last one closed first are in TIME_WAIT, and
-    /// keep a server that does not set SO_REUSEADDR from its port.
+    /// Makes sure that nothing keeps the next server from listening. Connections that the last server closed first are in TIME_WAIT, and a
+    /// server that does not set SO_REUSEADDR cannot bind their port.
     fn make_way(&mut self) -> Result<(), TargetError> {
-        // The command says nothing about the port, and it may be the same again: the network is another one then.
+        // The command does not name the port, so the next server may choose the same one. A new network namespace keeps that port free.
         if self.namespace && self.started > 0 && !self.target.names_port() && !self.target.listen_fd {
             namespaces::enter()?;
         }
@@ -166,12 +170,12 @@ impl Lab<'_> {
         Ok(())
     }
 
-    /// Has polite clients served one after the other until what the server has stays the same.
+    /// Serves polite clients one after the other until the server's counts stay the same.
     fn warm_up(&mut self) -> Result<(), Failed> {
         let _doing = self.activity.enter(Activity::WarmsUp);
         let most = match (&self.unserved, &self.target.polite) {
             (None, _) => WARM_UP,
-            // What they do cannot be written as a scenario, and comes before it.
+            // What a command does cannot be written as a scenario, so these clients come before it.
             (Some(unserved), Polite::Command(_)) => unserved.served,
             (Some(_), _) => 0,
         };
@@ -193,13 +197,13 @@ impl Lab<'_> {
         Ok(())
     }
 
-    /// Whether the server has ended with its first client, where nothing is known that it would have answered.
+    /// Whether the server has ended with its first client, and the protocol does not say that it should have answered.
     fn is_all_that_came_an_end(&mut self) -> Result<bool, TargetError> {
         let is_asked = self.protocol() != Protocol::None || matches!(self.target.polite, Polite::Command(_));
         Ok(!is_asked && self.running()?.world.main_ended().is_some())
     }
 
-    /// Takes note of what the server has. Whether it is as before.
+    /// Records the server's counts. Returns whether they are the same as before.
     fn take_counts(&mut self) -> Result<bool, TargetError> {
         let running = self.running()?;
         let counts = running.world.server.counts();
@@ -209,13 +213,13 @@ impl Lab<'_> {
         Ok(same)
     }
 
-    /// What it is called that a fresh server serves so many polite clients, and not the next.
+    /// The error for a fresh server that served this many polite clients, and not the next one.
     fn not_served(&mut self, served: usize, answered: &Answered) -> Result<TargetError, TargetError> {
         if served == 0 && self.target.listen_fd {
             return Ok(self.impolite(answered)?);
         }
         let world = &mut self.running()?.world;
-        // A connection is refused as soon as a server is about to end.
+        // A server that is about to end refuses connections before its process has ended.
         world.settle()?;
         let ended = world.main_ended().map(|ending| match ending {
             Ending::Killed(signal) => format!("the server was killed by {signal}"),
@@ -230,7 +234,7 @@ impl Lab<'_> {
         })
     }
 
-    /// What is to be said of a server of which nothing can be learnt, for it serves nobody else.
+    /// The baseline of a server that serves no further client, so that little can be learnt.
     fn unlearnt(&mut self) -> Result<Baseline, TargetError> {
         let running = self.running()?;
         let sigpipe = crate::linux::sigpipe_of(running.world.serving_process()).unwrap_or_else(|e| e.to_string());
@@ -247,8 +251,8 @@ impl Lab<'_> {
     }
 }
 
-/// How long a start may take of which this is the attempt, from 0. `asked` is the bound of the first; `slowest` how long the slowest so far
-/// has taken.
+/// How long start attempt number `attempt` (from 0) may take. `asked` is the bound of the first start, and `slowest` the duration of the
+/// slowest start so far.
 fn start_bound(asked: Duration, slowest: Option<Duration>, attempt: u32) -> Duration {
     let Some(slowest) = slowest else { return asked };
     let shown = slowest.saturating_mul(SLOWER_START);
@@ -267,11 +271,11 @@ mod tests {
         };
         assert_eq!(bound(120, None, 0), 120.0);
         assert_eq!(bound(120, None, 1), 120.0);
-        // One that takes no time is given what is always given, twice as long each time.
+        // A fast start gets the minimum bound, doubled with each attempt.
         assert_eq!([0, 1, 2].map(|attempt| bound(120, Some(0.1), attempt)), [10.0, 20.0, 40.0]);
         assert_eq!([0, 1, 2].map(|attempt| bound(120, Some(3.0), attempt)), [30.0, 60.0, 120.0]);
         assert_eq!(bound(120, Some(60.0), 0), 600.0);
-        // What was asked for is enough.
+        // After fast starts, the configured bound is the maximum.
         assert_eq!(bound(5, Some(0.1), 2), 5.0);
     }
 }

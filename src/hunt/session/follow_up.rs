@@ -1,4 +1,4 @@
-//! From a suspicion to a finding: confirmed on fresh servers, in the fewest events, and by a real cause where there is one.
+//! Confirms a suspected failure on fresh servers, minimises it, and replaces an injected error by a real cause if there is one.
 
 use super::{CONFIRMATIONS, HuntEvent, Hunting, TargetFinding, for_real};
 use crate::detect::identity::Identity;
@@ -12,24 +12,24 @@ use crate::search::minimise;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-/// How long, and over how many scenarios, a finding is cut down.
+/// How long, and over how many scenarios, a failure is minimised at most.
 const MINIMISING: Duration = Duration::from_secs(4);
 const MOST_ASKED: u32 = 400;
-/// How often a scenario is played in a row that showed something now and then.
+/// The number of rounds in which a scenario that fails now and then is repeated.
 const OFTEN: usize = 20;
-/// How many more times something must come true that nobody steers.
+/// How many more times a failure must reproduce if the order of the server's calls is left to chance.
 const RACES: u32 = 9;
 
-/// Something that a scenario showed on a server that had served others before.
+/// A suspected failure: a scenario showed it on a server that had served others before.
 pub(super) struct Suspicion {
     pub(super) scenario: Scenario,
     pub(super) seen: Seen,
-    /// The injected errors that calls were answered with.
+    /// The injected errors that were returned to the server's calls.
     pub(super) injected: Vec<Fault>,
 }
 
 impl Suspicion {
-    /// What is told of it if fresh servers do not show it.
+    /// The finding that is reported if fresh servers do not show the failure.
     pub(super) fn unconfirmed(&self, gate: bool) -> TargetFinding {
         let Suspicion { scenario, seen, .. } = self;
         TargetFinding { evidence: seen.evidence.clone(), ..TargetFinding::of(seen.identity, scenario, gate) }
@@ -39,11 +39,11 @@ impl Suspicion {
 /// What a scenario is to show.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wanted {
-    /// Anything of this kind.
+    /// Any failure of this kind.
     Kind(Symptom),
-    /// Something like this.
+    /// A failure that is like this one ([`Identity::is_like`]).
     Like(Identity),
-    /// Something like this, with no injected error.
+    /// A failure that is like this one, in a run without injected errors.
     Real(Identity),
 }
 
@@ -60,7 +60,7 @@ impl Wanted {
         }
     }
 
-    /// What of an outcome it is: the very same if it is there, else one like it.
+    /// The failure in an outcome that matches: one with the same identity if there is one, else one that is like it.
     fn among(self, outcome: &Outcome) -> Option<&Seen> {
         let identity = self.identity();
         match self {
@@ -73,13 +73,13 @@ impl Wanted {
         }
     }
 
-    /// Whether an outcome shows the very same.
+    /// Whether an outcome shows a failure with the same identity.
     fn is_shown_by(self, outcome: &Outcome) -> bool {
         self.among(outcome).is_some_and(|seen| seen.identity == self.identity())
     }
 }
 
-/// Plays a scenario on fresh servers, as often as it takes to say that it always shows something, or does not.
+/// Plays a scenario on fresh servers, [`CONFIRMATIONS`] times, and counts how often the failure shows.
 pub(super) fn confirm(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted) -> Result<TargetFinding, TargetError> {
     let mut finding = TargetFinding::of(wanted.identity(), scenario, lab.has_gate());
     for _ in 0..CONFIRMATIONS {
@@ -102,13 +102,14 @@ fn once(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted, patient: bool) -
     }
 }
 
-/// Whether a server was short of something in a finding's scenario, by an injected error or a limit.
+/// Whether the server ran short of a resource in a finding's scenario, by an injected error or a limit.
 fn is_short(finding: &TargetFinding) -> bool {
     let mut events = finding.scenario.events().iter().flat_map(Event::parts);
     finding.is_injected() || events.any(|event| matches!(event, Event::Limit(_)))
 }
 
-/// The scenario again and again; one that has blocks already with more rounds of each. `None` if they have as many.
+/// The whole scenario in a block of [`OFTEN`] rounds. A scenario that contains blocks gets more rounds in each instead. `None` if they have
+/// as many already.
 fn repeated(scenario: &Scenario) -> Option<Scenario> {
     let events = scenario.events();
     if let Some(repeat) = Repeat::new(OFTEN, events) {
@@ -123,7 +124,7 @@ fn repeated(scenario: &Scenario) -> Option<Scenario> {
 }
 
 impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
-    /// Makes of a suspicion what fresh servers show: without an injected error if none is needed. `None` if that is known.
+    /// Confirms a suspected failure, without its injected error if it shows without one. `None` if the failure is known already.
     pub(super) fn followed_up(&mut self, mut suspicion: Suspicion) -> Result<Option<TargetFinding>, TargetError> {
         let _doing = self.lab.activity.enter(Activity::Confirms);
         if !suspicion.injected.is_empty() {
@@ -158,29 +159,29 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         Ok(Some(finding))
     }
 
-    /// The suspicion that a scenario without injected errors raises, if it is like this one.
+    /// Screens a scenario without injected errors. Returns the suspected failure if it is like `identity`.
     fn suspected(&mut self, scenario: Scenario, identity: Identity) -> Result<Option<Suspicion>, TargetError> {
         let outcome = self.lab.screen(&scenario)?;
         let seen = Wanted::Real(identity).among(&outcome).cloned();
         Ok(seen.map(|seen| Suspicion { scenario, seen, injected: Vec::new() }))
     }
 
-    /// Confirms a suspicion on fresh servers, in the fewest events that always show it.
+    /// Confirms a suspected failure on fresh servers and minimises it.
     fn confirmed(&mut self, suspicion: &Suspicion) -> Result<TargetFinding, TargetError> {
         let Suspicion { scenario, seen, .. } = suspicion;
         let (wanted, symptom) = (Wanted::of(suspicion), seen.identity.symptom);
         let unconfirmed = |gate| suspicion.unconfirmed(gate);
-        // Once is enough to look for something smaller, which is then held to more.
-        // A busy loop is watched for longer, and need not be seen again before it is cut down.
+        // The failure has to show only once before it is minimised, because the result is then confirmed. A busy loop is watched for
+        // longer, and need not show again before it is minimised.
         let mut finding = unconfirmed(self.lab.has_gate());
         let outcome = match symptom {
-            // One that needs an injected error is no finding in any case.
+            // A busy loop that needs an injected error is a warning at most, so it is not watched.
             Symptom::Spin if suspicion.injected.is_empty() => self.lab.watch(scenario)?,
             Symptom::Spin => Outcome::default(),
             _ => once(&mut self.lab, scenario, wanted, true)?,
         };
         if let Some(doubt) = outcome.doubt {
-            // No smaller scenario takes the doubt away.
+            // A smaller scenario does not remove the doubt.
             finding.evidence += &format!("; but {doubt}");
             return Ok(TargetFinding { doubt: Some(doubt), ..finding });
         }
@@ -188,7 +189,8 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         if !sure && symptom.takes_time() {
             return Ok(finding);
         }
-        // What is small on servers that have been played with may be too little for fresh ones.
+        // A scenario that was minimised on servers that had served others before may be too small for fresh servers. Then it is minimised
+        // on fresh ones.
         for fresh in [false, true] {
             if sure && !finding.is_confirmed() {
                 let small = self.reduced(suspicion, fresh)?;
@@ -198,18 +200,19 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         if !finding.is_confirmed() && (finding.scenario != *scenario || !sure) {
             finding = confirm(&mut self.lab, scenario, wanted)?;
         }
-        // A race that is won now and then is won for certain if it is run often enough. One that is mostly won was won three times by chance.
+        // A race that fails now and then fails each time if the scenario is repeated often enough. A race that fails most of the time may
+        // have failed three times by chance.
         if finding.confirmed > 0 && !(finding.is_confirmed() && self.comes_true_often(&finding, wanted)?) {
             finding = self.tried_often(finding, suspicion)?;
         }
         if finding.confirmed > 0 && matches!(symptom, Symptom::Unresponsive | Symptom::NotListening) {
             let mut recovery = self.lab.recovery(&finding.scenario, false)?;
             if recovery.is_recovered() && is_short(&finding) {
-                // Some wait until one of their clients leaves, which they do for ever where there is none.
+                // Some servers wait until one of their clients leaves. If none is connected, they wait for ever.
                 recovery = self.lab.recovery(&finding.scenario, true)?;
             }
             if recovery.is_recovered() && is_short(&finding) {
-                // A server that is short of something may leave its listener alone until it is not.
+                // A server that ran short of a resource may stop accepting until it has enough again.
                 return Ok(unconfirmed(finding.gate));
             }
             finding.evidence += &recovery.words();
@@ -222,7 +225,7 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
             && finding.injected.is_empty()
             && finding.scenario != *scenario
         {
-            // What was cut down may be a circle that ends.
+            // The minimised scenario may show a busy loop that ends by itself.
             finding.doubt = self.lab.watch(&finding.scenario)?.doubt;
         }
         if let Some(doubt) = &finding.doubt {
@@ -232,8 +235,9 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         Ok(if finding.confirmed == 0 { unconfirmed(finding.gate) } else { finding })
     }
 
-    /// What comes true now and then as one that is tried so often that it comes true each time, if there is one, in the fewest events: only
-    /// now can it be told what makes no difference.
+    /// Repeats the scenario of a failure that shows now and then, so often that the failure shows each time, and minimises the result.
+    /// Until a failure shows each time, it cannot be decided which events make no difference. Returns `finding` if the repeated scenario
+    /// does not fail each time.
     fn tried_often(&mut self, finding: TargetFinding, suspicion: &Suspicion) -> Result<TargetFinding, TargetError> {
         let wanted = Wanted::of(suspicion);
         let Some(scenario) = repeated(&finding.scenario) else { return Ok(finding) };
@@ -251,13 +255,14 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         Ok(if fewer.is_confirmed() { fewer } else { often })
     }
 
-    /// Whether what came true each time does so some more times, where the order of the server's calls was left to chance.
+    /// Whether a failure that showed each time shows [`RACES`] more times. Checked only if the order of the server's calls was left to
+    /// chance.
     fn comes_true_often(&mut self, finding: &TargetFinding, wanted: Wanted) -> Result<bool, TargetError> {
         if finding.gate || !self.lab.is_parallel() {
             return Ok(true);
         }
         if self.report.baseline.gate.is_ok() {
-            // With the gate it was not seen: it is a race.
+            // The failure did not show with the gate, so it is a race.
             return Ok(false);
         }
         for _ in 0..RACES {
@@ -268,7 +273,7 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         Ok(true)
     }
 
-    /// A scenario of fewer events that shows the same, as far as screening can tell, on fresh servers or any.
+    /// A smaller scenario that shows the same failure in screening, on fresh servers if `fresh`, else on servers that are used again.
     fn reduced(&mut self, suspicion: &Suspicion, fresh: bool) -> Result<Scenario, TargetError> {
         let _doing = self.lab.activity.enter(Activity::Minimises);
         let deadline = Instant::now() + MINIMISING;
@@ -277,7 +282,7 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         let lab = &mut self.lab;
         let small = minimise(&suspicion.scenario, |scenario: &Scenario| -> Result<bool, TargetError> {
             asked += 1;
-            // A polite client that comes afterwards is no part of it.
+            // Without events, only the polite client afterwards would be played, and that is no part of the scenario.
             if scenario.events().is_empty() {
                 return Ok(false);
             }

@@ -1,15 +1,16 @@
-//! Real causes of errors that were injected.
+//! Replaces an injected error by a real cause.
 //!
-//! Of the errors that a `fault` can name the kernel itself returns some where the harness can see to it: EMFILE where a process has no
-//! descriptor left, EINTR where a signal that it handles interrupts a wait, ECONNRESET where a client resets. Of the others some are never
-//! returned there on Linux (ECONNABORTED of `accept`), and some take what the harness cannot have: a machine without memory, a firewall.
+//! Some of the errors that a `fault` can name can be had from the kernel itself: EMFILE when a process has no descriptor left, EINTR when a
+//! signal that the process handles interrupts a wait, ECONNRESET when a client resets. Others are never returned there on Linux
+//! (ECONNABORTED of `accept`), or need something that the harness cannot provide: a machine without memory, a firewall.
 
 use crate::scenario::{Action, Call, Client, Errno, Event, Fault, HarmlessSignal, Limit, Repeat, Scenario};
 
-/// How many connections are made where one may not be enough to use up a server's descriptors.
+/// How many connections are made if one may not be enough to use up a server's descriptors.
 const MANY: usize = 40;
 
-/// Scenarios in which this one's injected error may come of a real cause. None if it has several: then neither alone does it.
+/// Scenarios in which the error that this one injects may have a real cause. Empty if it injects several errors, because no single cause
+/// would replace them all.
 pub(super) fn variants(scenario: &Scenario) -> Vec<Scenario> {
     let events = scenario.events();
     let faults: Vec<(usize, Fault)> = events
@@ -31,8 +32,8 @@ pub(super) fn variants(scenario: &Scenario) -> Vec<Scenario> {
     all.into_iter().map(Scenario::from_valid).collect()
 }
 
-/// With a limit that lasts to the end in place of an error of one call; and with more clients, for a server that has gaps among its
-/// descriptors.
+/// A limit that lasts to the end, in place of the error of one call. The second variant adds clients, for a server that has unused
+/// descriptor numbers below its highest one.
 fn without_descriptors(scenario: &Scenario, rest: &[Event], at: usize) -> Vec<Vec<Event>> {
     let limited = inserted(rest, at, Event::Limit(Limit::Descriptors));
     let clients = scenario.clients();
@@ -42,14 +43,14 @@ fn without_descriptors(scenario: &Scenario, rest: &[Event], at: usize) -> Vec<Ve
     std::iter::once(limited).chain(crowded).collect()
 }
 
-/// With each of the signals at each place from where the error was injected on.
+/// Each of the signals, at each place from the injected error on.
 fn with_signals(rest: &[Event], at: usize) -> Vec<Vec<Event>> {
     let places = || at..=rest.len();
     let signals = HarmlessSignal::ALL.into_iter();
     signals.flat_map(|signal| places().map(move |i| inserted(rest, i, Event::Signal(signal)))).collect()
 }
 
-/// With a reset of each of the clients at each place after its connect, and with one while the server is held.
+/// A reset of each client, at each place after its connect, and one while the server is held.
 fn with_resets(scenario: &Scenario, rest: &[Event], at: usize) -> Vec<Vec<Event>> {
     let of_client = |client: Client| {
         let reset = move || Event::Client(client, Action::Rst);

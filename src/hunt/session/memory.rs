@@ -1,4 +1,4 @@
-//! Whether a server's memory grows with what clients do. It takes hundreds of runs, and is asked once in a hunt.
+//! Checks whether a server's memory grows with what clients do. That takes hundreds of runs, so it is done once in a hunt.
 
 use super::follow_up::{Wanted, confirm};
 use super::{HuntEvent, Hunting};
@@ -10,15 +10,15 @@ use crate::scenario::{Client, Event, Payload, Scenario};
 use std::ops::ControlFlow;
 
 impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
-    /// Whether memory grows with what clients do: asked of a few short orders, and only if nothing else was found.
+    /// Checks a few short scenarios for growing memory, unless there is a finding already.
     pub(super) fn memory(&mut self, payloads: &[Payload]) -> Result<(), TargetError> {
-        // One that writes without end is never at rest, and what it has then says nothing.
+        // A server that writes without end is never idle, so the memory that it uses says nothing.
         let is_found = self.report.findings.iter().any(|f| f.severity() == Severity::Finding);
         if self.is_done() || self.lab.floods() || is_found {
             return Ok(());
         }
         let mut chosen = briefest(payloads.first());
-        // Nearly all servers are done with when all of them have been asked about at once.
+        // All of these scenarios are checked at once first. Nearly all servers pass, and need no further check.
         let all = side_by_side(&chosen);
         if self.lab.grows_in_memory(&all, true)?.seen.is_empty() {
             return Ok(());
@@ -41,7 +41,7 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
     }
 }
 
-/// Scenarios of one client each, one after the other, each with a client of its own.
+/// One scenario of several, one after the other, each with a client of its own. Each of them must have one client only.
 fn side_by_side(scenarios: &[Scenario]) -> Scenario {
     let renamed = scenarios.iter().enumerate().flat_map(|(number, scenario)| {
         scenario.events().iter().map(move |event| match event {

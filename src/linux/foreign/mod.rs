@@ -7,7 +7,7 @@
 //! [`blocked_call`](crate::linux::clock::blocked_call) the calls in which they are blocked,
 //! [`timers`](crate::linux::clock::timers) and [`signals`](crate::linux::sys::signals) what may wake them, and
 //! [`peers`](crate::linux::net::peers) the connections that the server has opened itself. From these [`idle`] computes the
-//! [`quiescence`](crate::linux::clock::quiescence) of the server. [`resources`] counts what a run has left behind. [`history`] records what
+//! [`quiescence`](crate::world::quiescence) of the server. [`resources`] counts what a run has left behind. [`history`] records what
 //! each process did. [`environment`] limits the server's descriptors and sends it signals.
 
 mod attempt;

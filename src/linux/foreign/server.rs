@@ -3,8 +3,8 @@
 //! The filter ([`filter`](crate::linux::gate::seccomp::filter)) sends the server's relevant calls to the gate, where they wait.
 //! The server is *idle* (in names: quiet) when none of its threads runs: each is parked at the gate, or blocked in another call as far as
 //! `/proc` shows ([`tasks`](crate::linux::process::tasks)). The server is *settled* when it is idle and no parked call could finish. Calls
-//! are released one at a time, in the order in which they came, and only when the server is idle. So if several threads wait for the same
-//! event, only one at a time can take it.
+//! are released one at a time, in the scheduler's order ([`schedule`](crate::world::schedule)), and only when the server is idle. So if
+//! several threads wait for the same event, only one at a time can take it.
 //!
 //! Without the gate only `/proc` shows whether the server is idle, and an idle server counts as settled.
 

@@ -38,8 +38,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// After this many calls in a row that take no data and close nothing ([`gets_on`](crate::linux::foreign::server::Passed::gets_on)), a server
-/// may be in a busy loop.
+/// After this many calls in a row that take no data and close nothing, a server may be in a busy loop
+/// ([`gets_on`](crate::linux::foreign::server::Passed::gets_on)).
 const MOST_CALLS: u32 = 3_000;
 /// The same for a server that has already been seen in a busy loop, or whose descriptors are limited.
 const MOST_CALLS_OF_A_SPINNER: u32 = 200;
@@ -192,7 +192,8 @@ impl Foreign {
         self.address
     }
 
-    /// Whether there is nothing to wait for: the server has ended, the run was stopped, or nothing changes until a client or the harness acts.
+    /// Whether there is nothing to wait for: the server has ended, the run was stopped, or nothing changes until a client or the harness
+    /// acts.
     pub(crate) fn is_at_rest(&mut self) -> bool {
         self.main_ended.is_some()
             || self.is_stopped()
@@ -272,8 +273,8 @@ impl Foreign {
         self.main_ended
     }
 
-    /// Whether the harness has made a call of the server return EINTR since this was last asked. What was seen meanwhile is then no evidence
-    /// against the server.
+    /// Whether the harness has made a call of the server return EINTR since this was last asked. What was seen meanwhile is then no
+    /// evidence against the server.
     pub(crate) fn was_perturbed(&mut self) -> bool {
         self.server.was_perturbed()
     }

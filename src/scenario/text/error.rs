@@ -1,23 +1,23 @@
-//! What is wrong with a text, where, and what would be right.
+//! Parse errors: what is wrong with a text, where, and what would be right.
 
 use std::fmt;
 
-/// Text that is no scenario, program, policy or case: where, what was wrong with it, and what would be right.
+/// A parse error: the text is not a valid scenario, program, policy or case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     /// The line, from 1.
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// Where in the text the faulty piece begins, in bytes from 0.
+    /// Where the faulty piece begins, in bytes from the start of the text.
     pub offset: usize,
-    /// How many bytes the faulty piece has; 0 where something is missing.
+    /// The length of the faulty piece in bytes; 0 if something is missing.
     pub len: usize,
     /// What was wrong.
     pub problem: String,
     /// What would be right there.
     pub expected: String,
-    /// The known word that is nearest to the unknown one, if one is near.
+    /// The known word that is most similar to the unknown word, if one is similar enough.
     pub nearest: Option<&'static str>,
 }
 
@@ -49,7 +49,7 @@ impl ParseError {
         }
     }
 
-    /// The same error, with the one of `known` that is nearest to `word`, if any is near.
+    /// The same error with the word of `known` that is most similar to `word`, if one is similar enough.
     pub(crate) fn near(mut self, word: &str, known: impl IntoIterator<Item = &'static str>) -> ParseError {
         self.nearest = known
             .into_iter()
@@ -60,7 +60,7 @@ impl ParseError {
         self
     }
 
-    /// The same error for a piece of a larger text, `whole`, in which the piece begins at `offset`.
+    /// The same error with its position in `whole`: the parsed text is the piece of `whole` that begins at `offset`.
     pub(crate) fn within(self, whole: &str, offset: usize) -> ParseError {
         let nearest = self.nearest;
         ParseError { nearest, ..ParseError::at(whole, offset + self.offset, self.len, self.problem, &self.expected) }

@@ -1,10 +1,10 @@
-//! From characters to statements of words and quoted payloads, and back to quoted payloads.
+//! Splits text into statements of words and quoted payloads, and writes quoted payloads.
 
 use super::ParseError;
 use crate::scenario::{MAX_SEND, Payload};
 use std::fmt;
 
-/// A word or a quoted payload, and where it stands.
+/// A word or a quoted payload, with its position.
 #[derive(Debug)]
 struct Token<'t> {
     offset: usize,
@@ -12,8 +12,8 @@ struct Token<'t> {
     quoted: Option<Vec<u8>>,
 }
 
-/// Reads statements: words and quoted payloads up to a `;`, the end of a line or a comment. A `{` ends one too, and a `}` begins one,
-/// so that what stands between them is statements of its own.
+/// Reads statements: words and quoted payloads up to a `;`, the end of a line or a comment. A `{` also ends a statement and a `}`
+/// begins one, so that what is between them is read as statements of its own.
 #[derive(Debug)]
 pub(crate) struct Scanner<'t> {
     text: &'t str,
@@ -49,7 +49,7 @@ impl<'t> Scanner<'t> {
         Scanner { text, at: 0 }
     }
 
-    /// The next statement that has a word in it; `None` at the end.
+    /// The next statement that has a word in it; `None` at the end of the text.
     pub(crate) fn statement(&mut self) -> Result<Option<Statement<'t>>, ParseError> {
         let mut tokens = Vec::new();
         while let Some(c) = self.text[self.at..].chars().next() {
@@ -65,7 +65,7 @@ impl<'t> Scanner<'t> {
                     break;
                 }
                 '}' if !tokens.is_empty() => break,
-                // What follows on the same line belongs to it, and is then one word too many.
+                // A word after the `}` on the same line belongs to this statement, which makes it an error.
                 '}' => tokens.push(self.brace()),
                 '#' => self.at += self.text[self.at..].find('\n').unwrap_or(self.text.len() - self.at),
                 '"' => tokens.push(self.quoted()?),
@@ -90,7 +90,7 @@ impl<'t> Scanner<'t> {
         token
     }
 
-    /// A quoted payload with C's escapes; its bytes are those of the UTF-8 text.
+    /// A quoted payload with C's escapes. Its bytes are those of the text in UTF-8.
     fn quoted(&mut self) -> Result<Token<'t>, ParseError> {
         let (whole, start) = (self.text, self.at);
         let mut bytes = Vec::new();
@@ -111,7 +111,8 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// The payload that `text` stands for, with C's escapes and nothing around it: quotation marks and new lines in it are its own.
+/// The payload that `text` stands for. C's escapes are replaced. There are no quotation marks around the text: those in it, and
+/// line ends, stand for themselves.
 pub(crate) fn unquoted(text: &str) -> Result<Payload, ParseError> {
     let mut bytes = Vec::new();
     let mut chars = text.char_indices();
@@ -124,7 +125,7 @@ pub(crate) fn unquoted(text: &str) -> Result<Payload, ParseError> {
     Payload::bytes(&bytes).ok_or_else(|| too_many(&Word { text, offset: 0, word: text }, bytes.len()))
 }
 
-/// The byte that an escape stands for whose backslash is at `at`; `chars` has what follows it, and loses what belongs to it.
+/// The byte that the escape with its backslash at `at` stands for. Takes the rest of the escape from `chars`.
 fn escape(whole: &str, at: usize, chars: &mut impl Iterator<Item = (usize, char)>) -> Result<u8, ParseError> {
     let error = |len, problem: &str, expected| Err(ParseError::at(whole, at, len, problem.to_owned(), expected));
     Ok(match chars.next() {
@@ -160,7 +161,7 @@ impl<'t> Statement<'t> {
         }
     }
 
-    /// The next piece, as the payload of a send: a number of bytes, or the bytes themselves.
+    /// The next word or quoted payload, as the payload of a send: a number of bytes, or the bytes themselves.
     pub(crate) fn payload(&mut self) -> Result<Payload, ParseError> {
         const EXPECTED: &str = "a number of bytes, or a quoted payload";
         let token = self.tokens.next().ok_or_else(|| self.missing(EXPECTED))?;
@@ -171,7 +172,7 @@ impl<'t> Statement<'t> {
         }
     }
 
-    /// The next piece, which must be quoted: its bytes, however many.
+    /// The bytes of the next quoted payload, of any length. An error if a word is next.
     pub(crate) fn quoted(&mut self, expected: &str) -> Result<Vec<u8>, ParseError> {
         let token = self.tokens.next().ok_or_else(|| self.missing(expected))?;
         let word = Word { text: self.text, offset: token.offset, word: token.text };
@@ -183,12 +184,12 @@ impl<'t> Statement<'t> {
         count(&self.word(expected)?, expected)
     }
 
-    /// Whether something follows.
+    /// Whether another word or quoted payload follows.
     pub(crate) fn more(&self) -> bool {
         !self.tokens.as_slice().is_empty()
     }
 
-    /// That nothing follows.
+    /// Fails if another word or quoted payload follows.
     pub(crate) fn end(mut self) -> Result<(), ParseError> {
         match self.tokens.next() {
             None => Ok(()),
@@ -225,7 +226,7 @@ fn too_many(word: &Word<'_>, n: usize) -> ParseError {
 }
 
 /// Writes `bytes` between quotation marks, in printable ASCII. An apostrophe is written as an escape, so that a scenario can be
-/// put between apostrophes for a shell.
+/// put between apostrophes in a shell.
 pub(crate) fn write_quoted(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     f.write_str("\"")?;
     for &b in bytes {

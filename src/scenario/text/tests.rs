@@ -1,4 +1,4 @@
-//! What is read, and how mistakes are told.
+//! Tests of parsing, and of the messages for mistakes.
 
 use super::*;
 use crate::scenario::Payload;

@@ -149,8 +149,8 @@ impl Server {
                     self.wait(LOOK_AGAIN)?;
                 }
                 None if self.is_busy(start, &mut used) => return Ok(Quiet::Busy(self.pid)),
-                // A scan takes longer than most servers need for their next call, and some make many such calls in a row: they close every
-                // possible descriptor.
+                // A server may make many calls in a row, such as a `close` of every possible descriptor. Usually the next call arrives
+                // before a scan would end, so the tasks are not scanned here.
                 None => self.wait(LOOK_AGAIN)?,
             }
             // A child's end raises SIGCHLD in its parent.

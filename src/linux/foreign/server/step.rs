@@ -42,8 +42,8 @@ impl Passed {
 }
 
 impl Server {
-    /// Releases the first parked call that could finish now, or answers it with an injected error. Then lets the server run until all tasks
-    /// that come to the gate are idle. `None` if no call could finish.
+    /// Releases the first parked call in the scheduler's order that could finish now, or answers it with an injected error. Then lets the
+    /// server run until all tasks that come to the gate are idle. `None` if no call could finish.
     pub(crate) fn step(&mut self, injection: &mut Injection) -> Result<Option<(Passed, Quiet)>, KernelError> {
         let Some((tid, answer)) = self.next(injection)? else {
             return Ok(None);

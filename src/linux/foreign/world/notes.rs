@@ -28,8 +28,8 @@ impl Foreign {
     }
 
     /// The index of the connection that has just been accepted, which is removed from the queue. It is the first in the queue that the
-    /// kernel reports as accepted. This need not be the oldest: each of several listeners has a queue of its own, and with TCP_DEFER_ACCEPT
-    /// a connection with data is queued before an older one without data.
+    /// kernel reports as accepted, or the oldest if there is none. It need not be the oldest: each of several listeners has a queue of its
+    /// own, and with TCP_DEFER_ACCEPT a connection with data is queued before an older one without data.
     pub(super) fn accepted(&mut self) -> Result<Option<usize>, KernelError> {
         let mut place = 0;
         if self.queue.len() > 1 {

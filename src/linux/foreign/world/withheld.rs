@@ -1,4 +1,4 @@
-//! Finds withheld FINs: the process that has served a client closes the connection, but a program that it has started holds the socket open.
+//! Finds withheld FINs: a process that has served a client closes the connection, but a program that it has started holds the socket open.
 //!
 //! A `close` sends a FIN only when the last descriptor of the socket is closed. A descriptor without FD_CLOEXEC is inherited through `fork`
 //! and `execve` (`fcntl(2)`, `execve(2)`). The client then gets no end of file until the other program ends.
@@ -63,8 +63,8 @@ impl Handled {
         }
     }
 
-    /// The process that has sent data and closed the connection, and its descriptor. `None` if there is none, or if another process that has
-    /// used the connection still runs and has not closed it.
+    /// The process that has sent data and closed the connection, and its descriptor. `None` if there is none, or if another process that
+    /// has used the connection still runs and has not closed it.
     fn served(&self, runs: impl Fn(i32) -> bool) -> Option<(i32, i32)> {
         let done = |pid: &i32| self.closed.contains_key(pid) || !runs(*pid);
         let closer = self.sent.iter().find_map(|pid| Some((*pid, *self.closed.get(pid)?)));
