@@ -130,7 +130,7 @@ impl Target {
         watch: impl FnMut(HuntEvent<'_>) -> ControlFlow<()> + Send,
     ) -> Result<TargetReport, TargetError> {
         super::forked::is_no_server()?;
-        on_a_thread(|| Hunting::new(self, how, watch)?.run())
+        on_a_thread(|| Ok(Hunting::new(self, how, watch)?.run()))
     }
 
     /// Plays a scenario on fresh servers [`CONFIRMATIONS`] times, and counts how often it shows this symptom.
@@ -209,7 +209,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         Ok(Hunting { lab, how, watch, report, start: Instant::now(), followed, deadly })
     }
 
-    fn run(mut self) -> Result<TargetReport, TargetError> {
+    fn run(mut self) -> TargetReport {
         match self.play_what_there_is() {
             Ok(()) => {}
             Err(TargetError::Stopped) => self.report.stopped = true,
@@ -217,7 +217,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         }
         self.report.started = self.lab.started;
         self.report.distrusted = self.lab.distrusted;
-        Ok(self.report)
+        self.report
     }
 
     fn play_what_there_is(&mut self) -> Result<(), TargetError> {
