@@ -68,8 +68,8 @@ pub use case::{Case, CaseError, CaseFile, Expect, Mismatch, TargetCase};
 pub use check::{CheckError, check};
 pub use detect::{Identity, Symptom, UnknownSymptom};
 pub use hunt::{
-    Activity, ActivityLog, Baseline, CONFIRMATIONS, HuntEvent, Polite, Severity, Sigpipe, Target, TargetError,
-    TargetFinding, TargetHunt, TargetReport, TargetRun, TargetSeen, requirements,
+    Activity, ActivityLog, Baseline, CONFIRMATIONS, HuntEvent, Severity, TargetError, TargetFinding, TargetHunt,
+    TargetReport, TargetRun, TargetSeen, requirements,
 };
 pub use input::Input;
 pub use linux::{Kernel, KernelError, Requirement};
@@ -89,7 +89,7 @@ pub use scenario::{event_help, event_table};
 pub use search::{
     BadShard, Death, Found, Hunted, Mutator, Random, Shape, Shard, hunt, minimise, minimise_death, reduce,
 };
-pub use subject::{MAX_OPS, Op, PRESETS, Policy, Program, ProgramError, Setup};
+pub use subject::{MAX_OPS, Op, PRESETS, Policy, Polite, Program, ProgramError, Setup, Sigpipe, Target};
 pub use trace::{
     At, Called, End, Hygiene, Outcome, Reason, Reply, Role, Signal, Step, Survivor, TcpState, Trace, WINDOW,
 };

@@ -1,9 +1,9 @@
 //! Serialises what has a text form as that text (`serde`).
 
 use crate::detect::Symptom;
-use crate::hunt::Sigpipe;
 use crate::protocol::Protocol;
 use crate::scenario::{Client, Errno, Scenario};
+use crate::subject::Sigpipe;
 use crate::subject::{Policy, Program};
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};

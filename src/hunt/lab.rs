@@ -9,8 +9,8 @@ mod start;
 
 use super::activity::ActivityLog;
 use super::baseline::{Baseline, TargetError};
-use super::command::{OUTPUT, Polite, Target};
 use super::health_check::{Answered, PoliteClient};
+use super::plan::OUTPUT;
 use super::scratch::Scratch;
 use crate::detect::symptom::Symptom;
 use crate::linux::foreign::resources::Counts;
@@ -19,6 +19,7 @@ use crate::linux::process::namespaces;
 use crate::linux::{KernelError, Pinned};
 use crate::protocol::Protocol;
 use crate::scenario::Client;
+use crate::subject::{Polite, Target};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;

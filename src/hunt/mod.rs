@@ -2,25 +2,22 @@
 
 mod activity;
 mod baseline;
-mod command;
-mod forked;
+mod function;
 mod health_check;
 mod how;
 mod lab;
 mod mixer;
 mod once;
+mod plan;
 mod requirements;
 mod scratch;
 mod seeds;
 mod session;
 mod severity;
 mod shell;
-mod sigpipe;
 
-pub use crate::linux::process::guardian::Sigpipe;
 pub use activity::{Activity, ActivityLog};
 pub use baseline::{Baseline, TargetError};
-pub use command::{Polite, Target};
 pub use how::TargetHunt;
 pub use once::{TargetRun, TargetSeen};
 pub use requirements::requirements;

@@ -2,13 +2,13 @@
 
 use super::activity::ActivityLog;
 use super::baseline::{Baseline, TargetError};
-use super::command::Target;
 use super::lab::Lab;
 use super::session::on_a_thread;
 use crate::detect::outcome::Seen;
 use crate::detect::symptom::Symptom;
 use crate::linux::KernelError;
 use crate::scenario::Scenario;
+use crate::subject::Target;
 use crate::trace::{Role, Trace};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -52,7 +52,7 @@ impl Target {
     ///
     /// Those of [`Target::hunt`], and [`TargetError::Stopped`].
     pub fn play_until(&self, scenario: &Scenario, stop: &Arc<AtomicBool>) -> Result<TargetRun, TargetError> {
-        super::forked::is_no_server()?;
+        super::function::is_no_server()?;
         on_a_thread(|| {
             let mut lab = Lab::open(self, Arc::clone(stop), ActivityLog::default())?;
             let baseline = lab.baseline().cloned().ok_or(KernelError::StillBorn)?;

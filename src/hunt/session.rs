@@ -6,7 +6,6 @@ mod memory;
 
 use super::activity::ActivityLog;
 use super::baseline::{Baseline, TargetError};
-use super::command::Target;
 use super::how::TargetHunt;
 use super::lab::Lab;
 use super::mixer::{Limits, Mixer};
@@ -15,6 +14,7 @@ use super::severity::Severity;
 use crate::detect::identity::Identity;
 use crate::detect::symptom::Symptom;
 use crate::scenario::{Event, Fault, Scenario};
+use crate::subject::Target;
 use crate::trace::Trace;
 use follow_up::{Suspicion, Wanted, confirm};
 use std::collections::BTreeMap;
@@ -129,7 +129,7 @@ impl Target {
         how: &TargetHunt,
         watch: impl FnMut(HuntEvent<'_>) -> ControlFlow<()> + Send,
     ) -> Result<TargetReport, TargetError> {
-        super::forked::is_no_server()?;
+        super::function::is_no_server()?;
         on_a_thread(|| Ok(Hunting::new(self, how, watch)?.run()))
     }
 
@@ -153,7 +153,7 @@ impl Target {
         symptom: Symptom,
         stop: &Arc<AtomicBool>,
     ) -> Result<TargetFinding, TargetError> {
-        super::forked::is_no_server()?;
+        super::function::is_no_server()?;
         on_a_thread(|| {
             let mut lab = Lab::open(self, Arc::clone(stop), ActivityLog::default())?;
             confirm(&mut lab, scenario, Wanted::Kind(symptom))

@@ -1,7 +1,8 @@
 //! The assertion that a test makes about a hunt.
 
 use super::target_finding;
-use crate::hunt::{Severity, Target, TargetReport};
+use crate::hunt::{Severity, TargetReport};
+use crate::subject::Target;
 
 impl TargetReport {
     /// Asserts that the hunt of this target has no finding and did not end early with an error. Warnings, flaky and unconfirmed results do

@@ -2,8 +2,9 @@
 
 use super::text::{paragraph, wrap};
 use super::{Ladder, printable};
-use crate::hunt::{Baseline, CONFIRMATIONS, Severity, Target, TargetFinding, TargetRun};
+use crate::hunt::{Baseline, CONFIRMATIONS, Severity, TargetFinding, TargetRun};
 use crate::scenario::{Event, Fault, Scenario};
+use crate::subject::Target;
 use crate::trace::{Role, Trace};
 
 /// Describes a target: its command, the disposition of SIGPIPE, whether the gate is in use, its network, how it serves clients, and its
@@ -150,8 +151,9 @@ fn picture(scenario: &Scenario, trace: &Trace) -> String {
 mod tests {
     use super::*;
     use crate::detect::Identity;
-    use crate::hunt::{Sigpipe, TargetSeen};
+    use crate::hunt::TargetSeen;
     use crate::scenario::{Call, Errno};
+    use crate::subject::Sigpipe;
     use crate::trace::{Outcome, Signal};
     use crate::{At, Symptom};
 

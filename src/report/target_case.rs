@@ -3,7 +3,7 @@
 use super::printable;
 use super::text::wrap;
 use crate::case::{TargetCase, options};
-use crate::hunt::{Polite, Sigpipe, Target};
+use crate::subject::{Polite, Sigpipe, Target};
 use std::fmt::Write;
 
 /// Lists what playing this target executes, one labelled line each: the command, its environment variables, its working directory, and the

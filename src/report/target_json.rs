@@ -3,8 +3,9 @@
 
 use super::json::{Steps, Text};
 use crate::detect::Identity;
-use crate::hunt::{Baseline, CONFIRMATIONS, Severity, Target, TargetFinding};
+use crate::hunt::{Baseline, CONFIRMATIONS, Severity, TargetFinding};
 use crate::scenario::Scenario;
+use crate::subject::Target;
 use crate::trace::TcpState;
 use serde::Serialize;
 use serde::ser::Serializer;

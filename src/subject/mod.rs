@@ -1,12 +1,16 @@
-//! Servers as data: what they do with a connection, and what they do about SIGPIPE.
+//! The server under test as data: a program with a policy for SIGPIPE, or a command.
 
 mod codec;
+mod command;
 mod machine;
 mod policy;
 mod program;
+mod sigpipe;
 
+pub use command::{Polite, Target};
 pub use policy::Policy;
 pub use program::{MAX_OPS, Op, PRESETS, Program, ProgramError};
+pub use sigpipe::Sigpipe;
 
 pub(crate) use machine::{Machine, Want};
 

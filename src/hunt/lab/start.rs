@@ -6,7 +6,6 @@
 use super::{Lab, Running, SHOWN, end_of};
 use crate::hunt::activity::Activity;
 use crate::hunt::baseline::{Baseline, TargetError};
-use crate::hunt::command::{Polite, Target};
 use crate::hunt::health_check::{Answered, as_scenario};
 use crate::hunt::scratch::Scratch;
 use crate::linux::Pinned;
@@ -16,6 +15,7 @@ use crate::linux::foreign::world::Foreign;
 use crate::linux::process::namespaces;
 use crate::protocol::Protocol;
 use crate::scenario::Scenario;
+use crate::subject::{Polite, Target};
 use crate::world::Ending;
 use std::time::{Duration, Instant};
 

@@ -1,11 +1,12 @@
 //! Tries out the features of the machine that servers under test can make use of.
 
 use crate::linux::error::KernelError;
-use crate::linux::process::guardian::{Plan, Sigpipe, launch};
+use crate::linux::process::guardian::{Plan, launch};
 use crate::linux::process::user_namespace::{Maps, in_a_child, unshare};
 use crate::linux::sys::process::{clone_process, exit_status};
 use crate::linux::sys::reap;
 use crate::scenario::Errno;
+use crate::subject::Sigpipe;
 use std::os::fd::AsFd;
 
 /// Starts a process behind a filter and fetches the filter's notification descriptor. The program is a folder, so that `execve` fails and

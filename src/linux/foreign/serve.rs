@@ -1,7 +1,7 @@
 //! Runs in a server that is this program itself, started again by the harness. The server takes over the SIGPIPE disposition and the
 //! listener that the harness has given it.
 
-use crate::linux::process::guardian::Sigpipe;
+use crate::subject::Sigpipe;
 use std::net::TcpListener;
 use std::os::fd::{FromRawFd, OwnedFd};
 

@@ -22,6 +22,7 @@ use crate::linux::sys::limit;
 use crate::linux::sys::process::{clone_process, pidfd_open};
 use crate::linux::sys::{self, futex_wait, futex_wake};
 use crate::scenario::Errno;
+use crate::subject::Sigpipe;
 use child::{Prepared, guardian};
 use page::{ALONE, FAILED, READY, STEPS, Shared};
 use std::ffi::CString;
@@ -32,18 +33,6 @@ use std::time::{Duration, Instant};
 /// How long the steps before the `execve` may take together, on a machine however busy. None of them waits for anything outside.
 const START_BOUND: Duration = Duration::from_secs(60);
 const DOING: &str = "start the server";
-
-/// The disposition of SIGPIPE with which a server is started. The server may change it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sigpipe {
-    /// SIG_DFL: what a shell sets.
-    #[default]
-    Default,
-    /// SIG_IGN, which survives `execve`: what a careless parent leaves.
-    Ignore,
-    /// SIG_DFL, with SIGPIPE blocked in the signal mask, which survives `execve` too.
-    Blocked,
-}
 
 /// What to start, and how.
 #[derive(Clone, Debug)]

@@ -13,8 +13,9 @@
 //! 4. The server calls `execve`.
 
 use super::page::{ALONE, CHDIR, CLONE, EXEC, FAILED, LISTEN, OPEN, PRCTL, Page, READY, REAPED, SECCOMP};
-use super::{Plan, START_BOUND, Sigpipe};
+use super::{Plan, START_BOUND};
 use crate::linux::sys::{futex_wait, futex_wake};
+use crate::subject::Sigpipe;
 use libc::{c_char, c_int, c_long};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;

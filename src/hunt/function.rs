@@ -5,9 +5,8 @@
 //! it that it is the server, and it serves instead of going on.
 
 use super::TargetError;
-use super::command::Target;
 use crate::linux::foreign::serve;
-use crate::linux::process::guardian::Sigpipe;
+use crate::subject::{Sigpipe, Target};
 use std::net::TcpListener;
 use std::panic::Location;
 

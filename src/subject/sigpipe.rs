@@ -1,9 +1,20 @@
-//! The names of the dispositions of SIGPIPE with which a server is started.
+//! The dispositions of SIGPIPE with which a command is started.
 
-use super::Sigpipe;
 use crate::scenario::ParseError;
 use std::fmt;
 use std::str::FromStr;
+
+/// The disposition of SIGPIPE with which a server is started. The server may change it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sigpipe {
+    /// SIG_DFL: what a shell sets.
+    #[default]
+    Default,
+    /// SIG_IGN, which survives `execve`: what a careless parent leaves.
+    Ignore,
+    /// SIG_DFL, with SIGPIPE blocked in the signal mask, which survives `execve` too.
+    Blocked,
+}
 
 impl Sigpipe {
     /// Every disposition, in order.
