@@ -131,3 +131,17 @@ impl FromStr for Symptom {
         Symptom::ALL.into_iter().find(|symptom| symptom.name() == name).ok_or(UnknownSymptom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_the_readme_has_them_all() {
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+        for symptom in Symptom::ALL {
+            assert_eq!(symptom.name().parse(), Ok(symptom));
+            assert!(readme.contains(&format!("`{symptom}`")), "the README's table of findings lacks `{symptom}`");
+        }
+    }
+}

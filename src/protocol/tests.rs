@@ -18,8 +18,10 @@ fn whole(answer: &Answer, text: &[u8]) {
 
 #[test]
 fn names_are_read_back_and_an_unknown_one_has_a_nearest() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     for protocol in Protocol::ALL {
         assert_eq!(protocol.to_string().parse(), Ok(protocol));
+        assert!(readme.contains(&format!("`{protocol}`")), "the README lacks `{protocol}`");
     }
     let e = " memcache".parse::<Protocol>().unwrap_err();
     assert_eq!((e.column, e.len, e.nearest), (2, 8, Some("memcached")));

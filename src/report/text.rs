@@ -6,7 +6,7 @@ use crate::scenario::Scenario;
 use crate::subject::Setup;
 use crate::trace::{At, Outcome, Signal, Trace};
 use std::io::IsTerminal;
-use textwrap::{Options, WordSplitter, WrapAlgorithm};
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// Largest width of running text, in characters.
 const WIDTH: usize = 100;
@@ -112,9 +112,15 @@ pub(super) fn paragraph(label: &str, text: &str) -> String {
 /// label. Words are never broken, so that a scenario or a path can be copied.
 pub(super) fn wrap(label: &str, text: &str) -> String {
     let indent = " ".repeat(label.len());
-    let options = Options::new(width()).initial_indent(label).subsequent_indent(&indent).break_words(false);
-    textwrap::fill(text, options.word_splitter(WordSplitter::NoHyphenation).wrap_algorithm(WrapAlgorithm::FirstFit))
-        + "\n"
+    // All set here: another dependency may enable features of textwrap that change the defaults.
+    let options = Options::new(width())
+        .initial_indent(label)
+        .subsequent_indent(&indent)
+        .break_words(false)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit);
+    textwrap::fill(text, options) + "\n"
 }
 
 /// The width of text: that of the terminal if standard output is one, between [`NARROWEST`] and [`WIDTH`].
