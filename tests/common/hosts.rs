@@ -17,7 +17,7 @@ use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// The environment variable with the core of a host.
@@ -58,24 +58,46 @@ pub(crate) fn run(tests: Vec<Test>, at_a_time: usize, summary: impl Fn() -> Stri
     let mut args = Arguments::from_args();
     let cores = cores();
     let threads = *args.test_threads.get_or_insert(at_a_time * cores.len());
-    let hosts: Vec<Arc<Host>> = match args.list {
+    let hosts: Vec<Host> = match args.list {
         true => Vec::new(),
-        false => cores.iter().map(|core| Arc::new(Host::start(*core, threads.div_ceil(cores.len())))).collect(),
+        false => cores.iter().map(|core| Host::start(*core)).collect(),
     };
-    let mut groups: BTreeMap<String, usize> = BTreeMap::new();
-    let trials = tests.into_iter().map(|test| {
-        let next = groups.len();
-        let group = *groups.entry(test.group).or_insert(next);
-        let host = hosts.get(group % cores.len()).cloned();
-        let name = test.name.clone();
-        // Without hosts the trials are only listed, and none is run.
-        Trial::test(test.name, move || host.as_ref().map_or(Ok(()), |host| host.run(&name)))
+    let places =
+        Mutex::new(Places { free: vec![threads.div_ceil(cores.len()); hosts.len()], of_group: BTreeMap::new() });
+    let shared = Arc::new((hosts, places));
+    let trials = tests.into_iter().map(|Test { name, group, .. }| {
+        let shared = Arc::clone(&shared);
+        Trial::test(name.clone(), move || run_somewhere(&shared.0, &shared.1, &group, &name))
     });
     let conclusion = libtest_mimic::run(&args, trials.collect());
-    for host in hosts {
-        host.end();
-    }
+    shared.0.iter().for_each(Host::end);
     conclusion.exit_code()
+}
+
+/// How many more trials each host may run, and in which host each group has begun.
+struct Places {
+    free: Vec<usize>,
+    of_group: BTreeMap<String, usize>,
+}
+
+impl Places {
+    /// Takes a place for a trial of this group: in the group's host if that has one, or else in the host that has most.
+    fn take(&mut self, group: &str) -> usize {
+        let most = (0..self.free.len()).max_by_key(|host| self.free[*host]).expect("a host");
+        let own = *self.of_group.entry(group.to_owned()).or_insert(most);
+        let host = if self.free[own] > 0 { own } else { most };
+        // There are no more threads of trials than places.
+        self.free[host] -= 1;
+        host
+    }
+}
+
+fn run_somewhere(hosts: &[Host], places: &Mutex<Places>, group: &str, name: &str) -> Result<(), Failed> {
+    let lock = || places.lock().unwrap_or_else(PoisonError::into_inner);
+    let host = lock().take(group);
+    let result = hosts[host].run(name);
+    lock().free[host] += 1;
+    result
 }
 
 fn cores() -> Vec<usize> {
@@ -117,14 +139,11 @@ type Waiting = Arc<Mutex<BTreeMap<String, Sender<String>>>>;
 struct Host {
     asks: Mutex<Option<ChildStdin>>,
     waiting: Waiting,
-    /// How many more trials the host may run now.
-    free: Mutex<usize>,
-    freed: Condvar,
     child: Mutex<Option<(Child, JoinHandle<()>)>>,
 }
 
 impl Host {
-    fn start(core: usize, at_a_time: usize) -> Host {
+    fn start(core: usize) -> Host {
         let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
         command.env(HOST, core.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut only = CpuSet::new();
@@ -141,22 +160,12 @@ impl Host {
         let waiting = Waiting::default();
         let told = Arc::clone(&waiting);
         let reader = std::thread::spawn(move || listen(BufReader::new(says), &told));
-        Host {
-            asks: Mutex::new(asks),
-            waiting,
-            free: Mutex::new(at_a_time),
-            freed: Condvar::new(),
-            child: Mutex::new(Some((child, reader))),
-        }
+        Host { asks: Mutex::new(asks), waiting, child: Mutex::new(Some((child, reader))) }
     }
 
     /// Runs the trial of this name in the host, and waits for its result.
     fn run(&self, name: &str) -> Result<(), Failed> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        *self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner) -= 1;
         let result = self.ask(name).recv();
-        *self.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.freed.notify_one();
         match result {
             Ok(failed) if failed.is_empty() => Ok(()),
             Ok(failed) => Err(failed.into()),
