@@ -18,9 +18,7 @@ impl Detector for CloseWaitLeak {
 
     fn see(&self, observation: &Observation<'_>) -> Option<Sighting> {
         let Observation::Left(left) = observation else { return None };
-        // A leaked process or thread holds its sockets, and is reported instead.
-        if left.close_wait == 0 || left.now.processes > left.before.processes || left.now.threads > left.before.threads
-        {
+        if left.close_wait == 0 || left.has_more_tasks() {
             return None;
         }
         let evidence =

@@ -156,6 +156,11 @@ pub(crate) struct Left {
 }
 
 impl Left {
+    /// Whether there are more processes or threads than before. A leaked process or thread holds descriptors, and is reported instead of them.
+    pub(crate) fn has_more_tasks(&self) -> bool {
+        self.now.processes > self.before.processes || self.now.threads > self.before.threads
+    }
+
     /// If there is more than before, both counts in words, with the number of sockets in CLOSE_WAIT if there are any. Else `None`.
     pub(crate) fn more(&self, what: &str, count: impl Fn(&Counts) -> usize) -> Option<String> {
         let (before, now) = (count(&self.before), count(&self.now));

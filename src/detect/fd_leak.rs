@@ -18,9 +18,8 @@ impl Detector for FdLeak {
 
     fn see(&self, observation: &Observation<'_>) -> Option<Sighting> {
         let Observation::Left(left) = observation else { return None };
-        // A leaked process or thread holds descriptors, and a socket in CLOSE_WAIT is one. Those are reported instead.
-        let held =
-            left.close_wait > 0 || left.now.processes > left.before.processes || left.now.threads > left.before.threads;
+        // A socket in CLOSE_WAIT is a descriptor too, and is reported instead.
+        let held = left.close_wait > 0 || left.has_more_tasks();
         left.more("descriptors", |counts| counts.descriptors).filter(|_| !held).map(Sighting::of_server)
     }
 }
