@@ -49,7 +49,7 @@ pub(crate) struct Page {
     /// The harness's process.
     pub(crate) harness: UnsafeCell<libc::pid_t>,
     /// The futex word of the handshake: whose turn it is. `parked` and `refusal` belong to the handshake too: see
-    /// [`park`](crate::linux::park).
+    /// [`park`](crate::linux::gate::handshake::park).
     pub(crate) turn: AtomicU32,
     pub(crate) parked: UnsafeCell<Parked>,
     pub(crate) refusal: AtomicI32,

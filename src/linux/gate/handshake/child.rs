@@ -16,13 +16,13 @@
 //!    with `CLOSE_RANGE_UNSHARE`). From here on the server holds no socket of any case
 //!    ([`fd_table`](crate::linux::sys::fd_table)).
 //! 4. The listener is made, SIGPIPE is unblocked unless the policy blocks it, and the program begins. The server stops at
-//!    the [`park`](crate::linux::park) before each call.
+//!    the [`park`](crate::linux::gate::handshake::park) before each call.
 
 mod come_to;
 
 use crate::linux::gate::handshake::arena::Parked;
 use crate::linux::gate::handshake::arena::{Page, buffer_of, page_of};
-use crate::linux::park;
+use crate::linux::gate::handshake::park;
 use crate::subject::{Machine, Policy, Want};
 use crate::trace::WINDOW;
 use libc::{c_int, c_long, c_void};
