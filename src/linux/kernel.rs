@@ -8,6 +8,7 @@ use crate::linux::error::KernelError;
 use crate::linux::gate::handshake::arena::{Arena, Parked};
 use crate::linux::gate::handshake::park::Next;
 use crate::linux::gate::handshake::spawn::Server;
+use crate::linux::net::close;
 use crate::linux::net::connection::Connection;
 use crate::linux::net::sock_diag::Netstat;
 use crate::linux::net::time_wait::Leftovers;
@@ -123,7 +124,7 @@ impl Kernel {
         for mut connection in self.run.connections.drain(..) {
             // An abort removes the connection at once, without TIME_WAIT. A vanished client must reappear for its RST to arrive.
             connection.client.reappear(address)?;
-            connection.client.close(true)?;
+            connection.client.close(true, address, &mut self.netstat)?;
             self.leftovers.add((address, connection.client.address), &mut self.netstat)?;
         }
         self.run.current = None;
@@ -220,6 +221,14 @@ impl Kernel {
         Ok(())
     }
 
+    /// Waits until the server has closed its sockets of these connections, which its descriptor table no longer has.
+    fn wait_until_closed(&mut self, these: impl Fn(usize, &Connection) -> bool) -> Result<(), KernelError> {
+        let server = self.server()?.address();
+        let these = self.run.connections.iter().enumerate().filter(|(i, c)| these(*i, c));
+        let pairs: Vec<_> = these.map(|(_, c)| (server, c.client.address)).collect();
+        close::wait(&mut self.netstat, &pairs)
+    }
+
     /// Records that the server has made a call on the connection that it is serving.
     fn touch(&mut self) {
         if let Some(i) = self.run.current {
@@ -267,7 +276,7 @@ impl World for Kernel {
     fn act(&mut self, client: Client, action: &Action) -> Result<Reply, KernelError> {
         let server = self.server()?.address();
         if let Some(connection) = self.run.connections.iter_mut().find(|c| c.client.name == client && !c.forgotten) {
-            return connection.act(action, server);
+            return connection.act(action, server, &mut self.netstat);
         }
         if *action != Action::Connect {
             return Ok(Reply::Nothing(Reason::NotConnected));
@@ -299,7 +308,7 @@ impl World for Kernel {
     fn close(&mut self, client: Client) -> Result<Reply, KernelError> {
         let server = self.server()?.address();
         for connection in self.run.connections.iter_mut().filter(|c| c.client.name == client && c.is_open()) {
-            connection.act(&Action::Close, server)?;
+            connection.act(&Action::Close, server, &mut self.netstat)?;
         }
         Ok(Reply::Ok(0))
     }
@@ -327,6 +336,10 @@ impl World for Kernel {
         };
         let called = if returned {
             let called = self.returned(parked.call)?;
+            if called.call == Call::Close && called.result.is_ok() {
+                let current = self.run.current;
+                self.wait_until_closed(|i, _| Some(i) == current)?;
+            }
             self.account(&called);
             Some(called)
         } else {
@@ -338,6 +351,7 @@ impl World for Kernel {
         match (ending, called) {
             (Some(ending), called) => {
                 // When the server ends, all its connections are closed, including those in the accept queue.
+                self.wait_until_closed(|_, connection| !connection.served)?;
                 self.run.connections.iter_mut().for_each(|c| c.touched = true);
                 Ok(Stepped::Ended(called, ending))
             }

@@ -419,7 +419,7 @@ impl Foreign {
                 continue;
             }
             connection.client.reappear(self.address)?;
-            connection.client.close(true)?;
+            connection.client.close(true, self.address, &mut self.netstat)?;
             self.leftovers.add((self.address, connection.client.address), &mut self.netstat)?;
         }
         self.queue.clear();

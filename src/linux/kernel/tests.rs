@@ -1,8 +1,11 @@
 //! What only the kernel world can get wrong; that it agrees with the model is tested in `tests/`.
 
 use super::*;
+use crate::linux::clock::blocked_call::tests::wait_for_sleep;
 use crate::world::play;
 use crate::{Model, Scenario, Trace};
+use std::os::fd::OwnedFd;
+use std::thread::JoinHandle;
 
 fn trace(kernel: &mut Kernel, program: &str, policy: Policy, scenario: &str) -> Trace {
     let scenario: Scenario = scenario.parse().unwrap();
@@ -52,4 +55,57 @@ fn a_server_s_fin_behind_more_than_the_first_window_of_segments_arrives_before_t
     for policy in Policy::ALL {
         trace(&mut kernel, &program, policy, scenario);
     }
+}
+
+/// Drops `reference` once the calling thread sleeps.
+fn dropped_in_sleep(reference: OwnedFd) -> JoinHandle<()> {
+    let this = nix::unistd::gettid().as_raw();
+    std::thread::spawn(move || {
+        wait_for_sleep(this, &[libc::SYS_clock_nanosleep, libc::SYS_nanosleep]);
+        drop(reference);
+    })
+}
+
+/// The states of the server-side sockets.
+fn states(kernel: &mut Kernel) -> Vec<TcpState> {
+    let mut all = Vec::new();
+    kernel.sockets(&mut all).unwrap();
+    all.into_iter().map(|(_, state)| state).collect()
+}
+
+#[test]
+fn a_close_of_a_socket_to_which_others_refer_has_taken_effect_when_the_event_is_over() {
+    let (a, b) = (Client::nth(0), Client::nth(1));
+    for (action, state) in [(Action::Close, TcpState::CloseWait), (Action::Rst, TcpState::Close)] {
+        let mut kernel = Kernel::new().unwrap();
+        kernel.start(&Setup::default()).unwrap();
+        kernel.act(a, &Action::Connect).unwrap();
+        let socket = kernel.run.connections[0].client.socket.as_ref().unwrap();
+        let reference = dropped_in_sleep(socket.try_clone().unwrap().into());
+        kernel.act(a, &action).unwrap();
+        assert_eq!(states(&mut kernel), [state]);
+        reference.join().unwrap();
+    }
+
+    let mut kernel = Kernel::new().unwrap();
+    kernel.start(&Setup::new("accept; close".parse().unwrap(), Policy::Default)).unwrap();
+    kernel.act(a, &Action::Connect).unwrap();
+    kernel.step().unwrap();
+    let server = kernel.server().unwrap();
+    let reference = dropped_in_sleep(server.duplicate(server.parked.fd).unwrap());
+    kernel.step().unwrap();
+    assert_eq!(states(&mut kernel), [TcpState::FinWait2]);
+    reference.join().unwrap();
+
+    let mut kernel = Kernel::new().unwrap();
+    kernel.start(&Setup::default()).unwrap();
+    for (client, action) in [(a, Action::Connect), (b, Action::Connect), (a, Action::Fin), (a, Action::Rst)] {
+        kernel.act(client, &action).unwrap();
+    }
+    kernel.step().unwrap();
+    let listener = kernel.server().unwrap().duplicate(0).unwrap();
+    let reference = dropped_in_sleep(listener);
+    assert!(matches!(kernel.step().unwrap(), Stepped::Ended(..)));
+    assert_eq!(states(&mut kernel), [TcpState::Close, TcpState::Close]);
+    reference.join().unwrap();
 }

@@ -1,6 +1,8 @@
 //! The clients: one socket each, and the system calls that their events make.
 
 use crate::linux::error::{KernelError, errno};
+use crate::linux::net::close;
+use crate::linux::net::sock_diag::Netstat;
 use crate::linux::sys;
 use crate::linux::sys::fd_table;
 use crate::scenario::{Client, Errno, MAX_SEND, Payload};
@@ -142,13 +144,20 @@ impl ClientSocket {
         socket.shutdown(std::net::Shutdown::Write).map_or_else(|e| Reply::Error(errno(&e)), |()| Reply::Ok(0))
     }
 
-    /// `close(2)`, abortive with `SO_LINGER` {1, 0}.
-    pub(crate) fn close(&mut self, abort: bool) -> Result<Reply, KernelError> {
-        if let Some(socket) = self.socket.take()
-            && abort
-        {
-            let linger = socket.set_linger(Some(Duration::ZERO));
-            linger.map_err(KernelError::io("abort a client's connection", "setsockopt SO_LINGER"))?;
+    /// `close(2)`, with `abort` an abortive one (`SO_LINGER` {1, 0}). On return the FIN or the RST has been sent.
+    pub(crate) fn close(
+        &mut self,
+        abort: bool,
+        server: SocketAddrV4,
+        netstat: &mut Netstat,
+    ) -> Result<Reply, KernelError> {
+        if let Some(socket) = self.socket.take() {
+            if abort {
+                let linger = socket.set_linger(Some(Duration::ZERO));
+                linger.map_err(KernelError::io("abort a client's connection", "setsockopt SO_LINGER"))?;
+            }
+            drop(socket);
+            close::wait(netstat, &[(self.address, server)])?;
         }
         Ok(Reply::Ok(0))
     }

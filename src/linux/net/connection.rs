@@ -3,6 +3,7 @@
 use crate::linux::error::KernelError;
 use crate::linux::net::client::ClientSocket;
 use crate::linux::net::drain::Flight;
+use crate::linux::net::sock_diag::Netstat;
 use crate::linux::sys;
 use crate::scenario::{Action, Client, Errno};
 use crate::trace::{Reason, Reply, TcpState, WINDOW};
@@ -64,7 +65,14 @@ impl Connection {
     }
 
     /// Performs a client's action and returns its result. An action that the client cannot perform does nothing.
-    pub(crate) fn act(&mut self, action: &Action, server: SocketAddrV4) -> Result<Reply, KernelError> {
+    ///
+    /// `netstat` must be of the network of the connection.
+    pub(crate) fn act(
+        &mut self,
+        action: &Action,
+        server: SocketAddrV4,
+        netstat: &mut Netstat,
+    ) -> Result<Reply, KernelError> {
         if *action == Action::Connect {
             return Ok(Reply::Nothing(Reason::AlreadyConnected));
         }
@@ -104,7 +112,7 @@ impl Connection {
             Action::Fin => Ok(ClientSocket::fin(socket)),
             Action::Close | Action::Rst => {
                 self.to_client = 0;
-                self.client.close(*action == Action::Rst)
+                self.client.close(*action == Action::Rst, server, netstat)
             }
             Action::Vanish => self.client.vanish(server),
             Action::Stall => {

@@ -1,6 +1,7 @@
 //! Sockets: the clients' sockets, and the kernel's tables of TCP sockets.
 
 pub(crate) mod client;
+pub(crate) mod close;
 pub(crate) mod connection;
 pub(crate) mod drain;
 pub(crate) mod peers;

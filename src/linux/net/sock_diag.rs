@@ -28,12 +28,18 @@ struct Seen {
     unread: u32,
     /// Unacknowledged bytes; for a listener the limit of its accept queue.
     room: u32,
-    /// 0 if no descriptor refers to the socket.
+    /// 0 if no file refers to the socket.
     inode: u32,
 }
 
 impl Seen {
     const NOTHING: Seen = Seen { number: LISTENER, cookie: ANY, unread: 0, room: 0, inode: 0 };
+
+    /// Whether the socket is gone or has been closed by its process. One that waits to be accepted has no inode, but is open.
+    const fn is_closed(&self) -> bool {
+        let is_open = matches!(self.number, ESTABLISHED | SYN_RECV | NEW_SYN_RECV | CLOSE_WAIT);
+        matches!(self.number, LISTENER | LEAVING) || (self.inode == 0 && !is_open)
+    }
 }
 
 /// The number of requests in one datagram. Their replies fit into a receive buffer of the default size with room to spare.
@@ -57,6 +63,11 @@ pub(crate) const DOING: &str = "read the states of TCP sockets";
 const LISTENER: u8 = 10;
 /// `TCP_CLOSE`: the socket was found, but left the tables before its state was read. No socket in the tables has this state.
 const LEAVING: u8 = 7;
+/// States in which a socket has not been closed by its process, which may not have accepted it yet.
+const ESTABLISHED: u8 = 1;
+const SYN_RECV: u8 = 3;
+const NEW_SYN_RECV: u8 = 12;
+const CLOSE_WAIT: u8 = 8;
 /// States in which a socket can outlive its process.
 const FIN_WAIT_2: u8 = 5;
 const TIME_WAIT: u8 = 6;
@@ -134,6 +145,17 @@ impl Netstat {
     pub(crate) fn cookie(&mut self, pair: Pair) -> Result<Option<u64>, KernelError> {
         let seen = self.ask_one(pair)?;
         Ok((!matches!(seen.number, LISTENER | LEAVING)).then(|| u64::from_ne_bytes(seen.cookie)))
+    }
+
+    /// Whether none of these sockets is left that its process has not closed. A socket that has been closed is in no table, or its state
+    /// says so and no file refers to it.
+    pub(crate) fn are_closed(&mut self, pairs: &[Pair]) -> Result<bool, KernelError> {
+        for batch in pairs.chunks(BATCH) {
+            if !self.ask(batch)?.iter().all(Seen::is_closed) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether a connection's server-side socket has been accepted: it then has an inode. True if the socket has left the tables.
@@ -269,14 +291,14 @@ pub(crate) fn refusal(payload: &NetlinkPayload<SockDiagMessage>) -> KernelError 
 /// The state with this number in the kernel's `tcp_states.h`. A listener gives CLOSE, because a look-up finds it if the connection is gone.
 pub(crate) fn state(number: u8) -> Result<TcpState, KernelError> {
     Ok(match number {
-        1 => TcpState::Established,
+        ESTABLISHED => TcpState::Established,
         2 => TcpState::SynSent,
-        3 | 12 => TcpState::SynRecv,
+        SYN_RECV | NEW_SYN_RECV => TcpState::SynRecv,
         4 => TcpState::FinWait1,
         FIN_WAIT_2 => TcpState::FinWait2,
         TIME_WAIT => TcpState::TimeWait,
         LISTENER => TcpState::Close,
-        8 => TcpState::CloseWait,
+        CLOSE_WAIT => TcpState::CloseWait,
         9 => TcpState::LastAck,
         11 => TcpState::Closing,
         _ => return Err(KernelError::Garbled { what: "the state of a TCP socket" }),
