@@ -16,7 +16,7 @@ use crate::linux::process::affinity;
 use crate::linux::sys::{self, Exit};
 use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};
 use crate::subject::{Policy, Setup};
-use crate::trace::{Called, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
+use crate::trace::{Called, End, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
 use crate::world::{Ending, Stepped, World, probe, raises};
 use std::marker::PhantomData;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -222,10 +222,10 @@ impl Kernel {
     }
 
     /// Waits until the server has closed its sockets of these connections, which its descriptor table no longer has.
-    fn wait_until_closed(&mut self, these: impl Fn(usize, &Connection) -> bool) -> Result<(), KernelError> {
+    fn wait_until_closed(&mut self, these: impl Fn(&Connection) -> bool) -> Result<(), KernelError> {
         let server = self.server()?.address();
-        let these = self.run.connections.iter().enumerate().filter(|(i, c)| these(*i, c));
-        let pairs: Vec<_> = these.map(|(_, c)| (server, c.client.address)).collect();
+        let these = self.run.connections.iter().filter(|connection| these(connection));
+        let pairs: Vec<_> = these.map(|connection| (server, connection.client.address)).collect();
         close::wait(&mut self.netstat, &pairs)
     }
 
@@ -276,7 +276,17 @@ impl World for Kernel {
     fn act(&mut self, client: Client, action: &Action) -> Result<Reply, KernelError> {
         let server = self.server()?.address();
         if let Some(connection) = self.run.connections.iter_mut().find(|c| c.client.name == client && !c.forgotten) {
-            return connection.act(action, server, &mut self.netstat);
+            let reply = connection.act(action, server, &mut self.netstat)?;
+            let Reply::Received { bytes, end: End::Open } = reply else { return Ok(reply) };
+            if !connection.served {
+                return Ok(reply);
+            }
+            // The server has closed, so the end may be late.
+            close::wait(&mut self.netstat, &[(server, connection.client.address)])?;
+            return Ok(match connection.act(action, server, &mut self.netstat)? {
+                Reply::Received { bytes: more, end } => Reply::Received { bytes: bytes + more, end },
+                other => other,
+            });
         }
         if *action != Action::Connect {
             return Ok(Reply::Nothing(Reason::NotConnected));
@@ -336,10 +346,6 @@ impl World for Kernel {
         };
         let called = if returned {
             let called = self.returned(parked.call)?;
-            if called.call == Call::Close && called.result.is_ok() {
-                let current = self.run.current;
-                self.wait_until_closed(|i, _| Some(i) == current)?;
-            }
             self.account(&called);
             Some(called)
         } else {
@@ -351,7 +357,7 @@ impl World for Kernel {
         match (ending, called) {
             (Some(ending), called) => {
                 // When the server ends, all its connections are closed, including those in the accept queue.
-                self.wait_until_closed(|_, connection| !connection.served)?;
+                self.wait_until_closed(|connection| !connection.served)?;
                 self.run.connections.iter_mut().for_each(|c| c.touched = true);
                 Ok(Stepped::Ended(called, ending))
             }
@@ -367,11 +373,18 @@ impl World for Kernel {
         let connections = &mut self.run.connections;
         let pairs: Vec<_> = connections.iter().filter(|c| live(c)).map(|c| (server, c.client.address)).collect();
         let mut looked_at = connections.iter_mut().filter(|c| live(c));
-        self.netstat.states(pairs.into_iter(), |state, unread| {
+        let mut late = false;
+        self.netstat.states(pairs.into_iter(), |looked| {
             if let Some(connection) = looked_at.next() {
-                connection.saw(state, unread);
+                connection.saw(looked.state, looked.unread);
+                connection.touched = connection.served && !looked.closed;
+                late |= connection.touched;
             }
         })?;
+        if late {
+            self.wait_until_closed(|connection| connection.touched)?;
+            return self.sockets(out);
+        }
         out.extend(connections.iter().filter(|c| !c.forgotten).map(|c| (c.client.name, c.state)));
         Ok(())
     }

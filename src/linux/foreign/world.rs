@@ -349,7 +349,7 @@ impl Foreign {
             (0..self.connections.len()).filter(|i| self.connections[*i].state != TcpState::Close).collect();
         let pairs = live.iter().map(|i| (self.address, self.connections[*i].client.address)).collect::<Vec<_>>();
         let mut states = Vec::with_capacity(live.len());
-        self.netstat.states(pairs.into_iter(), |state, _| states.push(state))?;
+        self.netstat.states(pairs.into_iter(), |looked| states.push(looked.state))?;
         for (i, state) in live.into_iter().zip(states) {
             self.connections[i].state = state;
         }

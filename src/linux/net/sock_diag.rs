@@ -42,6 +42,17 @@ impl Seen {
     }
 }
 
+/// What a look-up shows of one socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Looked {
+    /// CLOSE if the socket is in no table.
+    pub(crate) state: TcpState,
+    /// Unread bytes, urgent ones included. Means nothing if the socket is in no table.
+    pub(crate) unread: u32,
+    /// Whether its process has closed it.
+    pub(crate) closed: bool,
+}
+
 /// The number of requests in one datagram. Their replies fit into a receive buffer of the default size with room to spare.
 const BATCH: usize = 64;
 
@@ -87,12 +98,11 @@ impl Netstat {
         Ok(Netstat { socket, requests: Vec::new(), reply: Vec::with_capacity(8192), asked: 0, expected: 1 })
     }
 
-    /// Calls `found` for each of these sockets, in order, with its state and the number of its unread bytes, urgent ones included. A socket
-    /// that is in no table gives CLOSE and a number that means nothing.
+    /// Calls `found` for each of these sockets, in order.
     pub(crate) fn states(
         &mut self,
         mut pairs: impl ExactSizeIterator<Item = Pair>,
-        mut found: impl FnMut(TcpState, u32),
+        mut found: impl FnMut(Looked),
     ) -> Result<(), KernelError> {
         while pairs.len() > 0 {
             let batch: Vec<Pair> = pairs.by_ref().take(BATCH).collect();
@@ -103,7 +113,7 @@ impl Netstat {
                     missed += u32::from(seen.number == LISTENER);
                     seen = self.ask_one(*pair)?;
                 }
-                found(state(seen.number)?, seen.unread);
+                found(Looked { state: state(seen.number)?, unread: seen.unread, closed: seen.is_closed() });
             }
         }
         Ok(())
