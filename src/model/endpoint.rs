@@ -51,6 +51,11 @@ impl Endpoint {
         deaf: false,
     };
 
+    /// Whether the peer's FIN has arrived.
+    pub(super) const fn fin_seen(&self) -> bool {
+        self.fin_seen
+    }
+
     /// Whether data can still be sent: this end has sent no FIN and received no RST.
     pub(super) const fn may_send(&self) -> bool {
         matches!(self.state, TcpState::Established | TcpState::CloseWait)

@@ -1,6 +1,7 @@
 //! The model world: a pure value that plays scenarios by TCP's rules (`endpoint` names their sources). It does no I/O, has no
 //! clock, and allocates nothing in a step once its lists have grown.
 
+mod cause;
 mod endpoint;
 pub(crate) mod seeded_defects;
 
@@ -8,6 +9,8 @@ use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};
 use crate::subject::{Machine, Policy, Setup, Want};
 use crate::trace::{Called, End, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
 use crate::world::{Ending, Probe, Stepped, World, certain, probe, raises};
+use cause::Past;
+pub(crate) use cause::{Broken, Cause, Failures, Reset, Returned};
 use endpoint::{Endpoint, Segment};
 use seeded_defects::{Plant, planted};
 use std::convert::Infallible;
@@ -40,6 +43,7 @@ pub struct Model {
     pending: bool,
     /// Whether any connection is marked as forgotten.
     forgetful: bool,
+    failures: Failures,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,11 +55,13 @@ struct Connection {
     stalled: bool,
     /// Whether [`World::forget`] has freed the name for a new client.
     forgotten: bool,
+    past: Past,
 }
 
 impl Connection {
     const fn new(name: Client) -> Connection {
-        Connection { name, client: Endpoint::OPEN, server: Endpoint::OPEN, stalled: false, forgotten: false }
+        let (client, server) = (Endpoint::OPEN, Endpoint::OPEN);
+        Connection { name, client, server, stalled: false, forgotten: false, past: Past::NONE }
     }
 
     /// Whether the client's socket is open and the client has not vanished.
@@ -69,15 +75,18 @@ impl Connection {
     }
 
     /// Delivers a segment to the other end, and the acknowledgement and the reply back. A deaf end acknowledges and answers
-    /// nothing.
-    fn carry(from: &mut Endpoint, to: &mut Endpoint, segment: Segment) {
+    /// nothing. Returns the reply.
+    fn carry(from: &mut Endpoint, to: &mut Endpoint, segment: Segment) -> Segment {
         if segment != Segment::None && !to.deaf {
             let back = to.receive(segment);
             from.acknowledged();
             from.receive(back);
-        } else if to.deaf {
+            return back;
+        }
+        if to.deaf {
             to.receive(segment);
         }
+        Segment::None
     }
 
     fn tell_server(&mut self, segment: Segment) {
@@ -85,7 +94,9 @@ impl Connection {
     }
 
     fn tell_client(&mut self, segment: Segment) {
-        Self::carry(&mut self.server, &mut self.client, segment);
+        if Self::carry(&mut self.server, &mut self.client, segment) == Segment::Rst {
+            self.past.reset(Reset::Drawn);
+        }
     }
 
     fn act(&mut self, action: &Action) -> Reply {
@@ -120,6 +131,9 @@ impl Connection {
         };
         match sent {
             Ok((n, segment)) => {
+                if segment == Segment::Rst {
+                    self.past.reset(if *action == Action::Rst { Reset::Abort } else { Reset::Unread });
+                }
                 self.tell_server(segment);
                 Reply::Ok(n)
             }
@@ -154,11 +168,41 @@ impl Model {
         self.faults.clear();
         self.pending = false;
         self.forgetful = false;
+        self.failures = Failures::default();
+    }
+
+    /// The failures of the server's calls in the last run.
+    pub(crate) const fn failures(&self) -> Failures {
+        self.failures
+    }
+
+    /// Records what a call on the current connection did, and the cause if it failed.
+    fn note(&mut self, call: Call, result: Result<u32, Errno>) {
+        let Some(connection) = self.current.map(|i| &mut self.connections[i]) else { return };
+        let (client, past) = (connection.name, &mut connection.past);
+        match (call, result) {
+            (Call::Shutdown, Ok(_)) => past.shut = true,
+            (Call::Send, Err(Errno::EPIPE)) => {
+                let broken = past.broken(client, connection.server.fin_seen());
+                self.failures.first = self.failures.first.or(broken);
+                self.failures.last = broken.or(self.failures.last);
+            }
+            (_, Err(Errno::ECONNRESET)) => {
+                let returned = past.returned(client, call);
+                self.failures.returned = self.failures.returned.or(returned);
+            }
+            _ => {}
+        }
+        past.sent |= call == Call::Send;
     }
 
     /// The result of the server's pending call, or `None` if it cannot finish now.
     fn call(&mut self, want: Want) -> Option<Result<u32, Errno>> {
         if let Some(i) = self.faults.iter().position(|f| f.call() == want.call()) {
+            // The error was never on the connection, so it is no cause.
+            if let (Want::Send(_), Some(current)) = (want, self.current) {
+                self.connections[current].past.sent = true;
+            }
             return Some(Err(self.faults.remove(i).errno()));
         }
         if want == Want::Accept {
@@ -166,6 +210,7 @@ impl Model {
             let at = self.accepted + self.connections[self.accepted..].iter().position(|c| skip(&c))?;
             self.current = Some(at);
             self.accepted = at + 1;
+            self.connections[at].past.accepted = true;
             return Some(Ok(0));
         }
         let connection = &mut self.connections[self.current?];
@@ -183,7 +228,8 @@ impl Model {
             },
             Want::Close | Want::Accept => (Ok(0), connection.server.close(false)),
         };
-        connection.tell_client(segment);
+        self.note(want.call(), result);
+        self.connections[self.current?].tell_client(segment);
         Some(result)
     }
 
