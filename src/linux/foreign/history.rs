@@ -118,7 +118,7 @@ mod tests {
         let moves = matches!(name, "recv" | "send");
         let state = Some(TcpState::Established);
         let accepts = name == "accept";
-        Passed { name, pid, fd: None, cookie: Some(cookie), state, accepts, moves, result: None }
+        Passed { name, pid, cookie: Some(cookie), state, accepts, moves, ..Passed::default() }
     }
 
     fn history() -> History {

@@ -6,9 +6,11 @@
 mod listeners;
 mod notes;
 mod play;
+mod reset;
 mod spin;
 mod withheld;
 
+use reset::Before;
 pub(crate) use spin::{Circle, Spin};
 use withheld::Handled;
 pub(crate) use withheld::Withheld;
@@ -53,6 +55,8 @@ struct Connection {
     /// The cookie of the server-side socket (`SO_COOKIE`).
     cookie: Option<u64>,
     state: TcpState,
+    /// What decides about the server's calls if an RST arrives.
+    before: Before,
     /// Whether the client's name still means this connection. `forget` makes the name mean a new client.
     known: bool,
 }
@@ -339,7 +343,13 @@ impl Foreign {
             self.injection.expose(cookie);
         }
         self.queue.push_back(self.connections.len());
-        self.connections.push(Connection { client, cookie, state: TcpState::Established, known: true });
+        self.connections.push(Connection {
+            client,
+            cookie,
+            state: TcpState::Established,
+            before: Before::default(),
+            known: true,
+        });
         Ok(Reply::Ok(0))
     }
 
@@ -352,6 +362,7 @@ impl Foreign {
         self.netstat.states(pairs.into_iter(), |looked| states.push(looked.state))?;
         for (i, state) in live.into_iter().zip(states) {
             self.connections[i].state = state;
+            self.connections[i].before.saw(state);
         }
         Ok(())
     }
@@ -383,7 +394,7 @@ impl Foreign {
         }
         let next = self.queue.front().map(|i| self.connections[*i].client.name);
         self.injection.set_next(next);
-        let Some((passed, quiet)) = self.server.step(&mut self.injection)? else {
+        let Some((mut passed, quiet)) = self.server.step(&mut self.injection)? else {
             if self.server.rests(Whose::All) {
                 return Ok(Stepped::Blocked);
             }
@@ -395,6 +406,7 @@ impl Foreign {
             return self.one();
         };
         self.calls = if passed.gets_on() { 0 } else { self.calls + 1 };
+        self.note_state(&mut passed);
         let client = self.note(&passed);
         self.last = Some((passed.name, client));
         if let Quiet::Busy(task) = quiet {

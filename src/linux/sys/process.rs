@@ -97,6 +97,36 @@ pub(crate) fn tcp_state(fd: BorrowedFd<'_>) -> Option<TcpState> {
     }
 }
 
+/// The state of a TCP socket, and how much has passed through it (`struct tcp_info` of `linux/tcp.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TcpInfo {
+    pub(crate) state: TcpState,
+    /// Bytes that have been written to the socket; a FIN that has not been sent yet counts as one.
+    pub(crate) written: u64,
+    /// Bytes that have been read from it; a FIN that has arrived counts as one.
+    pub(crate) read: u64,
+}
+
+/// `None` for a socket that is not one of TCP.
+pub(crate) fn tcp_info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
+    /// Offsets in `struct tcp_info`, in words of 8 bytes.
+    const RECEIVED: usize = 16;
+    const NOT_SENT: usize = 18;
+    const SENT: usize = 25;
+    const RETRANSMITTED: usize = 26;
+    let words = option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, [0u64; RETRANSMITTED + 1]).ok()?;
+    // The field is the first half of its word.
+    let [b0, b1, b2, b3, ..] = words[NOT_SENT].to_ne_bytes();
+    let not_sent = u64::from(u32::from_ne_bytes([b0, b1, b2, b3]));
+    // A listener has nothing to read.
+    let unread = unread(fd).unwrap_or(0);
+    Some(TcpInfo {
+        state: tcp_state(fd)?,
+        written: (words[SENT] - words[RETRANSMITTED]).wrapping_add(not_sent),
+        read: words[RECEIVED].wrapping_sub(u64::from(unread)),
+    })
+}
+
 /// Sets the soft `RLIMIT_NOFILE` of another process, to its hard limit at most (`prlimit(2)`); `None` leaves it unchanged. Returns both
 /// limits from before.
 pub(crate) fn limit_descriptors(pid: i32, soft: Option<u64>) -> Result<libc::rlimit, Errno> {
@@ -119,6 +149,16 @@ pub(crate) fn unread(fd: BorrowedFd<'_>) -> Result<u32, Errno> {
     // SAFETY: the request (FIONREAD is the same number as SIOCINQ) writes one int.
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
     check(result.into()).map(|_| bytes as u32)
+}
+
+/// Whether the next byte to be read from a TCP socket is an urgent one (`sockatmark(3)`). False for any other socket.
+pub(crate) fn is_at_urgent_mark(fd: BorrowedFd<'_>) -> bool {
+    /// `SIOCATMARK` of `asm-generic/sockios.h`.
+    const AT_MARK: libc::c_ulong = 0x8905;
+    let mut at_mark = 0i32;
+    // SAFETY: the request writes one int.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), AT_MARK, &raw mut at_mark) };
+    result == 0 && at_mark != 0
 }
 
 /// The value of SO_RCVTIMEO or SO_SNDTIMEO (`which`); `None` if it is not set.

@@ -4,9 +4,10 @@ use super::{LOOK_AGAIN, Quiet, Server};
 use crate::linux::error::KernelError;
 use crate::linux::foreign::injection::Injection;
 use crate::linux::gate::seccomp::notify::Answer;
-use crate::linux::gate::seccomp::pending_call::{Owner, Parked};
+use crate::linux::gate::seccomp::pending_call::{Foreseen, Owner, Parked};
 use crate::linux::process::tasks::Whose;
-use crate::linux::sys::process::tcp_state;
+use crate::linux::sys::process::{self as sys, TcpInfo};
+use crate::linux::sys::{fd_table, pidfd_getfd};
 use crate::scenario::Errno;
 use crate::trace::TcpState;
 use crate::world::schedule::Pending;
@@ -14,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 /// A call that was released, or answered by the harness.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Passed {
     /// The name of the system call, or of the C library's function for it.
     pub(crate) name: &'static str,
@@ -30,6 +31,12 @@ pub(crate) struct Passed {
     pub(crate) accepts: bool,
     /// Whether the call moves data from or to a socket.
     pub(crate) moves: bool,
+    /// Whether the call moves data from a socket.
+    pub(crate) reads: bool,
+    /// Whether the call raises SIGPIPE if it fails with EPIPE.
+    pub(crate) raises_sigpipe: bool,
+    /// What the socket showed of the result before the call.
+    pub(crate) foreseen: Foreseen,
     /// The result, where it is known.
     pub(crate) result: Option<Result<u32, Errno>>,
 }
@@ -37,7 +44,22 @@ pub(crate) struct Passed {
 impl Passed {
     /// Whether the call takes data or closes a socket. While no client acts, a server cannot make such calls for ever.
     pub(crate) fn gets_on(&self) -> bool {
-        self.name == "close" || matches!(self.result, Some(Ok(n)) if n > 0)
+        self.name == "close" || (self.reads && matches!(self.result, Some(Ok(n)) if n > 0))
+    }
+
+    /// The result of a call that has moved bytes, from the counters of its socket afterwards. `None` if they do not show it.
+    fn counted(&self, after: TcpInfo) -> Option<Result<u32, Errno>> {
+        let Foreseen::Counted { before, full } = self.foreseen else { return None };
+        let of = |info: TcpInfo| if self.reads { info.read } else { info.written };
+        // If the state has changed, a FIN may have arrived, which counts as a byte.
+        if self.reads && before.state != after.state {
+            return None;
+        }
+        match of(after).wrapping_sub(of(before)) {
+            0 if full => Some(Err(Errno::EAGAIN)),
+            0 => None,
+            moved => u32::try_from(moved).ok().map(Ok),
+        }
     }
 }
 
@@ -49,7 +71,7 @@ impl Server {
             return Ok(None);
         };
         let Some(parked) = self.parked.remove(&tid) else { return Ok(None) };
-        let passed = self.passed(&parked, answer);
+        let mut passed = self.passed(&parked, answer);
         if parked.connects()
             && let (Some(fd), Some(cookie)) = (passed.fd, passed.cookie)
         {
@@ -64,7 +86,19 @@ impl Server {
         // Usually the thread is back at the gate at once, so wait for that before the tasks are scanned.
         self.wait(LOOK_AGAIN)?;
         let quiet = self.quiet_of(Whose::Callers)?;
+        // A thread that has not come back to the gate may still be in the call.
+        if matches!(passed.foreseen, Foreseen::Counted { .. }) && self.parked.contains_key(&tid) {
+            passed.result = self.info(&passed).and_then(|after| passed.counted(after));
+        }
         Ok(Some((passed, quiet)))
+    }
+
+    /// What TCP reports of the socket that a call was made on. `None` if the process no longer has the socket under that descriptor.
+    fn info(&self, passed: &Passed) -> Option<TcpInfo> {
+        let process = self.tree.processes.get(&passed.pid)?;
+        let socket = pidfd_getfd(process.pidfd.as_fd(), passed.fd?).and_then(fd_table::beyond).ok()?;
+        let cookie = sys::option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).ok()?;
+        if Some(cookie) == passed.cookie { sys::tcp_info(socket.as_fd()) } else { None }
     }
 
     /// The thread whose call is to be answered next, and the answer.
@@ -95,21 +129,21 @@ impl Server {
     /// Describes a call that is about to be answered.
     pub(crate) fn passed(&self, parked: &Parked, answer: Answer) -> Passed {
         let accepts = parked.accepts();
-        let told = |socket: Option<BorrowedFd<'_>>| match answer {
-            Answer::Error(errno) => Some(Err(errno)),
-            Answer::Value(value) => Some(Ok(value as u32)),
-            Answer::Continue if accepts && self.lacks_descriptors(parked.pid) => Some(Err(Errno::EMFILE)),
-            // For a call that accepts or reads, the socket shows beforehand whether there is a connection or data.
-            Answer::Continue => socket.filter(|_| accepts || parked.reads()).and_then(|socket| parked.foreseen(socket)),
+        let foreseen = |socket: Option<BorrowedFd<'_>>, info| match answer {
+            Answer::Error(errno) => Foreseen::Result(Err(errno)),
+            Answer::Value(value) => Foreseen::Result(Ok(value as u32)),
+            Answer::Continue if accepts && self.lacks_descriptors(parked.pid) => Foreseen::Result(Err(Errno::EMFILE)),
+            Answer::Continue => socket.map_or(Foreseen::Unknown, |socket| parked.foreseen(socket, info)),
         };
-        let (cookie, state, result) = match self.tree.processes.get(&parked.pid) {
-            None => (None, None, told(None)),
+        let (cookie, state, foreseen) = match self.tree.processes.get(&parked.pid) {
+            None => (None, None, foreseen(None, None)),
             Some(process) => {
                 let (pid, pidfd) = (parked.pid, process.pidfd.as_fd());
                 let owner = Owner { pid, pidfd, signalfd: process.signalfd, alone: false };
                 parked.with_socket(owner, |socket| {
                     let (fd, cookie) = socket.unzip();
-                    (cookie, fd.and_then(tcp_state), told(fd))
+                    let info = fd.and_then(sys::tcp_info);
+                    (cookie, info.map(|info| info.state), foreseen(fd, info))
                 })
             }
         };
@@ -121,7 +155,10 @@ impl Server {
             state,
             accepts,
             moves: parked.faultable().is_some() && !accepts,
-            result,
+            reads: parked.reads(),
+            raises_sigpipe: parked.raises_sigpipe(),
+            foreseen,
+            result: if let Foreseen::Result(result) = foreseen { Some(result) } else { None },
         }
     }
 }

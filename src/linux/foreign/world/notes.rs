@@ -3,6 +3,7 @@
 use super::{Ended, Foreign};
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::Passed;
+use crate::linux::gate::seccomp::pending_call::Foreseen;
 use crate::scenario::{Call, Client, Errno};
 use crate::trace::{Called, Role, Signal};
 use crate::world::Ending;
@@ -23,8 +24,21 @@ impl Foreign {
             call: Call::Other(passed.name),
             client,
             result: if broken { Err(Errno::EPIPE) } else { result },
-            sigpipe: broken,
+            sigpipe: broken || (passed.raises_sigpipe && result == Err(Errno::EPIPE)),
         })
+    }
+
+    /// Records the state of the socket before a call, and completes the result of a call on a connection that was reset.
+    pub(super) fn note_state(&mut self, passed: &mut Passed) {
+        let Some(connection) = self.connections.iter_mut().find(|c| c.cookie.is_some() && c.cookie == passed.cookie)
+        else {
+            return;
+        };
+        passed.state.into_iter().for_each(|state| connection.before.saw(state));
+        // The error of a connection whose client has vanished may also be ETIMEDOUT.
+        if passed.foreseen == Foreseen::Reset && !connection.client.vanished {
+            passed.result = Some(connection.before.result(passed.reads));
+        }
     }
 
     /// The index of the connection that has just been accepted, which is removed from the queue. It is the first in the queue that the

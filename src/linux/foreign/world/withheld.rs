@@ -147,16 +147,7 @@ mod tests {
     use super::*;
 
     fn passed(pid: i32, name: &'static str) -> Passed {
-        Passed {
-            name,
-            pid,
-            fd: Some(5),
-            cookie: Some(1),
-            state: None,
-            accepts: false,
-            moves: name != "close",
-            result: None,
-        }
+        Passed { name, pid, fd: Some(5), cookie: Some(1), moves: name != "close", ..Passed::default() }
     }
 
     fn served(calls: &[(i32, &'static str)], runs: impl Fn(i32) -> bool) -> Option<(i32, i32)> {

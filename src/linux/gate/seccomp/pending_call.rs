@@ -5,6 +5,7 @@
 //! call. It keeps the duplicate until then only if the process has no other thread, which could close the descriptor meanwhile.
 
 mod descriptors;
+mod foreseen;
 
 use crate::linux::clock::blocked_call::{Pid, from_now, time_limit};
 use crate::linux::error::KernelError;
@@ -14,6 +15,7 @@ use crate::linux::sys::process::{self as sys, socket_timeout};
 use crate::linux::sys::signals::{self, Masks};
 use crate::scenario::{Call, Errno};
 use descriptors::{duplicate, poll_one};
+pub(crate) use foreseen::Foreseen;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
@@ -148,29 +150,6 @@ impl Parked {
         matches!(self.class, Class::In(_))
     }
 
-    /// The result that a call that reads or accepts will have, as far as the state of its socket shows it; `None` if it does not. To be
-    /// used only for a call that is about to be released.
-    pub(crate) fn foreseen(&self, socket: BorrowedFd<'_>) -> Option<Result<u32, Errno>> {
-        let found = poll_one(socket, libc::POLLIN | libc::POLLRDHUP).ok()?;
-        if found == 0 {
-            return Some(Err(Errno::EAGAIN));
-        }
-        if self.accepts() {
-            return (found & libc::POLLIN != 0).then_some(Ok(0));
-        }
-        let most = match self.number as libc::c_long {
-            libc::SYS_read | libc::SYS_recvfrom => u32::try_from(self.args[2]).unwrap_or(u32::MAX),
-            _ => u32::MAX,
-        };
-        match sys::unread(socket).ok()? {
-            // The call will return EOF or an error. Which of the two shows only in what the server does next.
-            0 if found & libc::POLLERR != 0 => None,
-            0 if found & libc::POLLRDHUP != 0 => Some(Ok(0)),
-            0 => None,
-            n => Some(Ok(n.min(most))),
-        }
-    }
-
     /// Whether the call takes a connection from a listener.
     pub(crate) fn accepts(&self) -> bool {
         self.class == Class::Accept
@@ -280,15 +259,19 @@ impl Parked {
         })
     }
 
+    /// The `MSG_*` flags of the call; 0 for a call that takes none.
+    fn flags(&self) -> i32 {
+        let at = match self.number as libc::c_long {
+            libc::SYS_recvfrom | libc::SYS_sendto | libc::SYS_recvmmsg | libc::SYS_sendmmsg => 3,
+            libc::SYS_recvmsg | libc::SYS_sendmsg => 2,
+            _ => return 0,
+        };
+        self.args[at] as i32
+    }
+
     /// Whether the call returns at once rather than block, by its flags or by O_NONBLOCK.
     fn never_waits(&self, socket: BorrowedFd<'_>) -> bool {
-        let flags = match self.number as libc::c_long {
-            libc::SYS_recvfrom | libc::SYS_sendto => self.args[3],
-            libc::SYS_recvmsg | libc::SYS_sendmsg => self.args[2],
-            libc::SYS_recvmmsg | libc::SYS_sendmmsg => self.args[3],
-            _ => 0,
-        } as i32;
-        if flags & (libc::MSG_DONTWAIT | libc::MSG_OOB | libc::MSG_ERRQUEUE) != 0 {
+        if self.flags() & (libc::MSG_DONTWAIT | libc::MSG_OOB | libc::MSG_ERRQUEUE) != 0 {
             return true;
         }
         // SAFETY: it takes no pointer.

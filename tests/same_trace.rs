@@ -1,0 +1,130 @@
+//! A program that runs as a server of its own, behind the gate for other people's servers, gives the trace that the model foresees: the same
+//! calls with the same results, the same replies to the clients, and the same socket states.
+
+#[path = "common/workers.rs"]
+mod workers;
+
+use brokenpipe::{
+    Call, Called, Errno, Model, Op, Policy, Program, Random, Scenario, Setup, Shape, Sigpipe, Target, TcpState, Trace,
+    play,
+};
+use std::net::TcpListener;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// How many random scenarios each program plays under each policy.
+const SCENARIOS: usize = 25;
+
+/// Runs a program for ever. Errors of `accept` are no end, and those of `shutdown` and `close` are ignored.
+fn serve(listener: &TcpListener, program: &Program) {
+    loop {
+        // SAFETY: no pointer is passed.
+        let fd = unsafe { libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), 0) };
+        if fd < 0 {
+            continue;
+        }
+        // SAFETY: the kernel has just made this descriptor.
+        let client = unsafe { OwnedFd::from_raw_fd(fd) };
+        for op in program.ops() {
+            match op {
+                Op::Accept | Op::Close => {}
+                Op::Send(bytes) => drop(send(&client, usize::from(*bytes))),
+                Op::Recv => drop(recv(&client)),
+                Op::RecvAll => while recv(&client) > 0 {},
+                Op::RecvOrClose if recv(&client) <= 0 => break,
+                Op::RecvOrClose => {}
+                Op::Echo => loop {
+                    let bytes = recv(&client);
+                    if bytes <= 0 || send(&client, bytes as usize) < 0 {
+                        break;
+                    }
+                },
+                // SAFETY: no pointer is passed.
+                Op::Shutdown => drop(unsafe { libc::shutdown(client.as_raw_fd(), libc::SHUT_WR) }),
+            }
+        }
+    }
+}
+
+fn send(client: &OwnedFd, bytes: usize) -> isize {
+    let data = vec![b'x'; bytes];
+    // SAFETY: the kernel reads as many bytes as there are.
+    unsafe { libc::send(client.as_raw_fd(), data.as_ptr().cast(), bytes, 0) }
+}
+
+fn recv(client: &OwnedFd) -> isize {
+    let mut data = vec![0u8; 32 * 1024];
+    // SAFETY: the kernel writes no more bytes than there is room for.
+    unsafe { libc::recv(client.as_raw_fd(), data.as_mut_ptr().cast(), data.len(), 0) }
+}
+
+/// The trace in words, one line a step. The calls have the names that they have in programs. FIN_WAIT_1 is written as FIN_WAIT_2: which of
+/// the two is seen depends on when the client's kernel acknowledges. `unseen` has the indices of the calls whose result is left out.
+fn words(trace: &Trace, unseen: &[usize]) -> Vec<String> {
+    let mut index = 0;
+    let mut call = |called: &Called| {
+        let call = Call::ALL.into_iter().find(|call| called.call.name().trim_end_matches('4') == call.name());
+        let result = if unseen.contains(&index) { Err(Errno::UNSEEN) } else { called.result };
+        index += 1;
+        format!("{:?}", Called { call: call.unwrap_or(called.call), result, ..*called })
+    };
+    let state = |state: TcpState| if state == TcpState::FinWait1 { TcpState::FinWait2 } else { state };
+    let steps = trace.steps().map(|step| {
+        let calls: Vec<String> = step.calls.iter().map(&mut call).collect();
+        let sockets: Vec<_> = step.sockets.iter().map(|(client, s)| (*client, state(*s))).collect();
+        format!("{} {:?} {calls:?} {sockets:?}", step.at, step.reply)
+    });
+    let end = format!("{} {:?}", trace.outcome().kind(), trace.outcome().at());
+    steps.chain([end]).collect()
+}
+
+/// Plays random scenarios in both worlds.
+fn compare(target: &Target, program: &str, policy: Policy, seed: u64) {
+    let setup = Setup::new(program.parse().expect("a preset"), policy);
+    let shape = Shape { max_events: 10, stall: false, faults: false, ..Shape::default() };
+    let fixed = "a connect; b connect; b fin; b rst; a close".parse().expect("a scenario");
+    let scenarios = [fixed].into_iter().chain(Random::new(seed, shape).take(SCENARIOS));
+    let mut foreseen = Trace::default();
+    let scenarios: Vec<Scenario> = scenarios.collect();
+    for scenario in &scenarios {
+        let Ok(()) = play(&mut Model::default(), &setup, scenario, &mut foreseen);
+        let seen = target.play(scenario).expect("a run").trace;
+        // What a call that passes over an urgent byte returns cannot be seen. Everything else can.
+        let unseen = seen.calls().iter().enumerate().filter(|(_, called)| called.result == Err(Errno::UNSEEN));
+        let unseen: Vec<usize> = unseen.map(|(i, _)| i).collect();
+        let all = seen.calls().len();
+        assert!(
+            unseen.is_empty() || scenario.to_string().contains("urgent"),
+            "{setup}: {scenario}: {unseen:?} of {all}"
+        );
+        assert_eq!(words(&seen, &unseen), words(&foreseen, &unseen), "{setup}: {scenario}");
+    }
+}
+
+/// A test for each program, with a server for each of these policies.
+macro_rules! programs {
+    ($($name:ident $preset:literal)*) => {$(
+        #[test]
+        fn $name() {
+            workers::alone(|| {
+                let program: Program = $preset.parse().expect("a preset");
+                let default = Target::forked(|listener| serve(&listener, &program));
+                let ignore = Target::forked(|listener| serve(&listener, &program)).sigpipe(Sigpipe::Ignore);
+                // Under `default` every client kills `careless`, so that a hunt cannot begin.
+                if $preset != "careless" {
+                    compare(&default, $preset, Policy::Default, 1);
+                }
+                compare(&ignore, $preset, Policy::Ignore, 2);
+            });
+        }
+    )*};
+}
+
+programs! {
+    greeter "greeter"
+    echo "echo"
+    double_greeter "double-greeter"
+    late_greeter "late-greeter"
+    careless "careless"
+    farewell "farewell"
+    greeter_echo "greeter-echo"
+}
