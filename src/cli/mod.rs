@@ -17,7 +17,6 @@ mod out;
 mod replay;
 mod run;
 mod session;
-mod stoppable;
 mod store;
 mod triage;
 mod user;
@@ -32,9 +31,8 @@ use std::process::ExitCode;
 
 /// Find the order of connects, FINs and RSTs that kills your server.
 ///
-/// brokenpipe plays what TCP clients can do, in every order, against a server on the real kernel, one server call at a
-/// time and without a sleep. It knows from a model of TCP's rules what must happen, and hands back the shortest order
-/// that fails.
+/// brokenpipe plays orders of what TCP clients can do against a server on the real kernel, one server call at a time and without a
+/// sleep. A model of TCP's rules says what must happen. If something else happens, brokenpipe reports the shortest order that shows it.
 #[derive(Debug, Parser)]
 #[command(
     name = "brokenpipe",
