@@ -30,10 +30,28 @@ impl Target {
     ///         }
     ///     });
     ///     let report = target.hunt(&TargetHunt::default(), |_| ControlFlow::Continue(())).unwrap();
-    ///     report.assert_clean(&target);
+    ///     report.assert_clean();
     /// }
     /// # greeter_survives();
     /// # }
+    /// ```
+    ///
+    /// An async server makes its runtime in the function:
+    ///
+    /// ```no_run
+    /// use brokenpipe::Target;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let target = Target::forked(|listener| {
+    ///     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    ///     runtime.block_on(async {
+    ///         listener.set_nonblocking(true).unwrap();
+    ///         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    ///         while let Ok((mut client, _)) = listener.accept().await {
+    ///             tokio::spawn(async move { client.write_all(b"hello\n").await });
+    ///         }
+    ///     });
+    /// });
     /// ```
     ///
     /// The function runs in a process of its own, which is this program started again: in a test, the test binary with the name of the

@@ -84,6 +84,8 @@ impl TargetFinding {
 #[derive(Clone, Debug)]
 #[must_use = "what was found is in the report: `assert_clean` fails a test with it"]
 pub struct TargetReport {
+    /// The server.
+    pub target: Target,
     /// How the server behaves with polite clients.
     pub baseline: Baseline,
     /// The number of scenarios played.
@@ -196,6 +198,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         let baseline = lab.baseline().cloned().ok_or(crate::linux::KernelError::StillBorn)?;
         let stopped = watch(HuntEvent::Ready(&baseline)).is_break();
         let report = TargetReport {
+            target: target.clone(),
             baseline,
             played: 0,
             started: 0,

@@ -1,25 +1,34 @@
-//! The assertion that a test makes about a hunt.
+//! The text of a whole hunt, and the assertion that a test makes about it.
 
-use super::target_finding;
+use super::{server, target_finding, target_suspicion};
 use crate::hunt::{Severity, TargetReport};
-use crate::subject::Target;
+use std::fmt;
+
+/// The description of the server, the results as `brokenpipe hunt` prints them, and the error that ended the hunt early, if one did.
+impl fmt::Display for TargetReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", server(&self.target, &self.baseline))?;
+        for finding in &self.findings {
+            writeln!(f, "{}", target_finding(finding, &self.target, &self.baseline))?;
+        }
+        self.unconfirmed.iter().try_for_each(|finding| f.write_str(&target_suspicion(finding)))?;
+        match &self.ended {
+            Some(error) => writeln!(f, "the hunt ended after {} scenarios: {error}", self.played),
+            None => writeln!(f, "scenarios played: {}", self.played),
+        }
+    }
+}
 
 impl TargetReport {
-    /// Asserts that the hunt of this target has no finding and did not end early with an error. Warnings, flaky and unconfirmed results do
-    /// not count.
+    /// Asserts that the hunt has no finding and was not ended by an error. Warnings, flaky and unconfirmed results do not count.
     ///
     /// # Panics
     ///
-    /// If there is a finding, or if an error ended the hunt. The message holds each finding as `brokenpipe hunt` prints it, diagram and
-    /// advice included, and the error.
+    /// If there is a finding, or if an error ended the hunt. The message is the report's `Display`, with the diagram and the advice of each
+    /// finding.
     #[track_caller]
-    pub fn assert_clean(&self, target: &Target) {
-        let findings = self.findings.iter().filter(|finding| finding.severity() == Severity::Finding);
-        let mut text: String =
-            findings.map(|finding| format!("\n{}", target_finding(finding, target, &self.baseline))).collect();
-        if let Some(error) = &self.ended {
-            text += &format!("\nthe hunt ended after {} scenarios: {error}\n", self.played);
-        }
-        assert!(text.is_empty(), "{text}");
+    pub fn assert_clean(&self) {
+        let found = self.findings.iter().any(|finding| finding.severity() == Severity::Finding);
+        assert!(!found && self.ended.is_none(), "\n{self}");
     }
 }
