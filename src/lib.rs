@@ -94,4 +94,4 @@ pub use trace::{
     At, Called, End, Hygiene, Outcome, Reason, Reply, Role, Signal, Step, Survivor, TcpState, Trace, WINDOW,
 };
 pub use triage::{Group, Signature, Triage, triage};
-pub use world::{Ending, Stepped, World, play};
+pub use world::{Ending, Stepped, Stoppable, Stopped, World, play};

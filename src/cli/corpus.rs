@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Turn cases into a fuzzer's corpus, and back
+/// Turn cases into a fuzzer's corpus, or a corpus into cases
 #[derive(Debug, Args)]
 pub(super) struct Corpus {
     #[command(subcommand)]
@@ -19,19 +19,19 @@ pub(super) struct Corpus {
 
 #[derive(Debug, Subcommand)]
 enum Way {
-    /// Write each case as a file of a corpus, NAME.seed
+    /// Write each case as a corpus file, NAME.seed
     Export {
         /// The corpus
         dir: PathBuf,
-        /// Where the cases are
+        /// The folder with the cases
         #[arg(long, value_name = "DIR", default_value = "tests/cases")]
         cases: PathBuf,
     },
-    /// Write each file of a corpus as a case, NAME.case, which expects what comes of it in the model
+    /// Write each corpus file as a case, NAME.case, which expects the result that the model gives
     Import {
         /// The corpus
         dir: PathBuf,
-        /// Where the cases go
+        /// The folder for the cases
         #[arg(long, value_name = "DIR", default_value = "tests/cases")]
         cases: PathBuf,
     },

@@ -7,7 +7,7 @@ use brokenpipe::{Requirement, requirements};
 use clap::Args;
 use std::io::Write;
 
-/// Show whether this machine can play, and what to do if not
+/// Show whether brokenpipe works on this machine, and what to do if it does not
 #[derive(Debug, Args)]
 pub(super) struct Doctor {}
 

@@ -8,10 +8,10 @@ use brokenpipe::{Enumerate as Scenarios, Shard, enumerate};
 use clap::Args;
 use std::io::Write;
 
-/// List every scenario up to a length, one a line
+/// List every scenario up to a length, one on each line
 ///
-/// Over connect, send 5, recv, fin, close and rst. Scenarios that differ only in the names of their clients come once:
-/// client b connects only after client a. `brokenpipe run -` plays them.
+/// The events are connect, send 5, recv, fin, close and rst. Of scenarios that differ only in the names of their clients, one is listed: the
+/// one in which client b connects after client a. `brokenpipe run -` plays them.
 #[derive(Debug, Args)]
 pub(super) struct Enumerate {
     /// Most events of a scenario
@@ -20,7 +20,7 @@ pub(super) struct Enumerate {
     /// Most clients of a scenario
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = options::clients())]
     clients: u16,
-    /// Only part I of N, counted from 0: every N-th scenario; together the parts are the whole
+    /// List only part I of N, counted from 0: every N-th scenario
     #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
     shard: Shard,
 }

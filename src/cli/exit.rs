@@ -23,12 +23,12 @@ impl Exit {
 pub(super) const HELP: &str = "\
 Exit codes:
   0    everything held
-  1    a finding: a death or another failure found by hunt, a disagreement, a case not as expected
-  2    wrong usage, or input that cannot be read or is not what it should be
-  3    the machine cannot: no kernel world (see `brokenpipe doctor`), or output not written; or a
-       server did not come to listen, or to answer a polite client
+  1    a finding: hunt found a failure, the worlds disagree, or a case did not give its expected result
+  2    wrong usage, or input that cannot be read or is invalid
+  3    the kernel world does not work on this machine (see `brokenpipe doctor`), output cannot be written,
+       or a server did not listen or did not answer a polite client
   4    nothing ran: there was no scenario or case to play
   130  interrupted
 
-A pipe that is closed early, as by `| head -1`, ends a command quietly: 1 if there was a finding by then,
-else 0.";
+If the reader of a pipe closes it early, as `| head -1` does, the command ends without a message: with 1 if
+there was a finding by then, else with 0.";

@@ -12,19 +12,19 @@ use clap::Args;
 use std::io::Write;
 use std::path::Path;
 
-/// Play one scenario and explain it: the outcome, why, and a picture
+/// Play one scenario and explain it: the outcome, the reason, and a diagram
 ///
-/// Time goes downwards; there is a column for each client, one for the server's calls with their results, and the TCP
-/// states. The program and the policy of a case file are its own, unless options say otherwise. Of the case of any server, with a command
-/// in it, what is in the file is shown and nothing is started; with `--run` that server is.
+/// In the diagram time goes down. It has a column for each client, one for the server's calls with their results, and one for the TCP state
+/// of each socket. A case file names its program and policy; options replace them. For a case with a command, the contents of the file are
+/// shown and nothing is started, unless `--run` is given.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
-    /// Where to play
+    /// The worlds to play in
     #[arg(long, short, value_enum, default_value_t = World::Kernel)]
     world: World,
     #[command(flatten)]
     server: Server,
-    /// Start the server of a case with a command in it, play the case once, and show what is seen
+    /// For a case with a command: start the server, play the case once, and show the result
     #[arg(long)]
     run: bool,
     /// The scenario, or a case file

@@ -2,11 +2,12 @@
 
 use super::exit::Exit;
 use brokenpipe::report::printable;
-use brokenpipe::{CaseError, KernelError, ParseError, TargetError};
+use brokenpipe::{CaseError, KernelError, ParseError, Stopped, TargetError};
 use miette::{
     Diagnostic, LabeledSpan, MietteError, MietteHandlerOpts, MietteSpanContents, Report, SourceCode, SourceSpan,
     SpanContents,
 };
+use std::convert::Infallible;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -78,6 +79,24 @@ pub(super) enum Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
         Failure::Output(error)
+    }
+}
+
+impl From<Stopped<KernelError>> for Failure {
+    fn from(stopped: Stopped<KernelError>) -> Failure {
+        match stopped {
+            Stopped::Interrupted => Failure::Interrupted,
+            Stopped::World(error) => error.into(),
+        }
+    }
+}
+
+impl From<Stopped<Infallible>> for Failure {
+    fn from(stopped: Stopped<Infallible>) -> Failure {
+        match stopped {
+            Stopped::Interrupted => Failure::Interrupted,
+            Stopped::World(never) => match never {},
+        }
     }
 }
 

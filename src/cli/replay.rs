@@ -12,14 +12,14 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Play case files, and compare with what they expect
+/// Play case files, and compare the results with those that they expect
 ///
-/// The case of a program is played on the kernel and held against what it expects and against the model; that of any server, with a
-/// command in it, three times on fresh servers, where one that was found without the gate need show only once. One line a case. What a case
-/// starts on this machine, the commands of its file, is shown on standard error first.
+/// The case of a program is played on the kernel, and the result is compared with the expected one and with the model's. A case with a
+/// command is played three times, each time on a fresh server; if it was found without the gate, its failure need show only once. One line
+/// is printed for each case. The commands that a case is going to run on this machine are shown first, on standard error.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
-    /// Case files, and folders in which every *.case is one
+    /// Case files, and folders whose *.case files are played
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
 }

@@ -14,24 +14,24 @@ use std::io::{self, IsTerminal, Write};
 
 /// Play scenarios, and show what happened
 ///
-/// A scenario is events joined by `;`, such as 'a connect; b connect; b fin; b rst; a close'. With `-`, scenarios are
-/// read from standard input, one a line, and each is answered by one JSON object a line, in the same order and as soon
-/// as it is played. Empty lines and comments are passed over.
+/// A scenario is a list of events joined by `;`, such as 'a connect; b connect; b fin; b rst; a close'. With `-`, scenarios are read from
+/// standard input, one on each line. For each a JSON object is written on a line of its own, in the same order, as soon as the scenario has
+/// been played. Empty lines and comments are skipped.
 ///
-/// That a server dies is what was asked about, and no failure: the exit code is 1 only if the worlds disagree.
+/// The exit code is 1 only if the two worlds disagree, not if the server dies.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("Events:\n{}", brokenpipe::event_help()))]
 pub(super) struct Run {
-    /// Where to play
+    /// The worlds to play in
     #[arg(long, short, value_enum, default_value_t = World::Both)]
     world: World,
     #[command(flatten)]
     server: Server,
-    /// How to show it [default: text, for `-` json]
+    /// Output format [default: text; with `-`, json]
     #[arg(long, short, value_enum)]
     format: Option<Format>,
-    /// Only part I of N, counted from 0: every N-th scenario; together the parts are the whole [default: all of them, and for
-    /// `-` what BROKENPIPE_SHARD or a scheduler's variables say, such as JOB_COMPLETION_INDEX and JOB_COMPLETIONS]
+    /// Play only part I of N, counted from 0: every N-th scenario [default: all of them; with `-`, the part that BROKENPIPE_SHARD or a
+    /// scheduler's variables name, such as JOB_COMPLETION_INDEX and JOB_COMPLETIONS]
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
     /// The scenarios, or `-` for standard input
@@ -41,9 +41,9 @@ pub(super) struct Run {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// The outcome, why, and a picture
+    /// The outcome, the reason, and a diagram
     Text,
-    /// One object a line, see docs/json.md
+    /// One object on each line, see docs/json.md
     Json,
 }
 

@@ -4,9 +4,8 @@ use super::Out;
 use super::exit::Exit;
 use super::failure::{Failure, say};
 use super::interrupt::Interrupt;
-use super::stoppable::Stoppable;
 use super::store;
-use brokenpipe::{Finding, Group, Input, Kernel, Triage as Verdict, report, triage};
+use brokenpipe::{Finding, Group, Input, Kernel, Stoppable, Triage as Verdict, report, triage};
 use clap::Args;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -14,17 +13,17 @@ use std::path::{Path, PathBuf};
 
 /// Turn a fuzzer's artifacts into cases
 ///
-/// Each is played three times against a fresh server. Those that fail in the same way are one finding: the same kind, at the same
-/// call of the server's, on a socket in the same state. Each finding is cut down to the fewest events, shown, and kept as a case file.
+/// Each artifact is played three times, each time against a fresh server. Artifacts that fail in the same way are one finding: of the same
+/// kind, at the same call of the server, on a socket in the same state. Each finding is minimised, shown, and saved as a case file.
 ///
-/// An artifact is at most 4096 bytes, as much as libFuzzer makes unless it is told otherwise (`-max_len`), and comes to at most 10000 events,
-/// those of a block counted once for each round.
+/// An artifact may have at most 4096 bytes, which is libFuzzer's default (`-max_len`), and at most 10000 events; those of a block count
+/// once for each round.
 #[derive(Debug, Args)]
 pub(super) struct Triage {
-    /// Artifacts or files of a corpus, and folders of them
+    /// Artifacts or corpus files, and folders of such files
     #[arg(required = true, value_name = "ARTIFACT|DIR")]
     paths: Vec<PathBuf>,
-    /// Where the case files go
+    /// The folder for the case files
     #[arg(long, value_name = "DIR", default_value = "tests/cases")]
     out: PathBuf,
 }
@@ -39,7 +38,7 @@ impl Triage {
         // All files are read before the first input is played, so that a file that is no artifact is reported at once.
         let inputs = files.iter().map(|path| input(path)).collect::<Result<Vec<_>, _>>()?;
         let interrupt = Interrupt::listen()?;
-        let mut kernel = Stoppable::new(Kernel::fresh()?, &interrupt);
+        let mut kernel = Stoppable::new(Kernel::fresh()?, interrupt.flag());
         let mut written = 0;
         match self.play(&files, &inputs, &mut kernel, &mut written, out) {
             Err(Failure::Interrupted) => {

@@ -2,8 +2,7 @@
 
 use super::failure::Failure;
 use super::interrupt::Interrupt;
-use super::stoppable::Stoppable;
-use brokenpipe::{Difference, Kernel, Model, Scenario, Setup, Trace, compare, play};
+use brokenpipe::{Difference, Kernel, Model, Scenario, Setup, Stoppable, Trace, compare, play};
 use clap::ValueEnum;
 
 /// Where to play.
@@ -48,8 +47,8 @@ impl Worlds {
     ///
     /// If the kernel world is selected and does not work.
     pub(super) fn new(world: World, interrupt: &Interrupt) -> Result<Worlds, Failure> {
-        let kernel = if world == World::Model { None } else { Some(Stoppable::new(Kernel::new()?, interrupt)) };
-        let model = Stoppable::new(Model::default(), interrupt);
+        let kernel = if world == World::Model { None } else { Some(Stoppable::new(Kernel::new()?, interrupt.flag())) };
+        let model = Stoppable::new(Model::default(), interrupt.flag());
         Ok(Worlds { world, kernel, model, real: Trace::default(), foreseen: Trace::default() })
     }
 

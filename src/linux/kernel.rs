@@ -17,7 +17,7 @@ use crate::linux::sys::{self, Exit};
 use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};
 use crate::subject::{Policy, Setup};
 use crate::trace::{Called, End, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
-use crate::world::{Ending, Stepped, World, probe, raises};
+use crate::world::{Ending, Sealed, Stepped, World, probe, raises};
 use std::marker::PhantomData;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsFd;
@@ -254,6 +254,8 @@ impl Kernel {
         }
     }
 }
+
+impl Sealed for Kernel {}
 
 impl World for Kernel {
     type Error = KernelError;

@@ -52,7 +52,7 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         },
         Requirement {
             name: "a gated server",
-            purpose: "all of it together: one server, started and ended",
+            purpose: "starts and ends one server, which needs all of the above",
             needed: true,
             state: Kernel::fresh()
                 .and_then(|mut k| k.try_out())
@@ -62,14 +62,14 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         },
         Requirement {
             name: "TCP_MD5SIG",
-            purpose: "cuts off a client that vanishes; without it a filter on its socket does",
+            purpose: "cuts off a client that vanishes; without it a filter on the client's socket does that",
             needed: false,
             state: cut_off().map(|()| "works".to_owned()).map_err(words),
             remedy: "a kernel with CONFIG_TCP_MD5SIG",
         },
         Requirement {
             name: "SOCK_DESTROY",
-            purpose: "keeps TIME_WAIT from piling up in long runs; without it they pause now and then",
+            purpose: "removes sockets in TIME_WAIT during long runs; without it such runs pause now and then",
             needed: false,
             state: may_destroy().map_err(|e| e.to_string()).and_then(|can| match can {
                 true => Ok("allowed".to_owned()),
@@ -83,11 +83,11 @@ pub(crate) fn requirements() -> Vec<Requirement> {
                       it shares, and whatever the limit for core files is",
             needed: false,
             state: kernel_since(ONE_DUMPED),
-            remedy: "none is needed unless such a server crashes, which is a fault of brokenpipe's own",
+            remedy: "none is needed unless such a server crashes, which would be a fault of brokenpipe",
         },
         Requirement {
             name: "seccomp user notification",
-            purpose: "steers the calls of any server; without it `hold` stops its processes, as with `--no-gate`",
+            purpose: "releases the calls of any server one by one; without it `hold` stops its processes, as with `--no-gate`",
             needed: false,
             state: foreign::try_gate().map(|()| "works".to_owned()).map_err(|e| e.to_string()),
             remedy: "Linux 5.0 or later, and under a strict profile: --security-opt seccomp=unconfined",
@@ -101,7 +101,7 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         },
         Requirement {
             name: "pid namespace",
-            purpose: "ends whatever any server forks in one go; without it what it forks is looked for and ended one by one",
+            purpose: "ends all processes of a server at once; without it they are searched for and ended one by one",
             needed: false,
             state: foreign::try_namespace(libc::CLONE_NEWPID).map_err(words),
             remedy: NAMESPACES,

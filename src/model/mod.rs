@@ -8,7 +8,7 @@ pub(crate) mod seeded_defects;
 use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};
 use crate::subject::{Machine, Policy, Setup, Want};
 use crate::trace::{Called, End, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
-use crate::world::{Ending, Probe, Stepped, World, certain, probe, raises};
+use crate::world::{Ending, Probe, Sealed, Stepped, World, certain, probe, raises};
 use cause::Past;
 pub(crate) use cause::{Broken, Cause, Failures, Reset, Returned};
 use endpoint::{Endpoint, Segment};
@@ -270,6 +270,8 @@ impl Model {
         probe.served()
     }
 }
+
+impl Sealed for Model {}
 
 impl World for Model {
     type Error = Infallible;

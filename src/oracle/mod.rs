@@ -56,14 +56,12 @@ impl Kind {
     /// The kind's meaning, in one line for reports.
     pub const fn explanation(self) -> &'static str {
         match self {
-            Kind::Disagreement => "the kernel did something else than TCP's rules, as the model has them, say",
-            Kind::Nondeterminism => "the same scenario, played twice, went two ways",
-            Kind::PolicyDifference => "what the server does about SIGPIPE made a difference before there was a SIGPIPE",
-            Kind::WrongEnd => {
-                "the server ended, and not by a broken pipe: it exited, got stuck or died of another signal"
-            }
-            Kind::HandledDeath => "SIGPIPE killed a server that had taken care of it",
-            Kind::Hygiene => "the server survived, but is not what it was before the clients came",
+            Kind::Disagreement => "the kernel did not do what the model of TCP's rules predicts",
+            Kind::Nondeterminism => "two runs of the same scenario gave different traces",
+            Kind::PolicyDifference => "the policy for SIGPIPE made a difference before there was a SIGPIPE",
+            Kind::WrongEnd => "the server exited, got stuck, or was killed by a signal other than SIGPIPE",
+            Kind::HandledDeath => "SIGPIPE killed a server whose policy handles SIGPIPE",
+            Kind::Hygiene => "the server survived, but is not in the state that it was in before the clients came",
             Kind::Death => "the clients' order of events killed the server by SIGPIPE",
         }
     }

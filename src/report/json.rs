@@ -27,13 +27,13 @@ use std::{fmt, io};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Json<'t> {
-    /// EventObject the clients did.
+    /// What the clients did.
     pub scenario: &'t Scenario,
     /// The server.
     pub setup: &'t Setup,
     /// The world that produced the trace: `kernel` or `model`.
     pub world: &'t str,
-    /// EventObject happened.
+    /// What happened.
     pub trace: &'t Trace,
     /// Whether the kernel's trace equals the model's; `None` if only one world played.
     pub agrees: Option<bool>,
@@ -116,7 +116,7 @@ impl From<Outcome> for OutcomeObject {
     }
 }
 
-/// EventObject a server that survived has left behind.
+/// What a server that survived has left behind.
 #[derive(Serialize)]
 struct HygieneObject {
     descriptors: u32,
@@ -196,7 +196,7 @@ enum EventObject<'t> {
     Teardown(Text<At>),
 }
 
-/// EventObject an event gave.
+/// The result of an event.
 #[derive(Default, Serialize)]
 struct ReplyObject {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -74,6 +74,8 @@ fn a_disagreement_is_told_by_the_call_that_differs() {
 /// A model world in which every second server ignores SIGPIPE.
 struct Fickle(Model, u32);
 
+impl crate::world::Sealed for Fickle {}
+
 impl World for Fickle {
     type Error = std::convert::Infallible;
     type Setup = Setup;

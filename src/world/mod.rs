@@ -6,24 +6,33 @@
 mod driver;
 pub(crate) mod quiescence;
 pub(crate) mod schedule;
+mod stoppable;
 
 pub use driver::play;
 pub(crate) use driver::{Probe, happen, probe};
+pub use stoppable::{Stoppable, Stopped};
 
 use crate::scenario::{Action, Client, Errno, Event, Fault, HarmlessSignal, Limit};
 use crate::trace::{At, Called, Hygiene, Outcome, Reason, Reply, Signal, Survivor, TcpState};
 use std::convert::Infallible;
 use std::time::Duration;
 
+/// Keeps other crates from implementing [`World`], so that operations can be added to it.
+pub(crate) trait Sealed {}
+
 /// A place where scenarios are played. Its two main operations let a client act, and let the server make its pending call if that
 /// call can finish now.
-pub trait World {
+///
+/// The trait is sealed: the worlds are [`Kernel`](crate::Kernel), [`Model`](crate::Model), and either of them as a [`Stoppable`].
+#[expect(private_bounds, reason = "the bound seals the trait")]
+pub trait World: Sealed {
     /// A failure of the world itself; never an effect of a scenario or a server.
     type Error;
-    /// The server to start: a program and a policy, for example.
+    /// What [`World::start`] is given about the server: a program and a policy, or nothing if the world has one server for all runs.
     type Setup: ?Sized;
 
-    /// Begins a run with a server of this setup, which is parked before its first call.
+    /// Begins a run. A world that starts servers starts one of this setup, or takes one that is in the state of a fresh server; it is parked
+    /// before its first call.
     ///
     /// # Errors
     ///
@@ -123,7 +132,8 @@ pub trait World {
     fn next_open(&self, after: Option<Client>) -> Option<Client>;
 
     /// Examines the settled server after every client has gone. If the server is back at `accept`, a fresh client may connect to
-    /// find out whether the server still serves.
+    /// find out whether the server still serves. A world whose caller examines the server itself returns the default, which says that
+    /// nothing was examined.
     ///
     /// # Errors
     ///

@@ -1,9 +1,8 @@
-//! A world whose runs end when the user interrupts.
+//! A world whose runs end when a flag is set.
 
-use super::failure::Failure;
-use super::interrupt::Interrupt;
-use brokenpipe::{Action, Client, Event, Fault, KernelError, Reply, Stepped, Survivor, TcpState, World};
-use std::convert::Infallible;
+use super::{Sealed, Stepped, World};
+use crate::scenario::{Action, Client, Event, Fault, HarmlessSignal, Limit};
+use crate::trace::{Reply, Survivor, TcpState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,49 +10,34 @@ use std::time::Duration;
 /// The longest part of a `wait` between two checks for an interruption.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-/// A world in which every operation that can fail gives [`Stopped::Interrupted`] once the user has interrupted. An interrupted run leaves
-/// the world in the same state as a run that failed.
+/// A world in which every operation that can fail gives [`Stopped::Interrupted`] once the flag is set. An interrupted run leaves the world
+/// in the same state as a run that failed.
 #[derive(Debug)]
-pub(super) struct Stoppable<W> {
+pub struct Stoppable<W> {
     world: W,
     stop: Arc<AtomicBool>,
 }
 
-/// Why a run ended early.
-#[derive(Debug)]
-pub(super) enum Stopped<E> {
-    /// The user interrupted.
+/// Why a run in a [`Stoppable`] world ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stopped<E> {
+    /// The flag was set.
+    #[error("interrupted")]
     Interrupted,
-    /// The world's own error.
+    /// The world failed.
+    #[error("{0}")]
     World(E),
 }
 
-impl From<Stopped<KernelError>> for Failure {
-    fn from(stopped: Stopped<KernelError>) -> Failure {
-        match stopped {
-            Stopped::Interrupted => Failure::Interrupted,
-            Stopped::World(error) => error.into(),
-        }
-    }
-}
-
-impl From<Stopped<Infallible>> for Failure {
-    fn from(stopped: Stopped<Infallible>) -> Failure {
-        match stopped {
-            Stopped::Interrupted => Failure::Interrupted,
-            Stopped::World(never) => match never {},
-        }
-    }
-}
-
 impl<W> Stoppable<W> {
-    pub(super) fn new(world: W, interrupt: &Interrupt) -> Stoppable<W> {
-        Stoppable { world, stop: interrupt.flag() }
+    /// This world, until `stop` is set.
+    pub fn new(world: W, stop: Arc<AtomicBool>) -> Stoppable<W> {
+        Stoppable { world, stop }
     }
 }
 
 impl<W: World> Stoppable<W> {
-    /// Calls `act`, unless the user has interrupted.
+    /// Calls `act`, unless the flag is set.
     fn unless<T>(&mut self, act: impl FnOnce(&mut W) -> Result<T, W::Error>) -> Result<T, Stopped<W::Error>> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Stopped::Interrupted);
@@ -61,6 +45,8 @@ impl<W: World> Stoppable<W> {
         act(&mut self.world).map_err(Stopped::World)
     }
 }
+
+impl<W> Sealed for Stoppable<W> {}
 
 impl<W: World> World for Stoppable<W> {
     type Error = Stopped<W::Error>;
@@ -80,6 +66,14 @@ impl<W: World> World for Stoppable<W> {
 
     fn fault(&mut self, fault: Fault) {
         self.world.fault(fault);
+    }
+
+    fn limit(&mut self, limit: Limit) -> Result<Reply, Self::Error> {
+        self.unless(|world| world.limit(limit))
+    }
+
+    fn signal(&mut self, signal: HarmlessSignal) -> Result<Reply, Self::Error> {
+        self.unless(|world| world.signal(signal))
     }
 
     fn hold(&mut self, held: bool) -> Result<(), Self::Error> {

@@ -332,7 +332,7 @@ fn options_and_their_values_are_checked() {
         refused(option).err("<COMMAND>...").err("-- <COMMAND>...");
     }
     refused(&["--protocol", "htpt", "--", "x"]).err("`htpt` is no protocol").err("did you mean `http`?");
-    refused(&["--polite", "ehco", "--", "x"]).err("did you mean `echo`?").err("a command for a shell is taken too");
+    refused(&["--polite", "ehco", "--", "x"]).err("did you mean `echo`?").err("or a shell command");
     refused(&["--sigpipe", "ignroe", "--", "x"]).err("did you mean `ignore`?");
     refused(&["--say", r"abc\q", "--", "x"]).err("--say, line 1, column 4: an unknown escape");
     refused(&["--say-file", "/nowhere", "--", "x"]).err("cannot read /nowhere");

@@ -46,7 +46,7 @@ fn a_start_that_fails_once_is_tried_again() {
     for server in [Server::FailsOnce, Server::SilentOnce] {
         let dir = Folder::new();
         let said = counted(&dir, server, &["--first"]).code(1).out("finding: sigpipe");
-        assert!(!said.err.contains("ended before its time"), "{server:?}: {}", said.err);
+        assert!(!said.err.contains("ended early"), "{server:?}: {}", said.err);
     }
 }
 
@@ -57,7 +57,7 @@ fn a_hunt_that_cannot_go_on_keeps_what_it_has_found_and_says_why_it_ended() {
         .code(1)
         .out("finding: sigpipe")
         .out(", 1 finding")
-        .err("the hunt ended before its time: the server ended before it listened: exited with 9");
+        .err("the hunt ended early: the server ended before it listened: exited with 9");
     assert!(dir.names().iter().any(|name| name.ends_with("-sigpipe.case")), "{:?}\n{}", dir.names(), said.out);
 }
 
@@ -106,7 +106,7 @@ fn connections_in_time_wait_do_not_keep_a_server_from_its_port() {
             command = crate::server::hunt_on(&dir, Server::Possessive, 7411, &["--cases", "40"]);
         }
         let said = Said::of(command.output().expect("the binary runs"));
-        assert!(!said.err.contains("ended before its time") && matches!(said.code, Some(0 | 1)), "{fixed}: {said:?}");
+        assert!(!said.err.contains("ended early") && matches!(said.code, Some(0 | 1)), "{fixed}: {said:?}");
     }
 }
 

@@ -16,12 +16,13 @@ use std::time::Duration;
 
 /// Search for the order of events that kills the server
 ///
-/// Without a command: plays random scenarios against a program (`--program`) on the kernel and in the model until one ends in a death, a
-/// disagreement or anything else that should not be. That one is cut down to the fewest events, explained, and kept in a case file. The
-/// same seed finds the same, with however many jobs.
+/// Without a command: plays random scenarios against a program (`--program`), on the kernel and in the model, until the server dies, the two
+/// disagree, or something else goes wrong. That scenario is minimised, explained, and saved as a case file. The same seed finds the same
+/// scenario, whatever the number of jobs.
 ///
-/// With a command after `--`: the same for any server, unmodified. `{port}` in the command is the port that it must listen on, `{dir}` a
-/// fresh folder. Everything that goes wrong is confirmed on fresh servers three times, cut down, shown, and kept in a case file.
+/// With a command after `--`: does the same to any server, without changing it. In the command, `{port}` stands for the port that the
+/// server must listen on, and `{dir}` for a fresh folder. Each failure is confirmed on three fresh servers, minimised, shown, and saved as a
+/// case file.
 #[derive(Debug, Args)]
 pub(super) struct Hunt {
     #[command(flatten)]
@@ -44,13 +45,13 @@ struct Search {
     /// Most events of a scenario [default: 8, with a command 12]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     max_events: Option<u16>,
-    /// Give up after so many scenarios [default: 100000, with a command 1000]
+    /// Stop after this many scenarios [default: 100000, with a command 1000]
     #[arg(long, value_name = "N", conflicts_with = "seconds")]
     cases: Option<u64>,
-    /// Give up after this time, and not after a number of scenarios
+    /// Stop after this time instead of after a number of scenarios
     #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = seconds)]
     seconds: Option<Duration>,
-    /// Which random scenarios to play
+    /// The seed of the random scenarios
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// The folder for case files

@@ -19,7 +19,7 @@ use std::time::Instant;
 pub(super) struct ProgramOptions {
     #[command(flatten)]
     server: Server,
-    /// How many to play at once [default: one on each core]
+    /// The number of worker processes [default: one for each core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
 }

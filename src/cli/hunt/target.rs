@@ -26,62 +26,62 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options for a command after `--`")]
 pub(super) struct TargetOptions {
-    /// What the server talks: what clients send it, and how a good one asks [default: none]
+    /// The server's protocol: what clients send, and how a polite client asks [default: none]
     #[arg(long, value_name = "NAME", requires = "command", value_parser = Name(|| Protocol::ALL.map(Protocol::name).to_vec()))]
     protocol: Option<String>,
-    /// What clients send, in place of the protocol's own, with C escapes; may be repeated
+    /// What clients send, with C escapes, in place of the protocol's payloads; may be repeated
     #[arg(long, value_name = "BYTES", requires = "command", allow_hyphen_values = true)]
     say: Vec<String>,
-    /// The same from a file, whose bytes are sent as they are; may be repeated
+    /// A file with what clients send, byte for byte; may be repeated
     #[arg(long, value_name = "FILE", requires = "command")]
     say_file: Vec<PathBuf>,
-    /// How a good client asks, and what a full answer is: a protocol's way, or a shell command with {port} in it, in which exit code 0 is
-    /// a full answer
+    /// How a polite client asks, if not as the protocol says: another protocol, or a shell command with {port} in it, whose exit code 0
+    /// means a full answer
     #[arg(long, value_name = "CMD|NAME", requires = "command")]
     polite: Option<String>,
-    /// Give the server its listener as descriptor 3, as sd_listen_fds(3) has it
+    /// Give the server its listener as descriptor 3, as sd_listen_fds(3) describes
     #[arg(long, requires = "command")]
     listen_fd: bool,
     /// Set a variable of the server's environment; may be repeated
     #[arg(long, value_name = "NAME=VALUE", requires = "command", value_parser = variable)]
     env: Vec<(String, String)>,
-    /// Run the server in this folder [default: a fresh one, which {dir} stands for]
+    /// Run the server in this folder [default: the fresh folder {dir}]
     #[arg(long, value_name = "DIR", requires = "command")]
     cwd: Option<PathBuf>,
     /// Run a shell command before each start of the server, in the fresh folder
     #[arg(long, value_name = "CMD", requires = "command")]
     setup: Option<String>,
-    /// How long the first start of the server may take until it listens [default: 120]
+    /// The most seconds that the first start of the server may take until it listens [default: 120]
     #[arg(long, value_name = "S", requires = "command", allow_negative_numbers = true, value_parser = seconds)]
     start_timeout: Option<Duration>,
-    /// What SIGPIPE is set to when the server starts [default: default]
+    /// The disposition of SIGPIPE with which the server starts [default: default]
     #[arg(long, value_name = "HOW", requires = "command", value_parser = Name(|| Sigpipe::ALL.map(Sigpipe::name).to_vec()))]
     sigpipe: Option<String>,
-    /// Do not give the server a network of its own
+    /// Do not give the server a network namespace of its own
     #[arg(long, requires = "command")]
     no_netns: bool,
-    /// Do not steer the server's calls: `hold` then stops its processes
+    /// Do not hold back the server's calls: `hold` then stops its processes
     #[arg(long, requires = "command")]
     no_gate: bool,
-    /// Inject no errors: no `fault` is played
+    /// Inject no errors: play no `fault` events
     #[arg(long, requires = "command")]
     no_faults: bool,
-    /// Let warnings count as findings do, for the exit code and for `--first`
+    /// Count warnings as findings, for the exit code and for `--first`
     #[arg(long, requires = "command")]
     strict: bool,
     /// Stop at the first confirmed finding
     #[arg(long, requires = "command")]
     first: bool,
-    /// How to show it
+    /// Output format
     #[arg(long, short, value_enum, default_value_t = Format::Text, requires = "command")]
     format: Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// What the server is like, and of each finding all there is to say
+    /// A description of the server, and a full report of each finding
     Text,
-    /// One object a finding, one a line, see docs/json.md
+    /// One object for each finding, each on a line, see docs/json.md
     Json,
 }
 
@@ -194,7 +194,7 @@ impl TargetOptions {
             say("interrupted");
         }
         if let Some(error) = &report.ended {
-            say(format_args!("the hunt ended before its time: {}", lines(error)));
+            say(format_args!("the hunt ended early: {}", lines(error)));
         }
         self.suspicions(&target, &report, out)?;
         let tally = tally(&report, start);
@@ -218,7 +218,7 @@ impl TargetOptions {
         let TargetReport { unconfirmed, baseline, distrusted, .. } = report;
         if *distrusted > 0 {
             say(format_args!(
-                "not told: what {distrusted} runs showed in which a signal of brokenpipe's made a call fail with EINTR"
+                "not reported: what {distrusted} runs showed in which a signal of brokenpipe's made a call fail with EINTR"
             ));
         }
         if self.format == Format::Json {
@@ -286,7 +286,7 @@ impl TargetOptions {
             Ok(protocol) => Ok(Polite::As(protocol)),
             // A command of one word that is nearly a protocol's name is one misspelt: it would not even know the port.
             Err(error) if error.nearest.is_some() && !text.contains(char::is_whitespace) => {
-                Err(BadText::new("--polite", text, error).note("a command for a shell is taken too").into())
+                Err(BadText::new("--polite", text, error).note("or a shell command").into())
             }
             Err(_) => Ok(Polite::Command(text.clone())),
         }

@@ -6,8 +6,10 @@ use crate::linux::foreign::server::LOOK_UP;
 use crate::linux::net::client::ClientSocket;
 use crate::scenario::{Action, Client, Event, Fault, HarmlessSignal, Limit};
 use crate::trace::{Reason, Reply, Survivor, TcpState};
-use crate::world::{Stepped, World};
+use crate::world::{Sealed, Stepped, World};
 use std::time::{Duration, Instant};
+
+impl Sealed for Foreign {}
 
 impl World for Foreign {
     type Error = KernelError;
@@ -173,8 +175,8 @@ impl World for Foreign {
         open.map(|c| c.name).filter(|name| !name.is_own() && Some(*name) > after).min()
     }
 
-    /// Lifts the limits, and resets the connections of clients that have vanished, so that the server waits for no client. The result is
-    /// always the default: the server is examined elsewhere.
+    /// Lifts the limits, and resets the connections of clients that have vanished, so that the server waits for no client. The caller
+    /// examines the server.
     fn survivor(&mut self) -> Result<Survivor, KernelError> {
         self.server.lift_limits()?;
         let address = self.address;
