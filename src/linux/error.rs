@@ -26,7 +26,7 @@ pub enum KernelError {
         /// How the server handles SIGPIPE instead.
         effective: String,
     },
-    /// An operation whose duration depends only on this machine did not complete in time.
+    /// An operation whose duration does not depend on the server did not complete in time.
     #[error("failed to {doing} within {bound:?}")]
     Late {
         /// The operation.

@@ -62,6 +62,8 @@ struct Run {
     /// Index of the connection that the server is serving.
     current: Option<usize>,
     faults: Vec<Fault>,
+    /// Whether the server has ended, and so closed all its sockets.
+    ended: bool,
 }
 
 impl Kernel {
@@ -129,6 +131,7 @@ impl Kernel {
         }
         self.run.current = None;
         self.run.faults.clear();
+        self.run.ended = false;
         Ok(())
     }
 
@@ -221,14 +224,6 @@ impl Kernel {
         Ok(())
     }
 
-    /// Waits until the server has closed its sockets of these connections, which its descriptor table no longer has.
-    fn wait_until_closed(&mut self, these: impl Fn(&Connection) -> bool) -> Result<(), KernelError> {
-        let server = self.server()?.address();
-        let these = self.run.connections.iter().filter(|connection| these(connection));
-        let pairs: Vec<_> = these.map(|connection| (server, connection.client.address)).collect();
-        close::wait(&mut self.netstat, &pairs)
-    }
-
     /// Records that the server has made a call on the connection that it is serving.
     fn touch(&mut self) {
         if let Some(i) = self.run.current {
@@ -283,8 +278,8 @@ impl World for Kernel {
             if !connection.served {
                 return Ok(reply);
             }
-            // The server has closed, so the end may be late.
-            close::wait(&mut self.netstat, &[(server, connection.client.address)])?;
+            // The server has closed, so there is an end, which may be late.
+            connection.client.wait_for_the_end()?;
             return Ok(match connection.act(action, server, &mut self.netstat)? {
                 Reply::Received { bytes: more, end } => Reply::Received { bytes: bytes + more, end },
                 other => other,
@@ -359,7 +354,8 @@ impl World for Kernel {
         match (ending, called) {
             (Some(ending), called) => {
                 // When the server ends, all its connections are closed, including those in the accept queue.
-                self.wait_until_closed(|connection| !connection.served)?;
+                // A server that is stuck has not ended, and keeps its sockets.
+                self.run.ended = ending != Ending::Stuck;
                 self.run.connections.iter_mut().for_each(|c| c.touched = true);
                 Ok(Stepped::Ended(called, ending))
             }
@@ -375,16 +371,17 @@ impl World for Kernel {
         let connections = &mut self.run.connections;
         let pairs: Vec<_> = connections.iter().filter(|c| live(c)).map(|c| (server, c.client.address)).collect();
         let mut looked_at = connections.iter_mut().filter(|c| live(c));
-        let mut late = false;
+        let ended = self.run.ended;
+        let mut late = None;
         self.netstat.states(pairs.into_iter(), |looked| {
             if let Some(connection) = looked_at.next() {
                 connection.saw(looked.state, looked.unread);
-                connection.touched = connection.served && !looked.closed;
-                late |= connection.touched;
+                connection.touched = (connection.served || ended) && !looked.closed;
+                late = late.or(connection.touched.then_some((server, connection.client.address)));
             }
         })?;
-        if late {
-            self.wait_until_closed(|connection| connection.touched)?;
+        if let Some(late) = late {
+            close::wait(&mut self.netstat, late)?;
             return self.sockets(out);
         }
         out.extend(connections.iter().filter(|c| !c.forgotten).map(|c| (c.client.name, c.state)));

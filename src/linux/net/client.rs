@@ -6,7 +6,7 @@ use crate::linux::net::sock_diag::Netstat;
 use crate::linux::sys;
 use crate::linux::sys::fd_table;
 use crate::scenario::{Client, Errno, MAX_SEND, Payload};
-use crate::trace::{End, Reply};
+use crate::trace::{End, Reply, TcpState};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use socket2::{Domain, Socket, Type};
 use std::cell::Cell;
@@ -144,7 +144,7 @@ impl ClientSocket {
         socket.shutdown(std::net::Shutdown::Write).map_or_else(|e| Reply::Error(errno(&e)), |()| Reply::Ok(0))
     }
 
-    /// `close(2)`, with `abort` an abortive one (`SO_LINGER` {1, 0}). On return the FIN or the RST has been sent.
+    /// `close(2)`, with `abort` an abortive one (`SO_LINGER` {1, 0}). On return the kernel has closed the socket.
     pub(crate) fn close(
         &mut self,
         abort: bool,
@@ -157,9 +157,23 @@ impl ClientSocket {
                 linger.map_err(KernelError::io("abort a client's connection", "setsockopt SO_LINGER"))?;
             }
             drop(socket);
-            close::wait(netstat, &[(self.address, server)])?;
+            close::wait(netstat, (self.address, server))?;
         }
         Ok(Reply::Ok(0))
+    }
+
+    /// Whether the connection is over, so that a close sends nothing.
+    pub(crate) fn is_over(&self) -> bool {
+        let state = self.socket.as_ref().and_then(|socket| sys::process::tcp_state(socket.as_fd()));
+        state.is_none_or(|state| state == TcpState::Close)
+    }
+
+    /// Waits until an end of file or an error has arrived. It must be sure to come.
+    pub(crate) fn wait_for_the_end(&self) -> Result<(), KernelError> {
+        const DOING: &str = "receive the FIN or the RST of a server that has closed";
+        let Some(socket) = &self.socket else { return Ok(()) };
+        let [ready] = sys::poll([socket.as_fd()], CONNECT_BOUND).map_err(KernelError::call(DOING, "poll"))?;
+        if ready == 0 { Err(KernelError::Late { doing: DOING, bound: CONNECT_BOUND }) } else { Ok(()) }
     }
 
     /// Cuts the client off: from here on nothing gets through to the server or from it.

@@ -14,17 +14,29 @@ const CLOSE_BOUND: Duration = Duration::from_secs(10);
 /// Interval between looks at a socket that others refer to.
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
 
-/// Waits until each of these sockets has been closed in the kernel. The descriptors must have been closed before.
+/// Waits until this socket has been closed in the kernel. Its descriptors must have been closed before.
 ///
 /// # Errors
 ///
-/// [`KernelError::Late`] if another process still refers to one of them after [`CLOSE_BOUND`].
-pub(crate) fn wait(netstat: &mut Netstat, pairs: &[Pair]) -> Result<(), KernelError> {
-    const DOING: &str = "close a socket to which another process has a reference";
+/// [`KernelError::Late`] if another process still refers to it after [`CLOSE_BOUND`].
+pub(crate) fn wait(netstat: &mut Netstat, pair: Pair) -> Result<(), KernelError> {
+    until("close a socket to which another process has a reference", || netstat.is_closed(pair))
+}
+
+/// Waits until this socket has left the kernel's tables: it has received an RST.
+///
+/// # Errors
+///
+/// [`KernelError::Late`] if it has not after [`CLOSE_BOUND`].
+pub(crate) fn wait_until_gone(netstat: &mut Netstat, pair: Pair) -> Result<(), KernelError> {
+    until("have an RST arrive", || netstat.is_gone(pair))
+}
+
+fn until(doing: &'static str, mut done: impl FnMut() -> Result<bool, KernelError>) -> Result<(), KernelError> {
     let deadline = Instant::now() + CLOSE_BOUND;
-    while !netstat.are_closed(pairs)? {
+    while !done()? {
         if Instant::now() > deadline {
-            return Err(KernelError::Late { doing: DOING, bound: CLOSE_BOUND });
+            return Err(KernelError::Late { doing, bound: CLOSE_BOUND });
         }
         // The kernel reports no event for this.
         std::thread::sleep(LOOK_AGAIN);
@@ -52,12 +64,12 @@ mod tests {
         let (tell, told) = mpsc::channel();
         let waiting = std::thread::spawn(move || {
             tell.send(nix::unistd::gettid().as_raw()).unwrap();
-            wait(&mut Netstat::open().unwrap(), &[(own, peer)])
+            wait(&mut Netstat::open().unwrap(), (own, peer))
         });
         wait_for_sleep(told.recv().unwrap(), &[libc::SYS_clock_nanosleep, libc::SYS_nanosleep]);
         drop(reference);
         waiting.join().unwrap().unwrap();
         // The other end waits in the accept queue and has no inode either, but is open.
-        assert!(!Netstat::open().unwrap().are_closed(&[(peer, own)]).unwrap());
+        assert!(!Netstat::open().unwrap().is_closed((peer, own)).unwrap());
     }
 }

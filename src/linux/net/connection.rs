@@ -2,6 +2,7 @@
 
 use crate::linux::error::KernelError;
 use crate::linux::net::client::ClientSocket;
+use crate::linux::net::close;
 use crate::linux::net::drain::Flight;
 use crate::linux::net::sock_diag::Netstat;
 use crate::linux::sys;
@@ -111,8 +112,16 @@ impl Connection {
             }
             Action::Fin => Ok(ClientSocket::fin(socket)),
             Action::Close | Action::Rst => {
+                let abort = *action == Action::Rst;
+                let resets = (abort || self.to_client > 0) && !self.client.is_over();
                 self.to_client = 0;
-                self.client.close(*action == Action::Rst, server, netstat)
+                let reply = self.client.close(abort, server, netstat)?;
+                if resets {
+                    // The kernel takes a socket out of its tables before it sends the RST (`tcp_disconnect`, `__tcp_close`). The RST takes
+                    // the server-side socket out of them.
+                    close::wait_until_gone(netstat, (server, self.client.address))?;
+                }
+                Ok(reply)
             }
             Action::Vanish => self.client.vanish(server),
             Action::Stall => {

@@ -157,15 +157,14 @@ impl Netstat {
         Ok((!matches!(seen.number, LISTENER | LEAVING)).then(|| u64::from_ne_bytes(seen.cookie)))
     }
 
-    /// Whether none of these sockets is left that its process has not closed. A socket that has been closed is in no table, or its state
-    /// says so and no file refers to it.
-    pub(crate) fn are_closed(&mut self, pairs: &[Pair]) -> Result<bool, KernelError> {
-        for batch in pairs.chunks(BATCH) {
-            if !self.ask(batch)?.iter().all(Seen::is_closed) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    /// Whether this socket has been closed by its process: it is in no table, or its state says so and no file refers to it.
+    pub(crate) fn is_closed(&mut self, pair: Pair) -> Result<bool, KernelError> {
+        Ok(self.ask_one(pair)?.is_closed())
+    }
+
+    /// Whether this socket has left the tables, or is leaving them.
+    pub(crate) fn is_gone(&mut self, pair: Pair) -> Result<bool, KernelError> {
+        Ok(matches!(self.ask_one(pair)?.number, LISTENER | LEAVING))
     }
 
     /// Whether a connection's server-side socket has been accepted: it then has an inode. True if the socket has left the tables.
