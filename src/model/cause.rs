@@ -29,6 +29,8 @@ pub(crate) enum Cause {
 /// A send that failed with EPIPE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Broken {
+    /// How many calls the server had made before.
+    pub(crate) call: usize,
     /// The client of the connection.
     pub(crate) client: Client,
     /// Whether it was the server's first send on the connection.
@@ -39,6 +41,8 @@ pub(crate) struct Broken {
 /// An ECONNRESET that a call returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Returned {
+    /// How many calls the server had made before.
+    pub(crate) call: usize,
     /// The client of the connection.
     pub(crate) client: Client,
     pub(crate) reset: Reset,
@@ -46,14 +50,19 @@ pub(crate) struct Returned {
 }
 
 /// The failures of a run that have a cause on the connection; injected errors have none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Failures {
-    /// The first broken send.
-    pub(crate) first: Option<Broken>,
-    /// The last broken send.
-    pub(crate) last: Option<Broken>,
+    /// The broken sends, in order.
+    pub(crate) broken: Vec<Broken>,
     /// The first ECONNRESET.
     pub(crate) returned: Option<Returned>,
+}
+
+impl Failures {
+    pub(super) fn clear(&mut self) {
+        self.broken.clear();
+        self.returned = None;
+    }
 }
 
 /// What has happened on one connection, as far as it can be a cause.
@@ -67,8 +76,24 @@ pub(super) struct Past {
     pub(super) shut: bool,
     /// The client's RST, and whether the connection was in the accept queue then.
     reset: Option<(Reset, bool)>,
-    /// The call that returned ECONNRESET.
-    returned: Option<Call>,
+    /// The kind of call that returned ECONNRESET.
+    returned: Option<Returns>,
+}
+
+/// A kind of call that returns the error of a socket. Smaller than [`Call`], because there is one for each connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Returns {
+    Send,
+    Recv,
+}
+
+impl Returns {
+    const fn call(self) -> Call {
+        match self {
+            Returns::Send => Call::Send,
+            Returns::Recv => Call::Recv,
+        }
+    }
 }
 
 impl Past {
@@ -81,20 +106,20 @@ impl Past {
     }
 
     /// A call has returned ECONNRESET.
-    pub(super) fn returned(&mut self, client: Client, by: Call) -> Option<Returned> {
+    pub(super) fn returned(&mut self, call: usize, client: Client, by: Returns) -> Option<Returned> {
         self.returned = Some(by);
-        self.reset.map(|(reset, _)| Returned { client, reset, by })
+        self.reset.map(|(reset, _)| Returned { call, client, reset, by: by.call() })
     }
 
     /// A send has failed with EPIPE. `fin`: the client's FIN has arrived. `None` if there is no cause, which is a fault of the model.
-    pub(super) fn broken(&self, client: Client, fin: bool) -> Option<Broken> {
+    pub(super) fn broken(&self, call: usize, client: Client, fin: bool) -> Option<Broken> {
         let cause = match (self.returned, self.reset) {
             _ if self.shut => Cause::ShutDown { fin },
-            (Some(by), Some((reset, _))) => Cause::Returned { reset, by },
+            (Some(by), Some((reset, _))) => Cause::Returned { reset, by: by.call() },
             (None, Some((Reset::Drawn, _))) => Cause::Drawn,
             (None, Some((reset, queued))) => Cause::ResetAfterFin { reset, queued },
             (_, None) => return None,
         };
-        Some(Broken { client, first: !self.sent, cause })
+        Some(Broken { call, client, first: !self.sent, cause })
     }
 }

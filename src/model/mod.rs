@@ -9,8 +9,8 @@ use crate::scenario::{Action, Call, Client, Errno, Fault, MAX_CLIENTS};
 use crate::subject::{Machine, Policy, Setup, Want};
 use crate::trace::{Called, End, Hygiene, Reason, Reply, Signal, Survivor, TcpState, WINDOW};
 use crate::world::{Ending, Probe, Sealed, Stepped, World, certain, probe, raises};
-use cause::Past;
 pub(crate) use cause::{Broken, Cause, Failures, Reset, Returned};
+use cause::{Past, Returns};
 use endpoint::{Endpoint, Segment};
 use seeded_defects::{Plant, planted};
 use std::convert::Infallible;
@@ -43,6 +43,8 @@ pub struct Model {
     pending: bool,
     /// Whether any connection is marked as forgotten.
     forgetful: bool,
+    /// How many calls the server has made.
+    calls: usize,
     failures: Failures,
 }
 
@@ -168,32 +170,30 @@ impl Model {
         self.faults.clear();
         self.pending = false;
         self.forgetful = false;
-        self.failures = Failures::default();
+        self.calls = 0;
+        self.failures.clear();
     }
 
     /// The failures of the server's calls in the last run.
-    pub(crate) const fn failures(&self) -> Failures {
-        self.failures
+    pub(crate) const fn failures(&self) -> &Failures {
+        &self.failures
     }
 
-    /// Records what a call on the current connection did, and the cause if it failed.
-    fn note(&mut self, call: Call, result: Result<u32, Errno>) {
+    /// Records the cause of a failed call on the current connection.
+    #[cold]
+    fn note(&mut self, by: Returns, errno: Errno) {
         let Some(connection) = self.current.map(|i| &mut self.connections[i]) else { return };
         let (client, past) = (connection.name, &mut connection.past);
-        match (call, result) {
-            (Call::Shutdown, Ok(_)) => past.shut = true,
-            (Call::Send, Err(Errno::EPIPE)) => {
-                let broken = past.broken(client, connection.server.fin_seen());
-                self.failures.first = self.failures.first.or(broken);
-                self.failures.last = broken.or(self.failures.last);
+        match (by, errno) {
+            (Returns::Send, Errno::EPIPE) => {
+                self.failures.broken.extend(past.broken(self.calls, client, connection.server.fin_seen()));
             }
-            (_, Err(Errno::ECONNRESET)) => {
-                let returned = past.returned(client, call);
+            (_, Errno::ECONNRESET) => {
+                let returned = past.returned(self.calls, client, by);
                 self.failures.returned = self.failures.returned.or(returned);
             }
             _ => {}
         }
-        past.sent |= call == Call::Send;
     }
 
     /// The result of the server's pending call, or `None` if it cannot finish now.
@@ -223,13 +223,23 @@ impl Model {
             Want::Recv if !connection.server.readable() => return None,
             Want::Recv => (connection.server.recv(), Segment::None),
             Want::Shutdown => match connection.server.shutdown() {
-                Ok(segment) => (Ok(0), segment),
+                Ok(segment) => {
+                    connection.past.shut = true;
+                    (Ok(0), segment)
+                }
                 Err(errno) => (Err(errno), Segment::None),
             },
             Want::Close | Want::Accept => (Ok(0), connection.server.close(false)),
         };
-        self.note(want.call(), result);
-        self.connections[self.current?].tell_client(segment);
+        connection.tell_client(segment);
+        match (want, result) {
+            (Want::Send(_), Err(errno)) => self.note(Returns::Send, errno),
+            (Want::Recv, Err(errno)) => self.note(Returns::Recv, errno),
+            _ => {}
+        }
+        if let (Want::Send(_), Some(current)) = (want, self.current) {
+            self.connections[current].past.sent = true;
+        }
         Some(result)
     }
 
@@ -333,6 +343,7 @@ impl World for Model {
         let Some(result) = self.call(want) else {
             return Ok(Stepped::Blocked);
         };
+        self.calls += 1;
         let client = match want {
             Want::Accept if result.is_err() => None,
             _ => self.current.map(|i| self.connections[i].name),

@@ -1,10 +1,10 @@
 //! Explains why a run ended as it did. The causes are those that the model recorded.
 
 use crate::model::{Broken, Cause, Failures, Model, Reset, Returned};
-use crate::oracle::{left_words, vanished};
-use crate::scenario::{Client, Scenario};
+use crate::oracle::{is_broken, left_words, vanished};
+use crate::scenario::{Client, Errno, Scenario};
 use crate::subject::{Policy, Setup};
-use crate::trace::{Outcome, Signal, Survivor, Trace};
+use crate::trace::{Called, Outcome, Signal, Survivor, Trace};
 use crate::world::{certain, play};
 use std::fmt;
 
@@ -33,13 +33,15 @@ pub fn why(scenario: &Scenario, setup: &Setup, trace: &Trace) -> String {
         None => "before its first call".to_owned(),
     };
     match trace.outcome() {
-        Outcome::Killed { signal: Signal::SIGPIPE, .. } => match (failures.last, setup.policy) {
-            (None, _) => format!("SIGPIPE killed the server {last}, but none of its sends was seen to break."),
-            (Some(broken), Policy::Default) => format!("{broken}, and SIGPIPE's default action kills the server."),
-            (Some(broken), policy) => {
-                format!("{broken}, and SIGPIPE kills the server although its policy is {policy}.")
+        Outcome::Killed { signal: Signal::SIGPIPE, .. } => {
+            let Some(broken) = broken(trace).last().map(|(call, called)| cause(failures, call, &called)) else {
+                return format!("SIGPIPE killed the server {last}, but none of its sends was seen to break.");
+            };
+            match setup.policy {
+                Policy::Default => format!("{broken}, and SIGPIPE's default action kills the server."),
+                policy => format!("{broken}, and SIGPIPE kills the server although its policy is {policy}."),
             }
-        },
+        }
         Outcome::Killed { signal, .. } => {
             format!("{signal} killed the server {last}: that is no broken pipe, but a fault of its own.")
         }
@@ -51,9 +53,32 @@ pub fn why(scenario: &Scenario, setup: &Setup, trace: &Trace) -> String {
             format!("the server did not come to its next call within its bound {last}: it is stuck in something else.")
         }
         Outcome::Survived(survivor) => {
-            let met = met(failures, setup.policy);
+            let met = met(failures, trace, setup.policy);
             format!("survived: {met}; {}.", whereabouts(survivor, scenario, trace))
         }
+    }
+}
+
+/// The server's calls in the order in which they were made, those of equal rounds too, each with the number of calls before it.
+fn calls(trace: &Trace) -> impl Iterator<Item = (usize, Called)> {
+    trace.unfolded().flat_map(|step| step.calls).copied().enumerate()
+}
+
+/// The broken sends.
+fn broken(trace: &Trace) -> impl Iterator<Item = (usize, Called)> {
+    calls(trace).filter(|(_, called)| is_broken(called))
+}
+
+/// Says why this send, with the number of calls before it, is a broken pipe. If the trace is not what the model predicts, there may be no
+/// cause.
+fn cause(failures: &Failures, call: usize, called: &Called) -> String {
+    let known = failures.broken.iter().find(|broken| broken.call == call && Some(broken.client) == called.client);
+    match (known, called.client) {
+        (Some(broken), _) => broken.to_string(),
+        (None, Some(client)) => {
+            format!("the server's send to {client} is a broken pipe, for which the model has no cause")
+        }
+        (None, None) => "a send of the server's is a broken pipe, for which the model has no cause".to_owned(),
     }
 }
 
@@ -115,8 +140,8 @@ fn left(client: Client, reset: Reset) -> String {
 }
 
 /// Which broken send or ECONNRESET a surviving server met, and why the send did not kill it.
-fn met(failures: Failures, policy: Policy) -> String {
-    if let Some(broken) = failures.first {
+fn met(failures: &Failures, trace: &Trace, policy: Policy) -> String {
+    if let Some((call, called)) = broken(trace).next() {
         let saved = match policy {
             Policy::Default => "but no signal killed it",
             Policy::Ignore => "but SIGPIPE is ignored, so it only fails with EPIPE",
@@ -124,11 +149,16 @@ fn met(failures: Failures, policy: Policy) -> String {
             Policy::NoSignal => "but MSG_NOSIGNAL keeps SIGPIPE away, so it only fails with EPIPE",
             Policy::Blocked => "but SIGPIPE is blocked, so it only fails with EPIPE and the signal stays pending",
         };
-        format!("{broken}, {saved}")
-    } else if let Some(Returned { client, reset, by }) = failures.returned {
-        format!("{}, which the server's {by} took without a signal, and no send followed", left(client, reset))
-    } else {
-        "no send met a connection that was gone".to_owned()
+        return format!("{}, {saved}", cause(failures, call, &called));
+    }
+    let is_seen = |returned: &Returned| {
+        calls(trace).nth(returned.call).is_some_and(|(_, called)| called.result == Err(Errno::ECONNRESET))
+    };
+    match failures.returned.filter(is_seen) {
+        Some(Returned { client, reset, by, .. }) => {
+            format!("{}, which the server's {by} took without a signal, and no send followed", left(client, reset))
+        }
+        None => "no send met a connection that was gone".to_owned(),
     }
 }
 

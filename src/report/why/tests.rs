@@ -174,3 +174,16 @@ fn clients_of_one_name_are_told_apart() {
          ECONNRESET, so the server's very first send to a is a broken pipe"
     );
 }
+
+#[test]
+fn a_trace_that_the_model_does_not_predict_is_explained_by_its_own_calls() {
+    let scenario = "hold; a connect; b connect; a fin; a rst; b fin; b rst; go";
+    // The kernel's server is killed at the first broken send, although its policy handles SIGPIPE. The model has two of them.
+    let (parsed, died) = trace(scenario, &setup("greeter", Policy::Default));
+    let told = why(&parsed, &setup("greeter", Policy::Ignore), &died);
+    assert!(told.starts_with("a half-closed") && told.ends_with("although its policy is ignore."), "{told}");
+    // In the model nothing breaks.
+    let (parsed, _) = trace("a connect", &setup("greeter", Policy::Default));
+    let told = why(&parsed, &setup("greeter", Policy::Default), &died);
+    assert!(told.starts_with("the server's send to a is a broken pipe, for which the model has no cause"), "{told}");
+}
