@@ -21,7 +21,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// Every call that a program can make, in order.
+    /// Every call that a program can make, in the order of the variants.
     pub const ALL: [Call; 5] = [Call::Accept, Call::Send, Call::Recv, Call::Shutdown, Call::Close];
 
     /// The name of the call, as in the text form and in the JSON.
@@ -34,6 +34,12 @@ impl Call {
             Call::Close => "close",
             Call::Other(name) => name,
         }
+    }
+
+    /// Whether the call moves data, so that its result is a number of bytes.
+    pub(crate) fn moves(self) -> bool {
+        const MOVE: [&str; 9] = ["read", "readv", "recvmsg", "recv", "write", "writev", "sendmsg", "send", "sendfile"];
+        MOVE.contains(&self.name())
     }
 
     /// The errors that a `fault` may inject into this call.

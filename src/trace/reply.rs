@@ -125,8 +125,7 @@ impl fmt::Display for Called {
         match (self.call, self.result) {
             (_, Err(Errno::UNSEEN)) => {}
             (_, Err(errno)) => write!(f, " {errno}")?,
-            (Call::Other(_), Ok(n)) if n > 0 => write!(f, " {n}")?,
-            (Call::Send | Call::Recv, Ok(n)) => write!(f, " {n}")?,
+            (call, Ok(n)) if call.moves() || n > 0 => write!(f, " {n}")?,
             (_, Ok(_)) => {}
         }
         f.write_str(if self.sigpipe { " SIGPIPE" } else { "" })

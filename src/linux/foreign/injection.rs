@@ -38,7 +38,8 @@ impl Injection {
         self.waiting.iter().any(|fault| fault.call() == call)
     }
 
-    /// The error with which to answer a call of this kind on the socket with this cookie; `None` if the kernel is to make the call.
+    /// Removes and returns the error with which to answer a call of this kind; `None` if the kernel is to make the call. The cookie of the
+    /// socket decides whether an error may be injected; for an `accept`, the next connection in the queue decides.
     pub(crate) fn take(&mut self, call: Call, cookie: Option<u64>) -> Option<Errno> {
         let exposed = match call {
             Call::Accept => self.next_is_exposed,

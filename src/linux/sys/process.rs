@@ -89,7 +89,12 @@ pub(crate) fn option<T: Copy>(fd: BorrowedFd<'_>, level: i32, option: i32, mut v
 /// The state of a TCP socket or listener, which is the first byte of `TCP_INFO`; `None` for any other socket.
 pub(crate) fn tcp_state(fd: BorrowedFd<'_>) -> Option<TcpState> {
     let [number] = option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, [0u8]).ok()?;
-    // The descriptor still gives a state when the socket has left the kernel's tables, where sock_diag does not find it.
+    state_of(number)
+}
+
+/// The state with this number in TCP_INFO. A descriptor still gives a state when the socket has left the kernel's tables, where sock_diag
+/// does not find it.
+fn state_of(number: u8) -> Option<TcpState> {
     match number {
         7 => Some(TcpState::Close),
         10 => Some(TcpState::Listen),
@@ -103,8 +108,8 @@ pub(crate) struct TcpInfo {
     pub(crate) state: TcpState,
     /// Bytes that have been written to the socket; a FIN that has not been sent yet counts as one.
     pub(crate) written: u64,
-    /// Bytes that have been read from it; a FIN that has arrived counts as one.
-    pub(crate) read: u64,
+    /// Bytes that have been read from it; a FIN that has arrived counts as one. `None` if data arrived while this was asked.
+    pub(crate) read: Option<u64>,
 }
 
 /// `None` for a socket that is not one of TCP.
@@ -114,16 +119,19 @@ pub(crate) fn tcp_info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
     const NOT_SENT: usize = 18;
     const SENT: usize = 25;
     const RETRANSMITTED: usize = 26;
+    // A listener has nothing to read.
+    let waiting = || unread(fd).unwrap_or(0);
+    let unread = waiting();
     let words = option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, [0u64; RETRANSMITTED + 1]).ok()?;
+    let still = waiting();
+    let [number, ..] = words[0].to_ne_bytes();
     // The field is the first half of its word.
     let [b0, b1, b2, b3, ..] = words[NOT_SENT].to_ne_bytes();
     let not_sent = u64::from(u32::from_ne_bytes([b0, b1, b2, b3]));
-    // A listener has nothing to read.
-    let unread = unread(fd).unwrap_or(0);
     Some(TcpInfo {
-        state: tcp_state(fd)?,
-        written: (words[SENT] - words[RETRANSMITTED]).wrapping_add(not_sent),
-        read: words[RECEIVED].wrapping_sub(u64::from(unread)),
+        state: state_of(number)?,
+        written: words[SENT].wrapping_sub(words[RETRANSMITTED]).wrapping_add(not_sent),
+        read: (unread == still).then(|| words[RECEIVED].wrapping_sub(u64::from(unread))),
     })
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Passed {
     pub(crate) moves: bool,
     /// Whether the call moves data from a socket.
     pub(crate) reads: bool,
+    /// Whether it moves any: there was some in the socket.
+    pub(crate) takes: bool,
     /// Whether the call raises SIGPIPE if it fails with EPIPE.
     pub(crate) raises_sigpipe: bool,
     /// What the socket showed of the result before the call.
@@ -44,19 +46,20 @@ pub(crate) struct Passed {
 impl Passed {
     /// Whether the call takes data or closes a socket. While no client acts, a server cannot make such calls for ever.
     pub(crate) fn gets_on(&self) -> bool {
-        self.name == "close" || (self.reads && matches!(self.result, Some(Ok(n)) if n > 0))
+        self.name == "close" || self.takes
     }
 
     /// The result of a call that has moved bytes, from the counters of its socket afterwards. `None` if they do not show it.
     fn counted(&self, after: TcpInfo) -> Option<Result<u32, Errno>> {
         let Foreseen::Counted { before, full } = self.foreseen else { return None };
-        let of = |info: TcpInfo| if self.reads { info.read } else { info.written };
+        let of = |info: TcpInfo| if self.reads { info.read } else { Some(info.written) };
         // If the state has changed, a FIN may have arrived, which counts as a byte.
         if self.reads && before.state != after.state {
             return None;
         }
-        match of(after).wrapping_sub(of(before)) {
-            0 if full => Some(Err(Errno::EAGAIN)),
+        match of(after)?.wrapping_sub(of(before)?) {
+            // At the end of its file `sendfile` moves nothing and does not fail.
+            0 if full && self.name != "sendfile" => Some(Err(Errno::EAGAIN)),
             0 => None,
             moved => u32::try_from(moved).ok().map(Ok),
         }
@@ -135,15 +138,16 @@ impl Server {
             Answer::Continue if accepts && self.lacks_descriptors(parked.pid) => Foreseen::Result(Err(Errno::EMFILE)),
             Answer::Continue => socket.map_or(Foreseen::Unknown, |socket| parked.foreseen(socket, info)),
         };
-        let (cookie, state, foreseen) = match self.tree.processes.get(&parked.pid) {
-            None => (None, None, foreseen(None, None)),
+        let (cookie, state, takes, foreseen) = match self.tree.processes.get(&parked.pid) {
+            None => (None, None, false, foreseen(None, None)),
             Some(process) => {
                 let (pid, pidfd) = (parked.pid, process.pidfd.as_fd());
                 let owner = Owner { pid, pidfd, signalfd: process.signalfd, alone: false };
                 parked.with_socket(owner, |socket| {
                     let (fd, cookie) = socket.unzip();
                     let info = fd.and_then(sys::tcp_info);
-                    (cookie, info.map(|info| info.state), foreseen(fd, info))
+                    let takes = fd.is_some_and(|fd| parked.takes(fd)) && answer == Answer::Continue;
+                    (cookie, info.map(|info| info.state), takes, foreseen(fd, info))
                 })
             }
         };
@@ -156,9 +160,35 @@ impl Server {
             accepts,
             moves: parked.faultable().is_some() && !accepts,
             reads: parked.reads(),
+            takes,
             raises_sigpipe: parked.raises_sigpipe(),
             foreseen,
             result: if let Foreseen::Result(result) = foreseen { Some(result) } else { None },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: TcpInfo = TcpInfo { state: TcpState::Established, written: u64::MAX, read: Some(7) };
+
+    fn counted(reads: bool, full: bool, after: TcpInfo) -> Option<Result<u32, Errno>> {
+        let foreseen = Foreseen::Counted { before: BEFORE, full };
+        Passed { name: "send", reads, foreseen, ..Passed::default() }.counted(after)
+    }
+
+    #[test]
+    fn the_counters_of_the_socket_show_how_much_was_moved() {
+        // The counter of written bytes may begin anywhere: it is a difference.
+        assert_eq!(counted(false, false, TcpInfo { written: 4, ..BEFORE }), Some(Ok(5)));
+        assert_eq!(counted(true, false, TcpInfo { read: Some(10), ..BEFORE }), Some(Ok(3)));
+        // Nothing was written: the call failed for lack of room, or had nothing to write.
+        assert_eq!(counted(false, true, BEFORE), Some(Err(Errno::EAGAIN)));
+        assert_eq!(counted(false, false, BEFORE), None);
+        // A FIN that has arrived meanwhile would count as a byte, and data may have arrived while the counters were read.
+        assert_eq!(counted(true, false, TcpInfo { read: Some(10), state: TcpState::CloseWait, ..BEFORE }), None);
+        assert_eq!(counted(true, false, TcpInfo { read: None, ..BEFORE }), None);
     }
 }

@@ -6,9 +6,9 @@ use crate::linux::net::tables;
 use std::net::SocketAddr;
 
 impl Foreign {
-    /// The process that serves connections: of those that have the listener, the one with the highest pid, which was started last. A shell
-    /// that starts the server has the listener only if it was given as descriptor 3, and the server is started after the shell. Workers of
-    /// a pool are started after their master.
+    /// The process that serves connections. If several processes have the listener, it is the one with the highest pid, which was started
+    /// last; if none has it, the main process. A shell that starts the server has the listener only if it was given as descriptor 3, and the
+    /// server is started after the shell. Workers of a pool are started after their master.
     pub(crate) fn serving_process(&self) -> i32 {
         self.server.owners_of(self.listener).next_back().unwrap_or(self.main)
     }

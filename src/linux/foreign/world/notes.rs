@@ -35,8 +35,9 @@ impl Foreign {
             return;
         };
         passed.state.into_iter().for_each(|state| connection.before.saw(state));
-        // The error of a connection whose client has vanished may also be ETIMEDOUT.
-        if passed.foreseen == Foreseen::Reset && !connection.client.vanished {
+        // If the client has vanished or does not read, the error may also be ETIMEDOUT.
+        let times_out = connection.client.vanished || connection.client.stalled;
+        if passed.foreseen == Foreseen::Reset && !times_out {
             passed.result = Some(connection.before.result(passed.reads));
         }
     }

@@ -27,7 +27,7 @@ impl Before {
         self.fin |= after_fin.contains(&state);
     }
 
-    /// The result of the next call that moves data, while the error has not been returned yet.
+    /// The result of the next call that reads (`reads`) or sends data on a connection that was reset, if no call has returned the error yet.
     pub(super) const fn result(self, reads: bool) -> Result<u32, Errno> {
         match self {
             Before { fin: true, .. } if reads => Ok(0),

@@ -2,8 +2,9 @@
 //!
 //! The server is a clone of one thread of a process with other threads, and shares their address space. So this code does
 //! not allocate, takes no lock, uses nothing of the standard library beyond plain values, and does not panic. It uses only
-//! system calls, the arena, and the program's own interpreter. System calls go through `libc::syscall`, which writes nothing
-//! but `errno`, and `errno` lies in the arena. The only exception is in `dispose`.
+//! system calls, the arena, and the program's own interpreter. System calls go through `libc::syscall`, which writes only to
+//! `errno`. The `errno` of this process lies in its own memory (`arena`), so that of the harness does not change. The only
+//! exception is in `dispose`.
 //!
 //! The steps, in order:
 //! 1. The server asks to be killed when the harness dies (`PR_SET_PDEATHSIG`), so that nothing of brokenpipe outlives the

@@ -99,7 +99,7 @@ impl Server {
             .map_err(KernelError::call("look at the server's socket", "pidfd_getfd"))
     }
 
-    /// Releases the parked call, or refuses it with an error, and waits until the server parks again or ends.
+    /// Releases the parked call, or refuses it with an error, and waits until the server parks again or ends, at most for [`CALL_BOUND`].
     pub(crate) fn go(&mut self, refusal: Option<Errno>) -> Result<Next, KernelError> {
         park::answer(self.page(), refusal);
         let next = park::next(self.page(), &self.process.pidfd)?;

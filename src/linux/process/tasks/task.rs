@@ -20,7 +20,7 @@ pub(super) struct Task {
     pub(super) syscall: Option<File>,
     /// The count of switches at the last scan.
     pub(super) switches: u64,
-    /// Whether the task was blocked at the last scan. Until it is given a core, it is in the same call.
+    /// Whether the task was blocked at the last scan. A blocked task stays in the same call until it is given a core, which changes `switches`.
     pub(super) slept: bool,
     /// The call outside the gate in which the task was last seen blocked.
     pub(super) blocked: Option<Blocked>,
