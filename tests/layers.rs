@@ -191,3 +191,26 @@ fn a_circle_is_found() {
     let three = module("three", "fn f() { super::one::g() }");
     assert_eq!(circle_of(&[module("four", ""), one, two, three]), Some(vec![1, 2, 3]));
 }
+
+/// The paths of source files that this text names between backquotes: those with a folder and the ending `.rs`.
+fn named_files(text: &str) -> Vec<&str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    quoted.filter(|name| name.ends_with(".rs") && name.contains('/') && !name.contains(char::is_whitespace)).collect()
+}
+
+#[test]
+fn every_source_file_that_the_documentation_names_exists() {
+    let root = Path::new(ROOT);
+    let mut documents = vec![root.join("CONTRIBUTING.md"), root.join("README.md"), root.join("fuzz/README.md")];
+    documents.extend(fs::read_dir(root.join("docs")).expect("docs").map(|entry| entry.expect("an entry").path()));
+    let mut count = 0;
+    for document in documents {
+        let text = fs::read_to_string(&document).expect("a document");
+        for name in named_files(&text) {
+            let exists = ["", "src", "fuzz"].iter().any(|folder| root.join(folder).join(name).is_file());
+            assert!(exists, "{}: there is no `{name}`", document.display());
+            count += 1;
+        }
+    }
+    assert!(count > 50, "only {count} names of files were found");
+}

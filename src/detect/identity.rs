@@ -13,7 +13,7 @@ pub struct Identity {
     pub role: Role,
     /// The last call of the process before the failure, if the failure showed in or after a call.
     pub call: Option<&'static str>,
-    /// The state of the TCP socket that the call was made on, just before.
+    /// The TCP state of the call's socket just before the call; `None` if it is not known.
     pub state: Option<TcpState>,
 }
 

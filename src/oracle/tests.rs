@@ -12,7 +12,8 @@ fn trace(scenario: &str, setup: &Setup) -> (Scenario, Trace) {
     (scenario, trace)
 }
 
-/// The kind that [`judge`] gives to a run whose traces agree, with `outcome` in place of the run's own if there is one.
+/// The kind that [`judge`] gives to a run in which both worlds produced the same trace. If `outcome` is given, it replaces the outcome of
+/// that trace.
 fn kind(text: &str, setup: &Setup, outcome: Option<Outcome>) -> Option<Kind> {
     let (scenario, mut trace) = trace(text, setup);
     trace.finish(outcome.unwrap_or(trace.outcome()));

@@ -52,7 +52,7 @@ pub(crate) fn play(order: &str, server: &mut impl Played) {
 
 fn act<'a>(client: &'a str, action: &str, clients: &mut BTreeMap<&'a str, TcpStream>, server: &impl Played) {
     let _unforked = unforked();
-    // An action that fails does nothing: the server may not listen any more, or may have closed the connection.
+    // A failed connect, shutdown or send is ignored: the server may have stopped listening, or may have closed the connection.
     match (action.split_once(' ').unwrap_or((action, "")), clients.get_mut(client)) {
         (("connect", _), _) => {
             let _ = server.connect().map(|stream| clients.insert(client, stream));

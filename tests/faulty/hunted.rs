@@ -169,8 +169,8 @@ fn output_is_bounded(scene: &Scene) -> Result<(), Failed> {
 }
 
 /// The servers during whose hunts the hunt is ended. The hunt is ended when the server has this many processes, and one of them has this
-/// many descriptors. The last server has them after five scenarios, while the hunt waits for it to close them; this wait may take as long
-/// as any in a hunt.
+/// many descriptors. The last server keeps the descriptor of each connection that failed. It has as many while the hunt repeats a scenario
+/// to see whether descriptors leak.
 pub(crate) const RUNNING: [(&str, usize, usize); 5] = [
     ("iterative", 1, 0),
     ("preforking", 4, 0),

@@ -29,6 +29,7 @@ mod tasks;
 #[path = "../common/tokio_server.rs"]
 mod tokio_server;
 
+use brokenpipe::Symptom;
 use build::{Built, SERVE_TOKIO, honest};
 use hosts::Test;
 use libtest_mimic::Failed;
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
         eprintln!("tokio: {served:?}");
         return ExitCode::FAILURE;
     }
-    let mut tests = Vec::new();
+    let mut tests = vec![Test::new("each-kind-has-a-faulty-server".to_owned(), "kinds", each_kind_has_a_server)];
     for faulty in FAULTY {
         tests.push(Test::new(format!("fault-{}", faulty.name), faulty.name, move || is_there(&faulty)));
         tests.push(Test::new(format!("hunt-{}", faulty.name), faulty.name, move || hunted::is_found(&faulty)));
@@ -71,6 +72,13 @@ fn main() -> ExitCode {
         }
     }
     hosts::run(tests, AT_A_TIME, String::new)
+}
+
+/// Checks that no kind of finding is without a server that shows it. `throttling` is shown by a healthy server, `lives-throttles`.
+fn each_kind_has_a_server() -> Result<(), Failed> {
+    let shown: BTreeSet<&str> = FAULTY.iter().map(|faulty| faulty.finding).chain(["throttling"]).collect();
+    let missing: Vec<&str> = Symptom::ALL.into_iter().map(Symptom::name).filter(|name| !shown.contains(name)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("no faulty server shows {missing:?}").into()) }
 }
 
 /// Checks that a faulty server's order shows its fault and the other kinds in its row, and nothing else.

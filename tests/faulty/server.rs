@@ -94,6 +94,9 @@ impl Server {
             seen.kinds.insert("sigpipe");
             seen.process = Some("child");
         }
+        if said.contains(": runtime error: ") {
+            seen.kinds.insert("sanitizer-report");
+        }
         if let Some(status) = self.child.try_wait().expect("it can be waited for") {
             seen.kinds.insert(death(status, &said));
             seen.process = Some("main");

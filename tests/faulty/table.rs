@@ -95,7 +95,7 @@ const fn accept_error(name: &'static str, fault: &'static str, order: &'static s
 
 use Clients::{Many, One};
 
-pub(crate) const FAULTY: [Faulty; 29] = [
+pub(crate) const FAULTY: [Faulty; 30] = [
     Faulty {
         protocol: Protocol::None,
         process: Some("main"),
@@ -118,6 +118,11 @@ pub(crate) const FAULTY: [Faulty; 29] = [
         flags: &["-fsanitize=address", "-static-libasan"],
         process: Some("main"),
         ..faulty("crash-asan", One, "crash", RESET)
+    },
+    Faulty {
+        flags: &["-fsanitize=undefined", "-static-libubsan"],
+        counts: Counts::Warning,
+        ..faulty("sanitizer-report", One, "sanitizer-report", RESET)
     },
     faulty("exit", One, "exit", RESET),
     faulty("exit-zero", One, "exit", RESET_WITH_A_REQUEST),

@@ -33,7 +33,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 /// How long a server that ran short of a resource may leave its clients unserved, when examining and when screening.
 const BACK_OFF: Duration = Duration::from_secs(10);
 const BACK_OFF_SCREENING: Duration = Duration::from_secs(3);
-/// How long a busy loop must last. Some servers loop without blocking for the second or two for which they leave a client alone.
+/// The minimum time for which a suspected busy loop is watched. Some servers loop without blocking for the second or two for which they leave a client alone.
 const CIRCLES: Duration = Duration::from_secs(3);
 /// A server is replaced by a fresh one when it has more than this many more processes, zombies, threads or descriptors than after its
 /// warm-up.
