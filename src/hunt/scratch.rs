@@ -53,12 +53,21 @@ impl Scratch {
     fn within(parent: &Path) -> io::Result<Scratch> {
         // Other users may read the folder, as any folder that a user makes, because many servers switch to another user.
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
-        let unlocked = folder.path().join(UNLOCKED);
-        let lock = lock(File::create_new(&unlocked)?)?;
-        fs::rename(unlocked, folder.path().join(MARKER))?;
-        let inner = folder.path().join(INNER);
-        fs::create_dir(&inner)?;
-        Ok(Scratch { _folder: folder, _lock: lock, inner })
+        let [unlocked, marker, inner] = [UNLOCKED, MARKER, INNER].map(|name| folder.path().join(name));
+        let filled = File::create_new(&unlocked).and_then(lock).and_then(|lock| {
+            fs::rename(&unlocked, &marker)?;
+            fs::create_dir(&inner)?;
+            Ok(lock)
+        });
+        match filled {
+            Ok(lock) => Ok(Scratch { _folder: folder, _lock: lock, inner }),
+            Err(error) => {
+                // `TempDir` opens the folder in order to empty it, which fails if there are no descriptors left. These calls need none.
+                let _ = fs::remove_file(unlocked).or_else(|_| fs::remove_file(marker));
+                let _ = fs::remove_dir(folder.path());
+                Err(error)
+            }
+        }
     }
 
     /// The folder that the server gets.

@@ -261,14 +261,21 @@ fn a_second_ctrl_c_ends_it_at_once_whatever_it_is_blocked_in() {
 
 #[test]
 fn a_machine_that_cannot_play_has_a_code_of_its_own_and_a_word_on_what_to_do() {
+    let scratch = Folder::new();
     let few_files = |args: &[&str]| {
         let script = "ulimit -n 10 && exec \"$0\" \"$@\"";
         let mut command = Command::new("sh");
-        let output = command.args(["-c", script, env!("CARGO_BIN_EXE_brokenpipe")]).args(args).output();
+        let output = command
+            .args(["-c", script, env!("CARGO_BIN_EXE_brokenpipe")])
+            .args(args)
+            .env("TMPDIR", scratch.path())
+            .output();
         Said::of(output.expect("a shell"))
     };
     few_files(&["run", CLEAN]).code(3).err("too many open files").err("`brokenpipe doctor`");
     few_files(&["hunt"]).code(3).err("too many open files").err("`brokenpipe doctor`");
     few_files(&["doctor"]).code(3).out("missing  a gated server (needed): ").out("remedy: ");
     few_files(&["run", "--world", "model", CLEAN]).code(0);
+    // To remove a folder without descriptors is possible only if it is empty.
+    assert_eq!(fs::read_dir(scratch.path()).expect("the folder").count(), 0);
 }
