@@ -105,7 +105,7 @@ fn of_a_server() -> Result<(), Failed> {
 }
 
 /// For how long, in nanoseconds, tasks must have run on their core before the measurement. The load of a process on another core at its
-/// start counts for its session until the scheduler updates that core, a third of a second later. In that time another task may wait once
+/// start counts for its session until the scheduler updates that core, up to half a second later. In that time another task may wait once
 /// for as long.
 const SETTLED: u64 = 1_000_000_000;
 

@@ -2,7 +2,7 @@
 //!
 //! All worlds of a process run on one core, and a session whose tasks wake each other on two cores keeps the processor from all other
 //! sessions. So each worker has a session and a core of its own before its program begins: the load of a session on a core counts there for
-//! a third of a second.
+//! up to half a second.
 
 use brokenpipe::Shard;
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};

@@ -25,15 +25,15 @@ struct Seen {
     number: u8,
     cookie: Cookie,
     /// Unread bytes; for a listener the length of its accept queue.
-    unread: u32,
+    recv_queue: u32,
     /// Unacknowledged bytes; for a listener the limit of its accept queue.
-    room: u32,
+    send_queue: u32,
     /// 0 if no file refers to the socket.
     inode: u32,
 }
 
 impl Seen {
-    const NOTHING: Seen = Seen { number: LISTENER, cookie: ANY, unread: 0, room: 0, inode: 0 };
+    const NOTHING: Seen = Seen { number: LISTENER, cookie: ANY, recv_queue: 0, send_queue: 0, inode: 0 };
 
     /// Whether the socket is gone or has been closed by its process. One that waits to be accepted has no inode, but is open.
     const fn is_closed(&self) -> bool {
@@ -113,7 +113,7 @@ impl Netstat {
                     missed += u32::from(seen.number == LISTENER);
                     seen = self.ask_one(*pair)?;
                 }
-                found(Looked { state: state(seen.number)?, unread: seen.unread, closed: seen.is_closed() });
+                found(Looked { state: state(seen.number)?, unread: seen.recv_queue, closed: seen.is_closed() });
             }
         }
         Ok(())
@@ -134,8 +134,8 @@ impl Netstat {
                     Seen {
                         number: header.state,
                         cookie: header.socket_id.cookie,
-                        unread: header.recv_queue,
-                        room: header.send_queue,
+                        recv_queue: header.recv_queue,
+                        send_queue: header.send_queue,
                         inode: header.inode,
                     }
                 }
@@ -180,7 +180,7 @@ impl Netstat {
         let nobody = SocketAddrV4::new(std::net::Ipv4Addr::BROADCAST, 1);
         let seen = self.ask_one((listener, nobody))?;
         // For a listener the kernel reports the accept queue's length and limit as the lengths of the receive and send queues.
-        Ok((seen.cookie != ANY).then_some(seen.unread > seen.room))
+        Ok((seen.cookie != ANY).then_some(seen.recv_queue > seen.send_queue))
     }
 
     /// Destroys those of these sockets that are in TIME_WAIT, or in FIN_WAIT_2 and no longer held by a process (`SOCK_DESTROY`). A socket
