@@ -1,5 +1,5 @@
-//! A program that runs as a server of its own, behind the gate for other people's servers, gives the trace that the model foresees: the same
-//! calls with the same results, the same replies to the clients, and the same socket states.
+//! A program can also run as a server in a process of its own, behind the gate for other people's servers. Its trace then equals the one
+//! that the model predicts: the same calls with the same results, the same replies to the clients, and the same socket states.
 
 #[path = "common/workers.rs"]
 mod workers;
