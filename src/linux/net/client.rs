@@ -162,8 +162,8 @@ impl ClientSocket {
         Ok(Reply::Ok(0))
     }
 
-    /// Whether the connection is over, so that a close sends nothing.
-    pub(crate) fn is_over(&self) -> bool {
+    /// Whether the socket is in CLOSE, so that closing it sends nothing. True if the client has closed it.
+    pub(crate) fn is_in_close(&self) -> bool {
         let state = self.socket.as_ref().and_then(|socket| sys::process::tcp_state(socket.as_fd()));
         state.is_none_or(|state| state == TcpState::Close)
     }

@@ -113,7 +113,7 @@ impl Connection {
             Action::Fin => Ok(ClientSocket::fin(socket)),
             Action::Close | Action::Rst => {
                 let abort = *action == Action::Rst;
-                let resets = (abort || self.to_client > 0) && !self.client.is_over();
+                let resets = (abort || self.to_client > 0) && !self.client.is_in_close();
                 self.to_client = 0;
                 let reply = self.client.close(abort, server, netstat)?;
                 if resets {
