@@ -20,7 +20,7 @@ use super::injection::Injection;
 use super::start::{NotListening, wait_for_listener};
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::{LOOK_UP, Quiet, Server, Whose};
-use crate::linux::net::client::ClientSocket;
+use crate::linux::net::client::{ClientSocket, Listener};
 use crate::linux::net::sock_diag::Netstat;
 use crate::linux::net::tables;
 use crate::linux::net::time_wait::Leftovers;
@@ -331,7 +331,7 @@ impl Foreign {
             return Ok(Reply::Nothing(Reason::Full));
         }
         let small = self.stalling.contains(&client).then_some(SMALL_BUFFER);
-        let client = match ClientSocket::connect(client, self.address, small, false) {
+        let client = match ClientSocket::connect(client, self.address, small, Listener::Foreign) {
             Ok(Some(client)) => client,
             Ok(None) => return Ok(Reply::Nothing(Reason::Full)),
             // The connect fails because of what the server did, for example if it no longer listens. This is no failure of the world.

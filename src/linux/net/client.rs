@@ -49,12 +49,20 @@ fn source() -> Ipv4Addr {
     Ipv4Addr::from(FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT)
 }
 
+/// Whose listener a client connects to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listener {
+    /// The harness's own. The client's address is one of many in 127.0.0.0/8.
+    Own,
+    /// Another program's. The client's address is 127.0.0.1, which some servers grant more rights than other addresses.
+    Foreign,
+}
+
 impl ClientSocket {
     /// Connects to the server. Returns `None` if the kernel has dropped the SYN because an accept queue is full; the kernel would
     /// retransmit it for minutes.
     ///
-    /// `buffer` is the size of the receive buffer in bytes; with a small one, unread data soon closes the window. With `spread` the
-    /// client's address is one of many in 127.0.0.0/8, else 127.0.0.1, which some servers grant more rights than other addresses.
+    /// `buffer` is the size of the receive buffer in bytes; with a small one, unread data soon closes the window.
     ///
     /// # Errors
     ///
@@ -64,7 +72,7 @@ impl ClientSocket {
         name: Client,
         server: SocketAddrV4,
         buffer: Option<usize>,
-        spread: bool,
+        listener: Listener,
     ) -> Result<Option<ClientSocket>, KernelError> {
         let socket =
             Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None).map_err(KernelError::io(DOING, "socket"))?;
@@ -78,9 +86,13 @@ impl ClientSocket {
         // `connect` then chooses the port, and can use any that is free for this destination (ip(7)).
         sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
             .map_err(KernelError::call(DOING, "setsockopt IP_BIND_ADDRESS_NO_PORT"))?;
-        let source = if spread { source() } else { Ipv4Addr::LOCALHOST };
+        let source = match listener {
+            Listener::Own => source(),
+            Listener::Foreign => Ipv4Addr::LOCALHOST,
+        };
         socket.bind(&SocketAddrV4::new(source, 0).into()).map_err(KernelError::io(DOING, "bind"))?;
-        // On loopback the handshake is complete when the call returns, unless the machine is busy.
+        // On loopback the handshake is complete when the call has returned, unless the machine is busy. The call has returned EINPROGRESS
+        // nevertheless, because the kernel handles the answer to the SYN only when the call releases the socket.
         match socket.connect(&server.into()) {
             Ok(()) => {}
             Err(error) if errno(&error) == Errno::from_raw(libc::EINPROGRESS) => {
@@ -199,16 +211,26 @@ impl ClientSocket {
 
 /// Waits until the connection is established (true), or its SYN is known to have been dropped because an accept queue is full (false).
 /// With SO_REUSEPORT one port has several accept queues, and it is not known beforehand to which of them a client is assigned.
+///
+/// That the kernel has retransmitted the SYN shows it too, but only after a second. So from the first dropped SYN on, the kernel's counter
+/// of overflows is compared from connect to connect. Reading it takes longer than a connect.
 fn is_let_in(socket: &Socket) -> Result<bool, KernelError> {
+    thread_local! {
+        static OVERFLOWS: Cell<Option<u64>> = const { Cell::new(None) };
+    }
     let deadline = Instant::now() + CONNECT_BOUND;
     while Instant::now() < deadline {
+        let before = OVERFLOWS.get();
+        let now = before.and_then(|_| overflows());
+        OVERFLOWS.set(now);
         // A dropped SYN has been counted by now. If the counter has risen, one poll without waiting shows whether it was this SYN.
-        let wait = PollTimeout::from(if overflowed() { 0 } else { LOOK_AGAIN });
+        let wait = PollTimeout::from(if now > before { 0 } else { LOOK_AGAIN });
         let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
         match nix::poll::poll(&mut polled, wait) {
             Ok(0) if wait == PollTimeout::ZERO => return Ok(false),
             // The kernel retransmits a SYN that has not been answered within a second.
             Ok(0) if sys::retransmits(socket.as_fd()).map_err(KernelError::call(DOING, "getsockopt TCP_INFO"))? > 0 => {
+                OVERFLOWS.set(overflows());
                 return Ok(false);
             }
             Ok(0) | Err(nix::errno::Errno::EINTR) => {}
@@ -222,20 +244,13 @@ fn is_let_in(socket: &Socket) -> Result<bool, KernelError> {
     Err(KernelError::Late { doing: DOING, bound: CONNECT_BOUND })
 }
 
-/// Whether an accept queue in the network namespace of this thread has overflowed since the thread's last call (`ListenOverflows` of
-/// `/proc/PID/net/netstat`). False at the first call, which has no earlier count to compare with.
-fn overflowed() -> bool {
-    thread_local! {
-        static BEFORE: Cell<Option<u64>> = const { Cell::new(None) };
-    }
-    let text = std::fs::read_to_string("/proc/thread-self/net/netstat").unwrap_or_default();
-    let now = overflows(&text);
-    let before = BEFORE.replace(now);
-    now.zip(before).is_some_and(|(now, before)| now > before)
+/// How many accept queues in the network namespace of this thread have overflowed so far (`ListenOverflows` of `/proc/PID/net/netstat`).
+fn overflows() -> Option<u64> {
+    overflows_in(&std::fs::read_to_string("/proc/thread-self/net/netstat").ok()?)
 }
 
 /// `ListenOverflows` in the text of that file, where a line of names is followed by a line of numbers.
-fn overflows(text: &str) -> Option<u64> {
+fn overflows_in(text: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
     let (names, numbers) = (lines.next()?, lines.next()?);
     let at = names.split_whitespace().position(|name| name == "ListenOverflows")?;
@@ -257,8 +272,8 @@ mod tests {
     #[test]
     fn the_counter_of_overflows_is_found_by_its_name() {
         let text = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 0 17 18\nIpExt: InNoRoutes\nIpExt: 0\n";
-        assert_eq!(overflows(text), Some(17));
-        assert_eq!(overflows("TcpExt: SyncookiesSent\nTcpExt: 0\n"), None);
+        assert_eq!(overflows_in(text), Some(17));
+        assert_eq!(overflows_in("TcpExt: SyncookiesSent\nTcpExt: 0\n"), None);
     }
 
     #[test]
@@ -267,7 +282,7 @@ mod tests {
         listener.bind(&SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         listener.listen(1).unwrap();
         let address = SockRef::from(&listener).local_addr().unwrap().as_socket_ipv4().unwrap();
-        let connect = || ClientSocket::connect(Client::nth(0), address, None, true).unwrap();
+        let connect = || ClientSocket::connect(Client::nth(0), address, None, Listener::Foreign).unwrap();
         // The queue holds one more than its backlog.
         let held = [connect(), connect()];
         assert!(held.iter().all(Option::is_some));

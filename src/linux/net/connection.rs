@@ -1,7 +1,7 @@
 //! A connection as the harness knows it: its client, the state of the server-side socket, and the data in transit.
 
 use crate::linux::error::KernelError;
-use crate::linux::net::client::ClientSocket;
+use crate::linux::net::client::{ClientSocket, Listener};
 use crate::linux::net::close;
 use crate::linux::net::drain::Flight;
 use crate::linux::net::sock_diag::Netstat;
@@ -37,7 +37,7 @@ impl Connection {
     /// Connects a client to the server.
     pub(crate) fn open(name: Client, server: SocketAddrV4) -> Result<Connection, KernelError> {
         // A full queue is not expected: the backlog has room for every client of a scenario and the probe.
-        let client = ClientSocket::connect(name, server, None, true)?.ok_or(KernelError::Call {
+        let client = ClientSocket::connect(name, server, None, Listener::Own)?.ok_or(KernelError::Call {
             doing: "connect a client",
             call: "connect to a listener whose queue is full",
             errno: Errno::EAGAIN,
