@@ -3,7 +3,7 @@
 use crate::case::Case;
 use crate::model::Model;
 use crate::scenario::Scenario;
-use crate::subject::Setup;
+use crate::subject::{Setup, Subject};
 use crate::trace::Trace;
 use crate::world::{certain, play};
 
@@ -29,6 +29,14 @@ impl Input {
     /// An input of this server and this scenario.
     pub const fn new(setup: Setup, scenario: Scenario) -> Input {
         Input { setup, scenario }
+    }
+
+    /// The server and the scenario of a case, without the expected result. `None` for a case of a command, which no fuzz target plays.
+    pub fn of(case: &Case) -> Option<Input> {
+        match &case.subject {
+            Subject::Program(setup) => Some(Input::new(setup.clone(), case.scenario.clone())),
+            Subject::Command(_) => None,
+        }
     }
 
     /// Decodes an input. All bytes are valid ([`Setup::decode`], [`Scenario::decode`]).
@@ -63,13 +71,6 @@ impl Input {
         let mut trace = Trace::default();
         certain(play(&mut Model::default(), setup, scenario, &mut trace));
         Case::of(scenario, setup, &trace, cause)
-    }
-}
-
-impl From<&Case> for Input {
-    /// The server and the scenario of a case, without the expected result.
-    fn from(case: &Case) -> Input {
-        Input::new(case.setup(), case.scenario.clone())
     }
 }
 

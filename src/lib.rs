@@ -37,7 +37,7 @@
 //! - *Search* looks for scenarios that fail and makes them small: [`Random`], [`hunt`], [`reduce`].
 //! - *Targets* are servers that nobody described, in whatever language: a [`Target`] is a command or a function of a test, and
 //!   [`Target::hunt`] finds what goes wrong with it.
-//! - *Cases* are files that a failure is kept in: [`Case`] and [`TargetCase`], and [`CaseFile`] for either.
+//! - *Cases* are files that a failure is kept in: [`Case`], whatever the server ([`Subject`]).
 //! - *Inputs* are what a fuzzer plays and keeps, as bytes: [`Input`]. What it found is sorted by [`triage`] and [`Group`].
 //! - *Reports* are for people and programs: [`report`].
 #![deny(unsafe_code)]
@@ -64,7 +64,7 @@ mod trace;
 mod triage;
 mod world;
 
-pub use case::{Case, CaseError, CaseFile, Expect, Mismatch, TargetCase};
+pub use case::{Case, CaseError, Expect, ExpectedRun, Mismatch};
 pub use check::{CheckError, check};
 pub use detect::{Identity, Symptom, UnknownSymptom};
 pub use hunt::{
@@ -89,7 +89,7 @@ pub use scenario::{event_help, event_table};
 pub use search::{
     BadShard, Death, Found, Hunted, Mutator, Random, Shape, Shard, hunt, minimise, minimise_death, reduce,
 };
-pub use subject::{MAX_OPS, Op, PRESETS, Policy, Polite, Program, ProgramError, Setup, Sigpipe, Target};
+pub use subject::{MAX_OPS, Op, PRESETS, Policy, Polite, Program, ProgramError, Setup, Sigpipe, Subject, Target};
 pub use trace::{
     At, Called, End, Hygiene, Outcome, Reason, Reply, Role, Signal, Step, Survivor, TcpState, Trace, WINDOW,
 };

@@ -1,5 +1,6 @@
 //! Serialises what has a text form as that text (`serde`).
 
+use crate::case::Case;
 use crate::detect::Symptom;
 use crate::protocol::Protocol;
 use crate::scenario::{Client, Errno, Scenario};
@@ -27,7 +28,7 @@ macro_rules! as_text {
     )+};
 }
 
-as_text!(Client, Errno, Policy, Program, Protocol, Scenario, Sigpipe, Symptom);
+as_text!(Case, Client, Errno, Policy, Program, Protocol, Scenario, Sigpipe, Symptom);
 
 #[cfg(all(test, feature = "cli"))]
 mod tests {

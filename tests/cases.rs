@@ -3,7 +3,7 @@
 //!
 //! `cargo test --test cases close-wait` plays the cases with `close-wait` in their names. `cargo nextest` lists each case by name.
 
-use brokenpipe::{Case, CaseFile, Kernel, Model, Trace, compare, play, report};
+use brokenpipe::{Case, Kernel, Model, Subject, Trace, compare, play, report};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::fs;
 use std::io;
@@ -48,24 +48,26 @@ fn replay(file: &Path) -> Result<(), Failed> {
     if file.extension().is_none_or(|ending| ending != "case") {
         return Err(format!("{}: only `.case` files belong here", file.display()).into());
     }
-    match CaseFile::load(file)? {
-        CaseFile::Program(case) => holds(&case),
-        // The server may not be installed here, and there is no model to compare with.
-        CaseFile::Target(case) => {
-            let command = case.target.command_line();
-            Err(format!("{}: a case of `{command}`, which `brokenpipe replay` plays", file.display()).into())
-        }
-    }
+    holds(&Case::load(file)?).map_err(|failed| match failed.message() {
+        Some(message) => format!("{}: {message}", file.display()).into(),
+        None => failed,
+    })
 }
 
 /// Checks that a case behaves as expected in both worlds, and that their traces are equal. `expect:` does not contain the TCP states, the
 /// clients' results, or the client on which a surviving server waits.
 fn holds(case: &Case) -> Result<(), Failed> {
-    let setup = case.setup();
+    let setup = match &case.subject {
+        Subject::Program(setup) => setup,
+        // The server may not be installed here, and there is no model to compare with.
+        Subject::Command(target) => {
+            return Err(format!("a case of `{}`, which `brokenpipe replay` plays", target.command_line()).into());
+        }
+    };
     let (mut kernel, mut model) = (Trace::default(), Trace::default());
-    play(&mut Kernel::new()?, &setup, &case.scenario, &mut kernel)?;
-    let Ok(()) = play(&mut Model::default(), &setup, &case.scenario, &mut model);
-    let story = || report::explain(&case.scenario, &setup, &kernel);
+    play(&mut Kernel::new()?, setup, &case.scenario, &mut kernel)?;
+    let Ok(()) = play(&mut Model::default(), setup, &case.scenario, &mut model);
+    let story = || report::explain(&case.scenario, setup, &kernel);
     for (world, trace) in [("kernel", &kernel), ("model", &model)] {
         case.check(trace).map_err(|mismatch| format!("in the {world} world:\n{mismatch}\n\n{}", story()))?;
     }

@@ -1,5 +1,6 @@
 //! The expected result of a case, and its text form.
 
+use crate::detect::Symptom;
 use crate::oracle::{is_broken, outcome_words};
 use crate::scenario::text::{Scanner, Statement, Word};
 use crate::scenario::{Call, Client, Errno, ParseError};
@@ -7,14 +8,32 @@ use crate::trace::{At, Called, Outcome, Signal, Survivor, Trace};
 use std::fmt;
 use std::str::FromStr;
 
-/// The expected result of a case: the outcome for the server, and calls that the server must make, in this order. Other calls may come
+/// The expected result of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// For a program: what a run shows.
+    Run(ExpectedRun),
+    /// For a command: a finding of this kind, on each of three fresh servers.
+    Finding(Symptom),
+}
+
+impl fmt::Display for Expect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expect::Run(run) => run.fmt(f),
+            Expect::Finding(kind) => kind.fmt(f),
+        }
+    }
+}
+
+/// The expected result of a run of a program: the outcome for the server, and calls that the server must make, in this order. Other calls may come
 /// between them.
 ///
 /// Its text form is the outcome, then the calls, joined by `; `, each as `Display` gives it:
 /// `killed by SIGPIPE at 4; send b EPIPE SIGPIPE`. `survived` means that the server is back at `accept`, and `survived waiting on a` that
 /// the server waits on the connection of client `a`. Nothing else about a survivor is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expect {
+pub struct ExpectedRun {
     outcome: Outcome,
     calls: Vec<Called>,
 }
@@ -30,21 +49,21 @@ pub struct Mismatch {
     pub missing: Option<Called>,
 }
 
-impl Expect {
+impl ExpectedRun {
     /// Expects this outcome, and these calls in this order. Of a survivor, only the client that it waits on is compared.
-    pub fn new(outcome: Outcome, calls: Vec<Called>) -> Expect {
+    pub fn new(outcome: Outcome, calls: Vec<Called>) -> ExpectedRun {
         let outcome = match outcome {
             Outcome::Survived(Survivor { waits_on, .. }) => {
                 Outcome::Survived(Survivor { waits_on, ..Survivor::default() })
             }
             ended => ended,
         };
-        Expect { outcome, calls }
+        ExpectedRun { outcome, calls }
     }
 
     /// Expects the outcome of this trace, and its first send that failed with EPIPE, if there is one.
-    pub fn of(trace: &Trace) -> Expect {
-        Expect::new(trace.outcome(), trace.calls().iter().copied().find(is_broken).into_iter().collect())
+    pub fn of(trace: &Trace) -> ExpectedRun {
+        ExpectedRun::new(trace.outcome(), trace.calls().iter().copied().find(is_broken).into_iter().collect())
     }
 
     /// The expected outcome for the server.
@@ -65,16 +84,22 @@ impl Expect {
     pub fn check(&self, trace: &Trace) -> Result<(), Mismatch> {
         let mut made = trace.calls().iter();
         let missing = self.calls.iter().copied().find(|expected| !made.any(|called| called == expected));
-        if missing.is_none() && Expect::new(trace.outcome(), Vec::new()).outcome == self.outcome {
+        if missing.is_none() && ExpectedRun::new(trace.outcome(), Vec::new()).outcome == self.outcome {
             return Ok(());
         }
-        let calls = trace.calls().iter().map(|called| format!("; {called}"));
-        let got = std::iter::once(outcome_words(trace.outcome())).chain(calls).collect();
-        Err(Mismatch { expected: self.to_string(), got, missing })
+        Err(Mismatch::new(self, trace, missing))
     }
 }
 
-impl fmt::Display for Expect {
+impl Mismatch {
+    pub(super) fn new(expected: &impl fmt::Display, trace: &Trace, missing: Option<Called>) -> Mismatch {
+        let calls = trace.calls().iter().map(|called| format!("; {called}"));
+        let got = std::iter::once(outcome_words(trace.outcome())).chain(calls).collect();
+        Mismatch { expected: expected.to_string(), got, missing }
+    }
+}
+
+impl fmt::Display for ExpectedRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.outcome.fmt(f)?;
         self.calls.iter().try_for_each(|called| write!(f, "; {called}"))
@@ -97,10 +122,10 @@ const OUTCOME: &str =
     "survived, survived waiting on CLIENT, killed by SIGNAL at WHERE, exited with CODE at WHERE or stuck at WHERE";
 const WHERE: &str = "the number of an event from 0, EVENT.ROUND.EVENT in a block, `teardown CLIENT` or `teardown go`";
 
-impl FromStr for Expect {
+impl FromStr for ExpectedRun {
     type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Expect, ParseError> {
+    fn from_str(text: &str) -> Result<ExpectedRun, ParseError> {
         let mut scanner = Scanner::new(text);
         let Some(mut statement) = scanner.statement()? else {
             return Err(ParseError::at(text, 0, 0, "nothing is expected here".to_owned(), OUTCOME));
@@ -112,7 +137,7 @@ impl FromStr for Expect {
             calls.push(called(&mut statement)?);
             statement.end()?;
         }
-        Ok(Expect { outcome, calls })
+        Ok(ExpectedRun { outcome, calls })
     }
 }
 

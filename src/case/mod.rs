@@ -1,35 +1,29 @@
 //! Case files: a server, a scenario and the expected result, as text that people can read, commit and replay.
 
 mod expect;
-mod file;
-mod form;
-mod target;
 mod text;
 
-pub use expect::{Expect, Mismatch};
-pub use file::CaseFile;
-pub use target::TargetCase;
-pub(crate) use target::options;
+pub use expect::{Expect, ExpectedRun, Mismatch};
 
+use crate::hunt::TargetFinding;
 use crate::scenario::{ParseError, Scenario};
-use crate::subject::{Policy, Program, Setup};
+use crate::subject::{Setup, Subject, Target};
 use crate::trace::Trace;
 use std::ffi::OsString;
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A case: a server, a scenario that is played against it, and the expected result.
 ///
-/// Its text form is a file: the line `brokenpipe case 1`, the headers `program:`, `policy:`, `expect:` and `cause:` in any order, an empty
-/// line, and the scenario. `policy` and `cause` may be left out. `Display` gives the canonical file, with one event per line, and
-/// [`str::parse`] reads it back.
+/// Its text form is a file: the line `brokenpipe case 1`, headers in any order, an empty line, and the scenario. `Display` gives the
+/// canonical file, with one event per line, and [`str::parse`] reads it back.
+///
+/// A case of a program has the headers `program:` and `policy:`. `expect:` says how a run ends and which calls the server makes:
 ///
 /// ```
-/// use brokenpipe::{Case, Model, Trace, play};
+/// use brokenpipe::{Case, Model, Subject, Trace, play};
 ///
 /// let case: Case = "\
 /// brokenpipe case 1
@@ -42,18 +36,41 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// b rst      # while it waits in the accept queue
 /// a close
 /// ".parse()?;
+/// let Subject::Program(setup) = &case.subject else { unreachable!("it has a program") };
 /// let mut trace = Trace::default();
-/// play(&mut Model::default(), &case.setup(), &case.scenario, &mut trace)?;
+/// play(&mut Model::default(), setup, &case.scenario, &mut trace)?;
 /// assert_eq!(case.check(&trace), Ok(()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A case of a command has the header `command:`, whose value is a list of shell words, and others that say how the server is started and
+/// what clients send. `env:`, with one variable each, and `say:` may occur several times. `expect:` is a kind of finding:
+///
+/// ```
+/// use brokenpipe::{Case, Expect, Subject, Symptom};
+///
+/// let case: Case = r#"brokenpipe case 1
+/// command: ./server --port {port}
+/// protocol: http
+/// say: "GET / HTTP/1.0\r\n\r\n"
+/// options: no-gate
+/// expect: sigpipe
+///
+/// a connect
+/// a rst
+/// "#.parse()?;
+/// let Subject::Command(target) = &case.subject else { unreachable!("it has a command") };
+/// assert_eq!(target.words(), ["./server", "--port", "{port}"]);
+/// assert_eq!(case.expect, Expect::Finding(Symptom::Sigpipe));
+/// # Ok::<(), brokenpipe::ParseError>(())
+/// ```
+///
+/// `cause:`, in any case, is an explanation for people. Of the headers only `program:` or `command:`, and `expect:`, are required.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// What the server does with a connection.
-    pub program: Program,
-    /// What the server does about SIGPIPE.
-    pub policy: Policy,
-    /// The expected outcome and calls.
+    /// The server.
+    pub subject: Subject,
+    /// The expected result. A case that is read from text has one of the subject's kind.
     pub expect: Expect,
     /// An explanation of the expected result, for people: one line, or empty.
     pub cause: String,
@@ -92,15 +109,25 @@ pub enum CaseError {
 }
 
 impl Case {
-    /// A case that expects the result in `trace`: its outcome, and its first send that failed with EPIPE, if there is one.
+    /// A case of a program that expects the result in `trace`: its outcome, and its first send that failed with EPIPE, if there is one.
     pub fn of(scenario: &Scenario, setup: &Setup, trace: &Trace, cause: impl Into<String>) -> Case {
-        let Setup { program, policy } = setup.clone();
-        Case { program, policy, expect: Expect::of(trace), cause: cause.into(), scenario: scenario.clone() }
+        Case {
+            subject: Subject::Program(setup.clone()),
+            expect: Expect::Run(ExpectedRun::of(trace)),
+            cause: cause.into(),
+            scenario: scenario.clone(),
+        }
     }
 
-    /// The server that the case is played against.
-    pub fn setup(&self) -> Setup {
-        Setup::new(self.program.clone(), self.policy)
+    /// A case of a command that expects the failure of `finding`. It is played with the gate if the finding was made with it.
+    pub fn of_finding(target: &Target, finding: &TargetFinding) -> Case {
+        Case {
+            subject: Subject::Command(target.clone().gate(finding.gate)),
+            expect: Expect::Finding(finding.identity.symptom),
+            // The evidence may quote the server's output, which may contain control characters.
+            cause: finding.evidence.replace(char::is_control, " "),
+            scenario: finding.scenario.clone(),
+        }
     }
 
     /// Reads a case file.
@@ -109,7 +136,9 @@ impl Case {
     ///
     /// [`CaseError::Read`] if the file cannot be read or is not UTF-8, [`CaseError::Parse`] if it is not a valid case.
     pub fn load(path: impl AsRef<Path>) -> Result<Case, CaseError> {
-        load(path.as_ref())
+        let path = path.as_ref();
+        let text = fs::read_to_string(path).map_err(|source| CaseError::Read { path: path.to_owned(), source })?;
+        text.parse().map_err(|source| CaseError::Parse { path: path.to_owned(), source })
     }
 
     /// Writes the case in its canonical form. An existing file is replaced atomically: a concurrent reader sees the old file or the new
@@ -119,26 +148,22 @@ impl Case {
     ///
     /// [`CaseError::Write`] if the file cannot be written; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CaseError> {
-        save(path.as_ref(), self)
+        let path = path.as_ref();
+        replace(path, &self.to_string()).map_err(|source| CaseError::Write { path: path.to_owned(), source })
     }
 
-    /// Compares the trace of a run with the expected result.
+    /// Compares the trace of a run with the expected result. A trace never shows a finding: whether a case of a command holds is found out
+    /// with [`Target::confirm`].
     ///
     /// # Errors
     ///
     /// A [`Mismatch`] with the expected and the actual result, if they differ.
     pub fn check(&self, trace: &Trace) -> Result<(), Mismatch> {
-        self.expect.check(trace)
+        match &self.expect {
+            Expect::Run(run) => run.check(trace),
+            Expect::Finding(kind) => Err(Mismatch::new(kind, trace, None)),
+        }
     }
-}
-
-fn load<T: FromStr<Err = ParseError>>(path: &Path) -> Result<T, CaseError> {
-    let text = fs::read_to_string(path).map_err(|source| CaseError::Read { path: path.to_owned(), source })?;
-    text.parse().map_err(|source| CaseError::Parse { path: path.to_owned(), source })
-}
-
-fn save(path: &Path, case: &impl fmt::Display) -> Result<(), CaseError> {
-    replace(path, &case.to_string()).map_err(|source| CaseError::Write { path: path.to_owned(), source })
 }
 
 /// Writes `text` to a temporary file in the same folder, then renames that file to `path`.

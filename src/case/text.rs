@@ -1,49 +1,75 @@
-//! The text form of a program's case.
+//! The text form of cases.
 
-use super::Case;
-use super::form::{FIRST, Form, Header};
-use crate::scenario::ParseError;
-use crate::subject::Policy;
+use super::{Case, Expect};
+use crate::detect::Symptom;
+use crate::scenario::text::headers::{Header, Headers, Value, line};
+use crate::scenario::{OneOf, ParseError};
+use crate::subject::Subject;
 use std::fmt;
 use std::str::FromStr;
 
-const HEADERS: [Header; 4] =
-    [Header::once("program"), Header::once("policy"), Header::once("expect"), Header::once("cause")];
-const A_HEADER: &str = "`program:`, `policy:`, `expect:`, `cause:`, or an empty line and then the events";
+/// The first line of every case file. The number is the version of the format.
+const FIRST: &str = "brokenpipe case 1";
+/// The first line without the version.
+const MAGIC: &str = "brokenpipe case";
+/// The headers after those of the subject.
+const HEADERS: [Header; 2] = [Header::once("expect"), Header::once("cause")];
 
 impl FromStr for Case {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Case, ParseError> {
-        let form = Form::read(text, &HEADERS, A_HEADER)?;
-        Ok(Case {
-            program: form.need("program")?.parse()?,
-            policy: form.get("policy").map_or(Ok(Policy::Default), |policy| policy.parse())?,
-            expect: form.need("expect")?.parse()?,
-            cause: form.get("cause").map_or("", |cause| cause.text).to_owned(),
-            scenario: form.scenario()?,
-        })
+        // Some editors on Windows begin a file with a byte order mark.
+        let mark = text.strip_prefix('\u{feff}').map_or(0, |rest| text.len() - rest.len());
+        let first = line(text, mark);
+        first_line(text, mark, first.trim_end())?;
+        let known = Subject::headers(text.lines().take_while(|line| !line.trim().is_empty()));
+        let headers = Headers::read(text, mark + first.len(), &[known, &HEADERS].concat())?;
+        let subject = Subject::read(&headers)?;
+        let expect = headers.need("expect")?;
+        let expect = match &subject {
+            Subject::Program(_) => Expect::Run(expect.parse()?),
+            Subject::Command(_) => Expect::Finding(symptom(expect)?),
+        };
+        let cause = headers.get("cause").map_or("", |cause| cause.text).to_owned();
+        Ok(Case { subject, expect, cause, scenario: headers.scenario()? })
     }
+}
+
+fn first_line(text: &str, at: usize, line: &str) -> Result<(), ParseError> {
+    let expected = format!("`{FIRST}` as the first line");
+    match line.strip_prefix(MAGIC) {
+        Some(" 1") => Ok(()),
+        Some(version) if version.starts_with(' ') => {
+            let problem = format!("`{}` is no version known here", version.trim_start());
+            let offset = at + line.len() - version.trim_start().len();
+            Err(ParseError::at(text, offset, version.trim_start().len(), problem, &expected))
+        }
+        _ => {
+            Err(ParseError::at(text, at, line.len(), "this is no case file".to_owned(), &expected).near(line, [FIRST]))
+        }
+    }
+}
+
+fn symptom(value: Value<'_>) -> Result<Symptom, ParseError> {
+    value.text.parse().map_err(|_| {
+        let names = Symptom::ALL.map(Symptom::name);
+        let problem = format!("`{}` is no kind of finding", value.text);
+        value.error(problem, &OneOf(&names).to_string()).near(value.text, names)
+    })
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{FIRST}")?;
-        match self.program.preset() {
-            Some(preset) => writeln!(f, "program: {preset}")?,
-            None => writeln!(f, "program: {}", self.program)?,
+        let Case { subject, expect, cause, scenario } = self;
+        write!(f, "{FIRST}\n{subject}")?;
+        writeln!(f, "expect: {expect}")?;
+        // A header is one line: line ends and other white space become single blanks.
+        let cause: Vec<&str> = cause.split_whitespace().collect();
+        if !cause.is_empty() {
+            writeln!(f, "cause: {}", cause.join(" "))?;
         }
-        writeln!(f, "policy: {}", self.policy)?;
-        writeln!(f, "expect: {}", self.expect)?;
-        write_cause(f, &self.cause)?;
         writeln!(f)?;
-        self.scenario.events().iter().try_for_each(|event| writeln!(f, "{event}"))
+        scenario.events().iter().try_for_each(|event| writeln!(f, "{event}"))
     }
-}
-
-/// Writes the header `cause:`, unless `cause` is blank. A header is one line: white space in `cause`, line ends
-/// included, becomes single blanks.
-pub(super) fn write_cause(f: &mut fmt::Formatter<'_>, cause: &str) -> fmt::Result {
-    let cause: Vec<&str> = cause.split_whitespace().collect();
-    if cause.is_empty() { Ok(()) } else { writeln!(f, "cause: {}", cause.join(" ")) }
 }

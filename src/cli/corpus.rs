@@ -50,12 +50,17 @@ fn export(cases: &Path, dir: &Path, out: &mut Out) -> Result<u8, Failure> {
     let mut from = files(&[cases.to_owned()])?;
     from.retain(|path| path.extension().is_some_and(|e| e == "case"));
     made(dir)?;
+    let mut written = 0;
     for path in &from {
-        let case = Case::load(path).map_err(Failure::case)?;
+        let Some(input) = Input::of(&Case::load(path).map_err(Failure::case)?) else {
+            say(format_args!("left out: {} is the case of a command, which no fuzz target plays", path.display()));
+            continue;
+        };
         let to = place(path, dir, "seed");
-        fs::write(&to, Input::from(&case).encode()).map_err(|source| Failure::Write { dir: dir.to_owned(), source })?;
+        fs::write(&to, input.encode()).map_err(|source| Failure::Write { dir: dir.to_owned(), source })?;
+        written += 1;
     }
-    done(from.len(), dir, out)
+    done(written, dir, out)
 }
 
 fn import(dir: &Path, cases: &Path, out: &mut Out) -> Result<u8, Failure> {

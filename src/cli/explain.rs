@@ -7,7 +7,7 @@ use super::interrupt::Interrupt;
 use super::options::Server;
 use super::user;
 use super::worlds::{World, Worlds};
-use brokenpipe::{CaseFile, Scenario, Setup, TargetCase, report};
+use brokenpipe::{Case, Scenario, Setup, Subject, Target, report};
 use clap::Args;
 use std::io::Write;
 use std::path::Path;
@@ -41,9 +41,9 @@ impl Explain {
     pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
         let (scenario, otherwise) = match read(&self.what)? {
             What::Scenario(scenario) => (scenario, Setup::default()),
-            What::Case(case) => match *case {
-                CaseFile::Program(case) => (case.scenario.clone(), case.setup()),
-                CaseFile::Target(case) => return self.target(&case, out),
+            What::Case(case) => match &case.subject {
+                Subject::Program(setup) => (case.scenario, setup.clone()),
+                Subject::Command(target) => return self.command(target, &case, out),
             },
         };
         let setup = self.server.setup(otherwise)?;
@@ -54,26 +54,25 @@ impl Explain {
         Ok(if matches!(played.compared, Some(Err(_))) { Exit::FINDING } else { Exit::HELD })
     }
 
-    /// Explains the case of a target, which has no program and cannot be played in the model.
-    fn target(&self, case: &TargetCase, out: &mut Out) -> Result<u8, Failure> {
+    /// Explains the case of a command, which cannot be played in the model.
+    fn command(&self, target: &Target, case: &Case, out: &mut Out) -> Result<u8, Failure> {
         if self.world != World::Kernel || self.server.is_given() {
             let problem = "this case is of a command: `--world`, `--program` and `--policy` say nothing about it";
             return Err(Failure::Usage(problem.to_owned()));
         }
         if !self.run {
-            out.write_all(report::target_case(case).as_bytes())?;
+            out.write_all(report::case(case).as_bytes())?;
             writeln!(out, "\nnothing was started: `--run` starts the server and shows what is seen in one run")?;
             return Ok(Exit::HELD);
         }
-        let TargetCase { target, scenario, .. } = case;
         say(report::commands(target).trim_end());
         if target.has_namespace() {
             // Before any other thread is started: only a process with a single thread can enter a user namespace.
             user::enter_namespace();
         }
         let interrupt = Interrupt::listen()?;
-        let run = target.play_until(scenario, &interrupt.flag())?;
-        out.write_all(report::target_run(&run, target, scenario).as_bytes())?;
+        let run = target.play_until(&case.scenario, &interrupt.flag())?;
+        out.write_all(report::target_run(&run, target, &case.scenario).as_bytes())?;
         Ok(Exit::HELD)
     }
 }
@@ -81,13 +80,13 @@ impl Explain {
 /// The argument of `explain`.
 enum What {
     Scenario(Scenario),
-    Case(Box<CaseFile>),
+    Case(Box<Case>),
 }
 
 /// Loads a case file if a file of that name exists, else parses a scenario.
 fn read(what: &str) -> Result<What, Failure> {
     if Path::new(what).exists() {
-        return CaseFile::load(what).map(|case| What::Case(Box::new(case))).map_err(Failure::case);
+        return Case::load(what).map(|case| What::Case(Box::new(case))).map_err(Failure::case);
     }
     what.parse()
         .map(What::Scenario)

@@ -6,7 +6,7 @@ use super::failure::{Failure, say};
 use super::interrupt::Interrupt;
 use super::user;
 use super::worlds::{World, Worlds};
-use brokenpipe::{CONFIRMATIONS, Case, CaseFile, TargetCase, TargetError, report};
+use brokenpipe::{CONFIRMATIONS, Case, Expect, Scenario, Setup, Subject, Symptom, Target, TargetError, report};
 use clap::Args;
 use std::fs;
 use std::io::{self, Write};
@@ -44,8 +44,12 @@ impl Replay {
             say("nothing ran: there is no *.case file there");
             return Ok(Exit::NOTHING_RAN);
         }
-        let cases: Vec<_> = files.iter().map(CaseFile::load).collect();
-        if cases.iter().flatten().any(|case| matches!(case, CaseFile::Target(case) if case.target.has_namespace())) {
+        let cases: Vec<_> = files.iter().map(Case::load).collect();
+        if cases
+            .iter()
+            .flatten()
+            .any(|case| matches!(&case.subject, Subject::Command(target) if target.has_namespace()))
+        {
             // Before any other thread is started: only a process with a single thread can enter a user namespace.
             user::enter_namespace();
         }
@@ -55,18 +59,21 @@ impl Replay {
         for (path, case) in files.iter().zip(cases) {
             let replayed = match case {
                 _ if interrupt.asked() => Err(Failure::Interrupted),
-                Ok(CaseFile::Program(case)) => {
-                    let worlds = match &mut worlds {
-                        Some(worlds) => worlds,
-                        none => none.insert(Worlds::new(World::Both, &interrupt)?),
-                    };
-                    replay(&case, path, worlds, &mut count, out)
-                }
-                Ok(CaseFile::Target(case)) => {
-                    // The worlds pin this thread to one core, and the target would inherit that.
-                    worlds = None;
-                    replay_target(&case, path, &interrupt, &mut count, out)
-                }
+                Ok(case) => match (&case.subject, &case.expect) {
+                    (Subject::Command(target), Expect::Finding(kind)) => {
+                        // The worlds pin this thread to one core, and the server would inherit that.
+                        worlds = None;
+                        replay_command(target, &case.scenario, *kind, path, &interrupt, &mut count, out)
+                    }
+                    (Subject::Program(setup), _) => {
+                        let worlds = match &mut worlds {
+                            Some(worlds) => worlds,
+                            none => none.insert(Worlds::new(World::Both, &interrupt)?),
+                        };
+                        replay_program(setup, &case, path, worlds, &mut count, out)
+                    }
+                    (Subject::Command(_), Expect::Run(_)) => unreachable!("no file expects this of a command"),
+                },
                 Err(error) => {
                     // The other cases are played all the same.
                     count.unreadable += 1;
@@ -93,8 +100,15 @@ impl Replay {
     }
 }
 
-fn replay(case: &Case, path: &Path, worlds: &mut Worlds, count: &mut Count, out: &mut Out) -> Result<(), Failure> {
-    let played = worlds.play(&case.setup(), &case.scenario)?;
+fn replay_program(
+    setup: &Setup,
+    case: &Case,
+    path: &Path,
+    worlds: &mut Worlds,
+    count: &mut Count,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let played = worlds.play(setup, &case.scenario)?;
     let expected = case.check(played.trace);
     let path = shown(path);
     if expected.is_ok() && !matches!(played.compared, Some(Err(_))) {
@@ -121,20 +135,21 @@ fn shown(path: &Path) -> String {
     report::printable(&path.to_string_lossy())
 }
 
-fn replay_target(
-    case: &TargetCase,
+fn replay_command(
+    target: &Target,
+    scenario: &Scenario,
+    expect: Symptom,
     path: &Path,
     interrupt: &Interrupt,
     count: &mut Count,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    let TargetCase { target, expect, scenario, .. } = case;
     let path = shown(path);
     // A reader gets the results of the cases before this one before its server starts.
     out.flush()?;
     say(format_args!("starts:   {path}\n{}", report::commands(target).trim_end()));
     let stop = interrupt.flag();
-    let played = target.confirm_until(scenario, *expect, &stop).and_then(|finding| {
+    let played = target.confirm_until(scenario, expect, &stop).and_then(|finding| {
         // If the failure did not reproduce at all, one more run shows what happens instead.
         let instead = if finding.confirmed == 0 { Some(target.play_until(scenario, &stop)?) } else { None };
         Ok((finding, instead))

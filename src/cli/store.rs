@@ -1,7 +1,7 @@
 //! Saves the cases of findings, and gives the commands that play them again.
 
 use super::failure::Failure;
-use brokenpipe::{Case, CaseError, CaseFile, Death, Finding, Kind, TargetCase, TargetFinding, report};
+use brokenpipe::{Case, CaseError, Death, Finding, Kind, Target, TargetFinding, report};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,19 +21,19 @@ pub(super) fn case(finding: &Finding) -> Case {
 ///
 /// [`Failure::Save`].
 pub(super) fn save(finding: &Finding, dir: &Path) -> Result<PathBuf, Failure> {
-    keep(&CaseFile::Program(case(finding)), &stem(finding), dir)
+    keep(&case(finding), &stem(finding), dir)
 }
 
-/// Writes the case of a target into `dir`, and gives the path. The file is named after the program and the failure.
+/// Writes the case of a finding about `target` into `dir`, and gives the path. The file is named after the program and the failure.
 ///
 /// # Errors
 ///
 /// [`Failure::Save`].
-pub(super) fn save_target(case: &TargetCase, dir: &Path) -> Result<PathBuf, Failure> {
-    let program = case.target.words().first().and_then(|word| Path::new(word).file_name()).unwrap_or_default();
+pub(super) fn save_target(target: &Target, case: &Case, dir: &Path) -> Result<PathBuf, Failure> {
+    let program = target.words().first().and_then(|word| Path::new(word).file_name()).unwrap_or_default();
     // A file name has at most 255 bytes, and the rest of the name needs some of them.
     let program: String = plain(&program.to_string_lossy()).chars().take(LONGEST_PROGRAM).collect();
-    keep(&CaseFile::Target(case.clone()), &format!("{program}-{}", case.expect), dir)
+    keep(case, &format!("{program}-{}", case.expect), dir)
 }
 
 /// Writes the server's output during a finding to a file beside the case, with the extension `output`. Gives the path; `None` if there is
@@ -54,7 +54,7 @@ pub(super) fn save_output(finding: &TargetFinding, case: &Path) -> Result<Option
 
 /// Writes a case into `dir`. An existing file with the same content is kept. If an existing file has other content, the new file gets a
 /// number in its name.
-fn keep(case: &CaseFile, stem: &str, dir: &Path) -> Result<PathBuf, Failure> {
+fn keep(case: &Case, stem: &str, dir: &Path) -> Result<PathBuf, Failure> {
     let failed = |source| Failure::Save { dir: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(failed)?;
     let mut names = std::iter::once(format!("{stem}.case")).chain((2..).map(|n: u64| format!("{stem}-{n}.case")));
@@ -127,7 +127,7 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brokenpipe::{Model, Scenario, Setup, Trace, judge, play};
+    use brokenpipe::{Model, Scenario, Setup, Subject, Trace, judge, play};
 
     fn death(scenario: &str) -> Finding {
         let (scenario, setup): (Scenario, _) = (scenario.parse().unwrap(), Setup::default());
@@ -174,7 +174,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for name in ["x".repeat(255), "é".repeat(127)] {
             let case = format!("brokenpipe case 1\ncommand: /usr/bin/{name}\nexpect: sigpipe\n\na connect\na rst\n");
-            let path = save_target(&case.parse().unwrap(), folder.path()).unwrap();
+            let case: Case = case.parse().unwrap();
+            let Subject::Command(target) = &case.subject else { unreachable!("it has a command") };
+            let path = save_target(target, &case, folder.path()).unwrap();
             let name = path.file_name().unwrap().to_str().unwrap();
             assert!(name.len() < 128 && name.ends_with("-sigpipe.case"), "{name}");
         }

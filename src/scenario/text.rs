@@ -1,6 +1,7 @@
 //! The text form of scenarios.
 
 mod error;
+pub(crate) mod headers;
 mod scan;
 
 pub use error::ParseError;

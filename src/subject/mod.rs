@@ -2,6 +2,7 @@
 
 mod codec;
 mod command;
+mod form;
 mod machine;
 mod policy;
 mod program;
@@ -12,9 +13,21 @@ pub use policy::Policy;
 pub use program::{MAX_OPS, Op, PRESETS, Program, ProgramError};
 pub use sigpipe::Sigpipe;
 
+pub(crate) use form::options;
 pub(crate) use machine::{Machine, Want};
 
 use std::fmt;
+
+/// The server under test.
+///
+/// Its text form is that of the first headers of a [`Case`](crate::Case), one a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A described program, with its policy for SIGPIPE.
+    Program(Setup),
+    /// A server that a command starts.
+    Command(Target),
+}
 
 /// The server of a run: its program and its policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

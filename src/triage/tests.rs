@@ -42,8 +42,9 @@ fn artifacts_of_the_same_death_become_one_small_case_that_replays() {
     assert_eq!(group.finding.scenario.to_string(), "a connect; b connect; b fin; b rst; a fin");
     let small = Input::new(group.finding.setup, group.finding.scenario);
     let case: Case = small.case("").to_string().parse().unwrap();
+    let Input { setup, scenario } = Input::of(&case).unwrap();
     let mut trace = Trace::default();
-    play(&mut Kernel::fresh().unwrap(), &case.setup(), &case.scenario, &mut trace).unwrap();
+    play(&mut Kernel::fresh().unwrap(), &setup, &scenario, &mut trace).unwrap();
     assert_eq!(case.check(&trace), Ok(()));
 }
 
@@ -53,7 +54,7 @@ fn a_case_and_its_bytes_are_the_same_input() {
         let input =
             Input::new(Setup::new("careless".parse().unwrap(), policy), input("a connect; b rst; a fin").scenario);
         let case = Input::decode(&input.encode()).case("");
-        assert_eq!(Input::from(&case).encode(), input.encode());
+        assert_eq!(Input::of(&case).unwrap().encode(), input.encode());
     }
 }
 

@@ -10,7 +10,7 @@ use crate::cli::options::{Name, value};
 use crate::cli::{store, user};
 use brokenpipe::report::{self, TargetJson};
 use brokenpipe::{
-    Baseline, HuntEvent, MAX_SEND, Polite, Protocol, Severity, Sigpipe, Target, TargetCase, TargetError, TargetFinding,
+    Baseline, Case, HuntEvent, MAX_SEND, Polite, Protocol, Severity, Sigpipe, Target, TargetError, TargetFinding,
     TargetHunt, TargetReport, parse_payload,
 };
 use clap::{Args, ValueEnum};
@@ -332,8 +332,8 @@ impl Shower<'_> {
             out.found();
         }
         // What did not come true each time would not replay each time.
-        let case = finding.is_confirmed().then(|| TargetCase::of(self.target, finding));
-        let saved = case.as_ref().map(|case| store::save_target(case, self.dir)).transpose();
+        let case = finding.is_confirmed().then(|| Case::of_finding(self.target, finding));
+        let saved = case.as_ref().map(|case| store::save_target(self.target, case, self.dir)).transpose();
         let path = saved.as_ref().ok().and_then(Option::as_ref);
         let shown = path.map(|path| path.display().to_string());
         if self.format == Format::Json {

@@ -1,5 +1,6 @@
-use super::*;
+use crate::case::*;
 use crate::model::Model;
+use crate::subject::{Policy, Program};
 use crate::world::{certain, play};
 
 const DEATH: &str = "\
@@ -16,9 +17,18 @@ b rst
 a close
 ";
 
+fn setup(case: &Case) -> &Setup {
+    let Subject::Program(setup) = &case.subject else { unreachable!("it has a program") };
+    setup
+}
+
+fn under(case: &Case, setup: Setup) -> Case {
+    Case { subject: Subject::Program(setup), ..case.clone() }
+}
+
 fn played(case: &Case) -> Trace {
     let mut trace = Trace::default();
-    certain(play(&mut Model::default(), &case.setup(), &case.scenario, &mut trace));
+    certain(play(&mut Model::default(), setup(case), &case.scenario, &mut trace));
     trace
 }
 
@@ -27,7 +37,7 @@ fn error(lines: &str) -> String {
     format!("brokenpipe case 1\n{lines}").parse::<Case>().expect_err(lines).to_string()
 }
 
-fn expect(text: &str) -> Result<Expect, ParseError> {
+fn expect(text: &str) -> Result<ExpectedRun, ParseError> {
     text.parse()
 }
 
@@ -43,7 +53,7 @@ fn headers_come_in_any_order_and_the_events_in_any_form() {
     let text =
         "brokenpipe case 1\r\nexpect: survived\r\nprogram: accept; recv; close\r\n\r\n# why\r\na connect; a rst # so";
     let case: Case = text.parse().unwrap();
-    assert_eq!((case.policy, case.cause.as_str()), (Policy::Default, ""));
+    assert_eq!((setup(&case).policy, case.cause.as_str()), (Policy::Default, ""));
     assert_eq!(
         case.to_string(),
         "brokenpipe case 1\nprogram: accept; recv; close\npolicy: default\nexpect: survived\n\na connect\na rst\n"
@@ -61,11 +71,11 @@ fn a_case_without_events_is_a_case() {
 #[test]
 fn a_case_made_from_a_run_holds_it_to_what_it_did() {
     let made: Case = DEATH.parse().unwrap();
-    let case = Case::of(&made.scenario, &made.setup(), &played(&made), "two\nlines");
+    let case = Case::of(&made.scenario, setup(&made), &played(&made), "two\nlines");
     assert_eq!(case.expect, made.expect);
     assert!(case.to_string().contains("\ncause: two lines\n"));
-    let handled = Case { policy: Policy::NoSignal, ..made };
-    let case = Case::of(&handled.scenario, &handled.setup(), &played(&handled), "");
+    let handled = under(&made, Setup::new(setup(&made).program.clone(), Policy::NoSignal));
+    let case = Case::of(&handled.scenario, setup(&handled), &played(&handled), "");
     assert_eq!(case.expect.to_string(), "survived; send b EPIPE");
 }
 
@@ -91,9 +101,8 @@ fn every_expectation_is_printed_as_it_was_read() {
 fn every_call_that_a_model_run_makes_can_be_expected() {
     let made: Case = DEATH.parse().unwrap();
     for program in Program::presets() {
-        let case = Case { program, policy: Policy::Handler, ..made.clone() };
-        let trace = played(&case);
-        let expected = Expect::new(trace.outcome(), trace.calls().to_vec());
+        let trace = played(&under(&made, Setup::new(program, Policy::Handler)));
+        let expected = ExpectedRun::new(trace.outcome(), trace.calls().to_vec());
         assert_eq!(expected.to_string().parse(), Ok(expected.clone()));
         assert_eq!(expected.check(&trace), Ok(()));
     }

@@ -1,5 +1,5 @@
-use super::*;
-use crate::{CaseFile, Protocol};
+use crate::case::*;
+use crate::{Polite, Protocol, Sigpipe, Symptom};
 
 const WHOLE: &str = r#"brokenpipe case 1
 command: ./server --port {port} 'it'"'"'s: #1' ''
@@ -20,9 +20,14 @@ a connect
 repeat 5 { b connect; b rst }
 "#;
 
+fn target(case: &Case) -> &Target {
+    let Subject::Command(target) = &case.subject else { unreachable!("it has a command") };
+    target
+}
+
 /// The error message for a file that consists of the first line and these lines.
 fn error(lines: &str) -> String {
-    format!("brokenpipe case 1\n{lines}").parse::<TargetCase>().expect_err(lines).to_string()
+    format!("brokenpipe case 1\n{lines}").parse::<Case>().expect_err(lines).to_string()
 }
 
 #[track_caller]
@@ -33,7 +38,7 @@ fn says(lines: &str, parts: &[&str]) {
 
 #[test]
 fn every_header_is_read() {
-    let case: TargetCase = WHOLE.parse().unwrap();
+    let case: Case = WHOLE.parse().unwrap();
     let target = Target::command(["./server", "--port", "{port}", "it's: #1", ""])
         .env("LANG", "C")
         .env("TWO", "lines\nof it")
@@ -49,14 +54,15 @@ fn every_header_is_read() {
         .listen_fd(true);
     let scenario = "a connect; repeat 5 { b connect; b rst }".parse().unwrap();
     let cause = "a # is no comment here".to_owned();
-    assert_eq!(case, TargetCase { target, expect: Symptom::CloseWaitLeak, cause, scenario });
+    let (subject, expect) = (Subject::Command(target), Expect::Finding(Symptom::CloseWaitLeak));
+    assert_eq!(case, Case { subject, expect, cause, scenario });
     assert_eq!(case.to_string().parse(), Ok(case));
 }
 
 #[test]
 fn a_canonical_file_says_no_more_than_it_must() {
     let text = "brokenpipe case 1\ncommand: ./server --port {port}\nprotocol: none\nexpect: exit\n\na connect\na rst\n";
-    let case: TargetCase = text.parse().unwrap();
+    let case: Case = text.parse().unwrap();
     assert_eq!(case.to_string(), text);
     let short = text.replace("protocol: none\n", "");
     assert_eq!(short.parse(), Ok(case));
@@ -65,8 +71,8 @@ fn a_canonical_file_says_no_more_than_it_must() {
 #[test]
 fn a_command_may_have_lines_and_comments() {
     let text = "brokenpipe case 1\ncommand: python3 -c '\nimport socket\n\nprint(1)\n' {port} # it's so\nexpect: exit\n\na rst\n";
-    let case: TargetCase = text.parse().unwrap();
-    assert_eq!(case.target.words(), ["python3", "-c", "\nimport socket\n\nprint(1)\n", "{port}"]);
+    let case: Case = text.parse().unwrap();
+    assert_eq!(target(&case).words(), ["python3", "-c", "\nimport socket\n\nprint(1)\n", "{port}"]);
     assert_eq!(case.scenario.to_string(), "a rst");
     assert_eq!(case.to_string().parse(), Ok(case));
 }
@@ -75,9 +81,9 @@ fn a_command_may_have_lines_and_comments() {
 fn a_polite_client_is_a_protocols_unless_it_is_quoted() {
     let polite = |value: &str| {
         let text = format!("brokenpipe case 1\ncommand: x\npolite: {value}\nexpect: exit\n");
-        let case: TargetCase = text.parse().unwrap();
+        let case: Case = text.parse().unwrap();
         assert_eq!(case.to_string().parse(), Ok(case.clone()));
-        case.target.polite
+        target(&case).polite.clone()
     };
     assert_eq!(polite("redis"), Polite::As(Protocol::Redis));
     assert_eq!(polite("\"redis\""), Polite::Command("redis".to_owned()));
@@ -86,7 +92,7 @@ fn a_polite_client_is_a_protocols_unless_it_is_quoted() {
 
 #[test]
 fn errors_name_the_place_and_what_would_be_right() {
-    says("expect: exit", &["line 2, column 13", "`command:` is missing"]);
+    says("expect: exit", &["line 2, column 13", "`program:` is missing", "`command: …`"]);
     says("command: x", &["line 2, column 11", "`expect:` is missing"]);
     says("command: x\ncomand: y", &["line 3, column 1", "`comand` is no header", "did you mean `command`?"]);
     says("command: x\ncommand: y", &["line 3, column 1", "a second `command:`"]);
@@ -114,38 +120,35 @@ fn errors_name_the_place_and_what_would_be_right() {
 #[test]
 fn a_byte_order_mark_is_passed_over_and_places_are_those_of_the_file() {
     let marked = format!("\u{feff}{WHOLE}");
-    assert_eq!(marked.parse::<TargetCase>(), WHOLE.parse());
-    assert_eq!(marked.parse::<CaseFile>(), WHOLE.parse());
-    let error = "\u{feff}brokenpipe case 1\r\ncommand: x\r\nexpct: exit\r\n".parse::<CaseFile>().unwrap_err();
+    assert_eq!(marked.parse::<Case>(), WHOLE.parse());
+    let error = "\u{feff}brokenpipe case 1\r\ncommand: x\r\nexpct: exit\r\n".parse::<Case>().unwrap_err();
     assert_eq!((error.line, error.column, error.offset), (3, 1, 34));
-    let error = "\u{feff}brokenpipe case 2\n".parse::<CaseFile>().unwrap_err();
+    let error = "\u{feff}brokenpipe case 2\n".parse::<Case>().unwrap_err();
     assert!(error.problem.starts_with("`2` is no version"), "{error}");
 }
 
 #[test]
 fn a_file_is_of_either_kind_by_its_headers() {
-    let target: CaseFile = WHOLE.parse().unwrap();
-    assert!(matches!(&target, CaseFile::Target(case) if case.expect == Symptom::CloseWaitLeak));
+    let command: Case = WHOLE.parse().unwrap();
+    assert_eq!(command.expect, Expect::Finding(Symptom::CloseWaitLeak));
     let program =
         "brokenpipe case 1\nprogram: greeter\npolicy: default\nexpect: survived\ncause: command: none\n\na connect\n";
-    let program: CaseFile = program.parse().unwrap();
-    assert!(matches!(program, CaseFile::Program(_)));
-    for file in [target, program] {
-        assert_eq!(file.to_string().parse(), Ok(file));
+    let program: Case = program.parse().unwrap();
+    assert!(matches!((&program.subject, &program.expect), (Subject::Program(_), Expect::Run(_))));
+    for case in [command, program] {
+        assert_eq!(case.to_string().parse(), Ok(case));
     }
-    let both = "brokenpipe case 1\ncommand: x\nprogram: greeter\nexpect: exit".parse::<CaseFile>().unwrap_err();
+    let both = "brokenpipe case 1\ncommand: x\nprogram: greeter\nexpect: exit".parse::<Case>().unwrap_err();
     assert_eq!((both.line, both.problem.as_str()), (3, "`program` is no header"));
 }
 
 #[test]
 fn what_is_saved_can_be_loaded() {
-    let case: TargetCase = WHOLE.parse().unwrap();
+    let case: Case = WHOLE.parse().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.case");
     case.save(&path).unwrap();
-    let (loaded, file) = (TargetCase::load(&path).unwrap(), CaseFile::load(&path).unwrap());
-    assert_eq!(file, CaseFile::Target(loaded.clone()));
-    assert_eq!(loaded, case);
+    assert_eq!(Case::load(&path).unwrap(), case);
 }
 
 #[cfg(feature = "proptest")]
@@ -155,6 +158,7 @@ mod properties {
     use proptest::collection::vec;
     use proptest::prelude::*;
     use proptest::sample::select;
+    use std::os::unix::ffi::OsStringExt;
 
     /// Text that is hard to quote: quotation marks, blanks, line ends, and characters that have a meaning in a shell or in this format.
     fn text() -> impl Strategy<Value = String> {
@@ -202,6 +206,11 @@ mod properties {
             )
     }
 
+    const HEADERS: [&str; 13] = [
+        "program", "policy", "command", "env", "cwd", "setup", "sigpipe", "protocol", "say", "polite", "options",
+        "expect", "cause",
+    ];
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, cases: 4_000, ..ProptestConfig::default() })]
 
@@ -212,16 +221,17 @@ mod properties {
             cause in "([!-~]{1,5}( [!-~]{1,5}){0,3})?",
             scenario in strategy::scenarios(0..=6, 3),
         ) {
-            let case = TargetCase { target, expect, cause, scenario };
+            let (subject, expect) = (Subject::Command(target), Expect::Finding(expect));
+            let case = Case { subject, expect, cause, scenario };
             let text = case.to_string();
-            let read: TargetCase = text.parse().map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?;
+            let read: Case = text.parse().map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?;
             prop_assert_eq!(&read, &case, "{}", text);
             prop_assert_eq!(read.to_string(), text);
         }
 
         #[test]
-        fn no_text_is_too_much_for_it(text in "(.|\n){0,60}", header in select(HEADERS.map(|header| header.name).to_vec())) {
-            let _ = format!("brokenpipe case 1\n{header}: {text}").parse::<CaseFile>();
+        fn no_text_is_too_much_for_it(text in "(.|\n){0,60}", header in select(&HEADERS[..])) {
+            let _ = format!("brokenpipe case 1\n{header}: {text}").parse::<Case>();
         }
     }
 }

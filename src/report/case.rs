@@ -1,9 +1,9 @@
-//! The text report of a target's case file. It starts nothing.
+//! The text report of a case file. It starts nothing.
 
 use super::printable;
 use super::text::wrap;
-use crate::case::{TargetCase, options};
-use crate::subject::{Polite, Sigpipe, Target};
+use crate::case::{Case, Expect};
+use crate::subject::{Polite, Sigpipe, Subject, Target, options};
 use std::fmt::Write;
 
 /// Lists what playing this target executes, one labelled line each: the command, its environment variables, its working directory, and the
@@ -31,10 +31,32 @@ pub fn commands(target: &Target) -> String {
     text
 }
 
-/// The full text of a target's case: scenario, commands, protocol, options, expected failure, cause and advice.
-pub fn target_case(case: &TargetCase) -> String {
-    let TargetCase { target, expect, cause, scenario } = case;
-    let mut text = wrap("scenario: ", &scenario.to_string()) + &commands(target);
+/// The full text of a case: the scenario, the server and how it is started, the expected result, the cause, and advice.
+pub fn case(case: &Case) -> String {
+    let Case { subject, expect, cause, scenario } = case;
+    let mut text = wrap("scenario: ", &scenario.to_string());
+    text += &match subject {
+        Subject::Program(setup) => {
+            wrap("program:  ", &setup.program.to_string()) + &wrap("policy:   ", setup.policy.name())
+        }
+        Subject::Command(target) => command(target),
+    };
+    let (what, advice) = match expect {
+        Expect::Run(run) => (run.to_string(), None),
+        Expect::Finding(kind) => (format!("{kind}: {}", kind.what()), Some(kind.advice())),
+    };
+    text += &wrap("expect:   ", &what);
+    if !cause.is_empty() {
+        text += &wrap("cause:    ", &printable(cause));
+    }
+    if let Some(advice) = advice {
+        text += &format!("\n{}", wrap("advice: ", advice));
+    }
+    text
+}
+
+fn command(target: &Target) -> String {
+    let mut text = commands(target);
     let talk = match target.polite {
         Polite::As(protocol) => format!("{}; a polite client talks {protocol}", target.protocol),
         _ => target.protocol.to_string(),
@@ -47,11 +69,7 @@ pub fn target_case(case: &TargetCase) -> String {
     if !options.is_empty() {
         text += &wrap("options:  ", &options);
     }
-    text += &wrap("expect:   ", &format!("{expect}: {}", expect.what()));
-    if !cause.is_empty() {
-        text += &wrap("cause:    ", &printable(cause));
-    }
-    text + "\n" + &wrap("advice: ", expect.advice())
+    text
 }
 
 #[cfg(test)]
@@ -60,12 +78,12 @@ mod tests {
 
     #[test]
     fn everything_in_the_file_is_said_and_none_of_it_does_anything_to_a_terminal() {
-        let case: TargetCase = "brokenpipe case 1\ncommand: ./server 'a\x1b[2J' {port}\nenv: LANG=C\ncwd: /srv\nsetup: make {dir}\n\
+        let parsed: Case = "brokenpipe case 1\ncommand: ./server 'a\x1b[2J' {port}\nenv: LANG=C\ncwd: /srv\nsetup: make {dir}\n\
                                 sigpipe: ignore\nprotocol: http\npolite: ./ask {port}\noptions: no-gate listen-fd\nexpect: exit\n\
                                 cause: it wrote \u{9b}31m\n\na connect\na rst\n"
             .parse()
             .unwrap();
-        let text = target_case(&case);
+        let text = case(&parsed);
         let head = "\
 scenario: a connect; a rst
 command:  ./server 'a?[2J' {port}
@@ -86,10 +104,26 @@ advice: look at what";
 
     #[test]
     fn what_a_case_does_not_have_is_left_out() {
-        let case: TargetCase =
+        let parsed: Case =
             "brokenpipe case 1\ncommand: ./server\npolite: redis\nexpect: exit\n\na rst\n".parse().unwrap();
-        assert_eq!(commands(&case.target), "command:  ./server\n");
-        let text = target_case(&case);
+        let Subject::Command(target) = &parsed.subject else { unreachable!("it has a command") };
+        assert_eq!(commands(target), "command:  ./server\n");
+        let text = case(&parsed);
         assert!(text.contains("\nprotocol: none; a polite client talks redis\nexpect:   exit: "), "{text}");
+    }
+
+    #[test]
+    fn the_case_of_a_program_is_told_without_advice() {
+        let parsed: Case =
+            "brokenpipe case 1\nprogram: greeter\nexpect: survived\n\na connect; a rst\n".parse().unwrap();
+        assert_eq!(
+            case(&parsed),
+            "\
+scenario: a connect; a rst
+program:  accept; send 26; recv-all; close
+policy:   default
+expect:   survived
+"
+        );
     }
 }
