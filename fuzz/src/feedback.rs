@@ -36,10 +36,11 @@ impl Seen {
     fn new(called: &Called, before: Option<TcpState>, after: Option<TcpState>) -> Seen {
         let call = Call::ALL.iter().position(|call| *call == called.call).map_or(0, |i| i as u32);
         let result = match called.result {
-            Ok(0) => 0,
+            // Of a program the result is always known.
+            None | Some(Ok(0)) => 0,
             // The number of bytes depends only on the payload, so all positive counts are equal.
-            Ok(_) => 1,
-            Err(errno) => 2 + (errno.raw() as u32 & 0xff),
+            Some(Ok(_)) => 1,
+            Some(Err(errno)) => 2 + (errno.raw() as u32 & 0xff),
         };
         let state = |state: Option<TcpState>| state.map_or(0, |s| 1 + s as u32);
         Seen(call << 20 | result << 9 | u32::from(called.sigpipe) << 8 | state(before) << 4 | state(after))

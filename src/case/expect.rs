@@ -255,7 +255,7 @@ fn called(statement: &mut Statement<'_>) -> Result<Called, ParseError> {
     if sigpipe {
         keyword(statement, "SIGPIPE")?;
     }
-    Ok(Called { call, client, result, sigpipe })
+    Ok(Called { call, client, result: Some(result), sigpipe })
 }
 
 /// Reads an error by its name, or as `errno N` if it has no name.

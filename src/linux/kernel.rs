@@ -191,7 +191,7 @@ impl Kernel {
         Ok(Called {
             call,
             client: if result.is_err() && call == Call::Accept { None } else { client },
-            result,
+            result: Some(result),
             sigpipe,
         })
     }
@@ -237,7 +237,7 @@ impl Kernel {
             return;
         };
         match (called.call, called.result) {
-            (Call::Send, Ok(n)) => {
+            (Call::Send, Some(Ok(n))) => {
                 connection.from_server.sent(n);
                 connection.to_client += if connection.client.socket.is_some() { n } else { 0 };
             }
@@ -348,7 +348,7 @@ impl World for Kernel {
         } else {
             // SIGPIPE is raised inside the call. So the call's result is known, although the server was killed before writing it.
             let client = self.run.current.map(|i| self.run.connections[i].client.name);
-            let broken = Called { call: parked.call, client, result: Err(Errno::EPIPE), sigpipe: true };
+            let broken = Called { call: parked.call, client, result: Some(Err(Errno::EPIPE)), sigpipe: true };
             (ending == Some(Ending::Killed(Signal::SIGPIPE))).then_some(broken)
         };
         match (ending, called) {

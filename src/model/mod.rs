@@ -350,7 +350,7 @@ impl World for Model {
         };
         let raising = self.setup.policy.raises() || planted(Plant::NoSignalRaises);
         let sigpipe = want.call() == Call::Send && result.is_err_and(|e| raises(e, raising));
-        let called = Called { call: want.call(), client, result, sigpipe };
+        let called = Called { call: want.call(), client, result: Some(result), sigpipe };
         if sigpipe && self.setup.policy == Policy::Default {
             self.die();
             return Ok(Stepped::Ended(Some(called), Ending::Killed(Signal::SIGPIPE)));

@@ -302,7 +302,7 @@ fn both_broken(x: &Called, y: &Called) -> bool {
 
 /// Whether a call is a broken send: a `send` that failed with EPIPE, whether or not it raised SIGPIPE.
 pub(crate) fn is_broken(called: &Called) -> bool {
-    called.call == Call::Send && called.result == Err(Errno::EPIPE)
+    called.call == Call::Send && called.result == Some(Err(Errno::EPIPE))
 }
 
 fn call(called: Option<&Called>) -> String {

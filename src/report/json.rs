@@ -253,9 +253,9 @@ impl From<Called> for CallObject {
         CallObject {
             call: call.name(),
             client: client.map(Text),
-            result: result.ok(),
-            // A result that was not observed is neither.
-            error: result.err().filter(|errno| *errno != Errno::UNSEEN).map(Text),
+            // A result that is not known is neither.
+            result: result.and_then(Result::ok),
+            error: result.and_then(Result::err).map(Text),
             signal: sigpipe.then_some(Text(Signal::SIGPIPE)),
         }
     }

@@ -152,7 +152,7 @@ fn met(failures: &Failures, trace: &Trace, policy: Policy) -> String {
         return format!("{}, {saved}", cause(failures, call, &called));
     }
     let is_seen = |returned: &Returned| {
-        calls(trace).nth(returned.call).is_some_and(|(_, called)| called.result == Err(Errno::ECONNRESET))
+        calls(trace).nth(returned.call).is_some_and(|(_, called)| called.result == Some(Err(Errno::ECONNRESET)))
     };
     match failures.returned.filter(is_seen) {
         Some(Returned { client, reset, by, .. }) => {

@@ -110,8 +110,9 @@ pub struct Called {
     /// The client of the connection that the call was made on or accepted; `None` for an accept that failed, or a call on no
     /// client's connection.
     pub client: Option<Client>,
-    /// The number of bytes for `send` and `recv`, 0 for the others; or the error.
-    pub result: Result<u32, Errno>,
+    /// The number of bytes for `send` and `recv`, 0 for the others; or the error. `None` if the result is not known, which only happens with a
+    /// server that is a command or a function.
+    pub result: Option<Result<u32, Errno>>,
     /// Whether the call raised SIGPIPE, whatever the policy does about the signal.
     pub sigpipe: bool,
 }
@@ -123,10 +124,9 @@ impl fmt::Display for Called {
             write!(f, " {client}")?;
         }
         match (self.call, self.result) {
-            (_, Err(Errno::UNSEEN)) => {}
-            (_, Err(errno)) => write!(f, " {errno}")?,
-            (call, Ok(n)) if call.moves() || n > 0 => write!(f, " {n}")?,
-            (_, Ok(_)) => {}
+            (_, Some(Err(errno))) => write!(f, " {errno}")?,
+            (call, Some(Ok(n))) if call.moves() || n > 0 => write!(f, " {n}")?,
+            (_, Some(Ok(_)) | None) => {}
         }
         f.write_str(if self.sigpipe { " SIGPIPE" } else { "" })
     }

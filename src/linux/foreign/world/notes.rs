@@ -19,12 +19,12 @@ impl Foreign {
             let of = |cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)).map(|c| c.client.name);
             passed.cookie.and_then(of)
         };
-        let result = passed.result.unwrap_or(if passed.moves { Err(Errno::UNSEEN) } else { Ok(0) });
+        let result = passed.result.or((!passed.moves).then_some(Ok(0)));
         Ok(Called {
             call: Call::Other(passed.name),
             client,
-            result: if broken { Err(Errno::EPIPE) } else { result },
-            sigpipe: broken || (passed.raises_sigpipe && result == Err(Errno::EPIPE)),
+            result: if broken { Some(Err(Errno::EPIPE)) } else { result },
+            sigpipe: broken || (passed.raises_sigpipe && result == Some(Err(Errno::EPIPE))),
         })
     }
 
