@@ -143,7 +143,7 @@ impl Kernel {
             (Call::Accept | Call::Recv, _) => {
                 let fd = server.duplicate(parked.fd)?;
                 let ready = sys::poll([fd.as_fd()], Duration::ZERO);
-                ready.map(|[ready]| ready != 0).map_err(KernelError::call("look at the server's socket", "poll"))
+                ready.map(|[ready]| !ready.is_empty()).map_err(KernelError::call("look at the server's socket", "poll"))
             }
             (Call::Send, Some(c)) if c.to_client + parked.len > WINDOW => {
                 let fd = server.duplicate(parked.fd)?;

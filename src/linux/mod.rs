@@ -34,10 +34,10 @@ pub(crate) fn sigpipe_of(pid: i32) -> Result<String, KernelError> {
 
 /// The pidfd of a process of ours. It becomes readable when the process has ended.
 pub(crate) fn pidfd(pid: i32) -> Result<std::os::fd::OwnedFd, KernelError> {
-    sys::process::pidfd_open(pid).map_err(KernelError::call("look at a process", "pidfd_open"))
+    sys::pidfd_open(pid).map_err(KernelError::call("look at a process", "pidfd_open"))
 }
 
 /// Whether a descriptor is readable, or becomes so within `bound`.
 pub(crate) fn readable(fd: &impl AsFd, bound: Duration) -> bool {
-    sys::poll([fd.as_fd()], bound).is_ok_and(|[ready]| ready != 0)
+    sys::poll([fd.as_fd()], bound).is_ok_and(|[ready]| !ready.is_empty())
 }

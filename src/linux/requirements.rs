@@ -1,13 +1,13 @@
 //! Checks whether this machine can play scenarios, by trying the system calls that this takes.
 
 use super::error::errno;
-use super::sys::{self, check};
+use super::sys;
 use super::{Kernel, KernelError, foreign, net::sock_diag::Netstat};
 use crate::linux::sys::fd_table;
 use crate::scenario::Errno;
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::AsFd;
 
 /// A feature of the machine that brokenpipe needs or can make use of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,18 +153,10 @@ fn version(release: &str) -> Option<(u32, u32)> {
 }
 
 fn own_descriptor() -> Result<(), Errno> {
-    let pidfd = open_self()?;
+    let pidfd = sys::pidfd_open(nix::unistd::getpid().as_raw())?;
     let one = fd_table::fill().and_then(|()| sys::pidfd_getfd(pidfd.as_fd(), 0));
     // EBADF: standard input is closed. The check is that the call exists and is permitted, and EBADF shows this too.
     one.map(drop).or_else(|e| if e == Errno::EBADF { Ok(()) } else { Err(e) })
-}
-
-fn open_self() -> Result<OwnedFd, Errno> {
-    // SAFETY: the call takes no pointer and returns a new descriptor, which nothing else owns.
-    unsafe {
-        let fd = check(libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0))?;
-        Ok(OwnedFd::from_raw_fd(fd as i32))
-    }
 }
 
 /// Tries TCP_MD5SIG on a socket that is not connected.

@@ -1,4 +1,4 @@
-//! Thin wrappers of system calls that nix and socket2 do not offer.
+//! System calls: those that nix and socket2 do not offer, and those of rustix with this crate's error type.
 
 pub(crate) mod fd_table;
 pub(crate) mod limit;
@@ -7,8 +7,11 @@ pub(crate) mod process;
 pub(crate) mod signals;
 
 use crate::scenario::Errno;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, WaitId, WaitIdOptions};
+use rustix::thread::futex;
 use std::net::SocketAddrV4;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
@@ -22,21 +25,26 @@ pub(crate) fn check(value: libc::c_long) -> Result<libc::c_long, Errno> {
     if value < 0 { Err(last_error()) } else { Ok(value) }
 }
 
-/// `pidfd_getfd(2)`: a duplicate of descriptor `fd` of another process.
-pub(crate) fn pidfd_getfd(pidfd: BorrowedFd<'_>, fd: i32) -> Result<OwnedFd, Errno> {
-    // SAFETY: the call takes no pointer and returns a new descriptor, which nothing else owns.
-    unsafe {
-        let new = check(libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0))?;
-        Ok(OwnedFd::from_raw_fd(new as i32))
-    }
+/// The error of a call of rustix.
+fn failed(errno: rustix::io::Errno) -> Errno {
+    Errno::from_raw(errno.raw_os_error())
 }
 
-/// `pidfd_send_signal(2)`.
+/// `pidfd_getfd(2)`: a duplicate of descriptor `fd` of another process.
+pub(crate) fn pidfd_getfd(pidfd: BorrowedFd<'_>, fd: i32) -> Result<OwnedFd, Errno> {
+    rustix::process::pidfd_getfd(pidfd, fd, PidfdGetfdFlags::empty()).map_err(failed)
+}
+
+/// `pidfd_open(2)`.
+pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
+    let pid = Pid::from_raw(pid).ok_or(Errno::from_raw(libc::ESRCH))?;
+    rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(failed)
+}
+
+/// `pidfd_send_signal(2)`. Only signals that have a name can be sent.
 pub(crate) fn pidfd_kill(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
-    let none = std::ptr::null::<libc::siginfo_t>();
-    // SAFETY: with a null siginfo the call acts as kill(2).
-    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) };
-    check(result).map(drop)
+    let signal = Signal::from_named_raw(signal).ok_or(Errno::EINVAL)?;
+    rustix::process::pidfd_send_signal(pidfd, signal).map_err(failed)
 }
 
 /// How a child process ended.
@@ -46,43 +54,33 @@ pub(crate) enum Exit {
     Signal(i32),
 }
 
-/// Waits until the child process of this pidfd has ended, and reaps it. With `__WALL`, children without an exit signal are found too.
+/// Waits until the child process of this pidfd has ended, and reaps it.
 pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Result<Exit, Errno> {
+    // With `__WALL`, children without an exit signal are found too.
+    let how = WaitIdOptions::EXITED | WaitIdOptions::from_bits_retain(libc::__WALL as u32);
+    let status = rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(pidfd), how)).map_err(failed)?;
+    let exit = status.and_then(|status| {
+        let signal = status.terminating_signal().map(Exit::Signal);
+        status.exit_status().map(Exit::Code).or(signal)
+    });
+    exit.ok_or(Errno::from_raw(libc::ECHILD))
+}
+
+/// Polls `fds` for POLLIN and returns their `revents`, which may also hold POLLERR, POLLHUP and POLLNVAL. All are empty if `bound` has passed.
+pub(crate) fn poll<const N: usize>(fds: [BorrowedFd<'_>; N], bound: Duration) -> Result<[PollFlags; N], Errno> {
+    let mut polled = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+    let deadline = (!bound.is_zero()).then(|| Instant::now() + bound);
     loop {
-        // SAFETY: all zeros is a valid siginfo_t, and the call fills in the one it is given.
-        let (result, info) = unsafe {
-            let mut info: libc::siginfo_t = std::mem::zeroed();
-            let id = pidfd.as_raw_fd() as libc::id_t;
-            (libc::waitid(libc::P_PIDFD, id, &mut info, libc::WEXITED | libc::__WALL), info)
-        };
-        match check(result.into()) {
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
-            Ok(_) => {
-                // SAFETY: waitid has filled in the fields of a child that ended.
-                let status = unsafe { info.si_status() };
-                return Ok(if info.si_code == libc::CLD_EXITED { Exit::Code(status) } else { Exit::Signal(status) });
-            }
+        let left = deadline.map_or(Duration::ZERO, |d| d.saturating_duration_since(Instant::now()));
+        match rustix::event::poll(&mut polled, Some(&timespec(left))) {
+            Err(rustix::io::Errno::INTR) => {}
+            done => return done.map(|_| polled.map(|fd| fd.revents())).map_err(failed),
         }
     }
 }
 
-/// Polls `fds` for POLLIN and returns their `revents`, which may also hold POLLERR, POLLHUP and POLLNVAL. All are 0 if `bound` has passed.
-pub(crate) fn poll<const N: usize>(fds: [BorrowedFd<'_>; N], bound: Duration) -> Result<[i16; N], Errno> {
-    let mut polled = fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
-    let deadline = (!bound.is_zero()).then(|| Instant::now() + bound);
-    loop {
-        let left = deadline.map_or(Duration::ZERO, |d| d.saturating_duration_since(Instant::now()));
-        // Rounded up: rounded down, poll would return up to a millisecond before the deadline.
-        let timeout = left.as_micros().div_ceil(1000) as i32;
-        // SAFETY: `polled` is an array of N.
-        let result = unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, timeout) };
-        match check(result.into()) {
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
-            Ok(_) => return Ok(polled.map(|p| p.revents)),
-        }
-    }
+fn timespec(time: Duration) -> Timespec {
+    Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() }
 }
 
 /// `recv(2)` with `MSG_DONTWAIT`.
@@ -146,18 +144,17 @@ pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> Result<i32, Errno> {
 }
 
 /// Waits until the word is no longer `value`, another task calls [`futex_wake`], a signal arrives, or `bound` has passed
-/// (`Duration::MAX`: no bound). The reason is not reported: the caller reads the word again. May be called in a server's process.
+/// (`Duration::MAX`: no bound). The reason is not reported: the caller reads the word again.
+///
+/// May be called in a server's process: rustix makes the system call itself, without the C library and its thread-locals.
 pub(crate) fn futex_wait(word: &AtomicU32, value: u32, bound: Duration) {
-    let timeout = libc::timespec { tv_sec: bound.as_secs() as libc::time_t, tv_nsec: bound.subsec_nanos().into() };
-    let timeout = if bound == Duration::MAX { std::ptr::null() } else { &raw const timeout };
-    // SAFETY: the address is that of a live u32; the timeout is null or the address of a live timespec.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, timeout) };
+    let timeout = (bound != Duration::MAX).then(|| timespec(bound));
+    let _ = futex::wait(word, futex::Flags::empty(), value, timeout.as_ref());
 }
 
-/// Wakes one task that waits for the word. May be called in a server's process.
+/// Wakes one task that waits for the word. May be called in a server's process, as [`futex_wait`].
 pub(crate) fn futex_wake(word: &AtomicU32) {
-    // SAFETY: the address is that of a live u32.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
+    let _ = futex::wake(word, futex::Flags::empty(), 1);
 }
 
 /// `struct tcp_md5sig` of `linux/tcp.h`.

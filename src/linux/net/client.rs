@@ -185,7 +185,7 @@ impl ClientSocket {
         const DOING: &str = "receive the FIN or the RST of a server that has closed";
         let Some(socket) = &self.socket else { return Ok(()) };
         let [ready] = sys::poll([socket.as_fd()], CONNECT_BOUND).map_err(KernelError::call(DOING, "poll"))?;
-        if ready == 0 { Err(KernelError::Late { doing: DOING, bound: CONNECT_BOUND }) } else { Ok(()) }
+        if ready.is_empty() { Err(KernelError::Late { doing: DOING, bound: CONNECT_BOUND }) } else { Ok(()) }
     }
 
     /// Cuts the client off: from here on nothing gets through to the server or from it.

@@ -1,9 +1,7 @@
 //! Kills every process below a guardian, where no pid namespace does so.
 
-use crate::linux::sys::pidfd_kill;
-use crate::linux::sys::poll;
 use crate::linux::sys::proc::{children, stat, tids};
-use crate::linux::sys::process::pidfd_open;
+use crate::linux::sys::{pidfd_kill, pidfd_open, poll};
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};

@@ -11,7 +11,7 @@ use crate::linux::clock::blocked_call;
 use crate::linux::error::KernelError;
 use crate::linux::sys::proc::{Scheduled, children, has_signalfd, inner_pid, stat, tids};
 use crate::linux::sys::process as sys;
-use crate::linux::sys::{pidfd_kill, poll};
+use crate::linux::sys::{pidfd_kill, pidfd_open, poll};
 use crate::scenario::Errno;
 use crate::world::quiescence::TaskState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -141,7 +141,7 @@ impl Tree {
             }
             let tids = tids(pid);
             if let std::collections::btree_map::Entry::Vacant(vacant) = self.processes.entry(pid) {
-                let pidfd = match sys::pidfd_open(pid) {
+                let pidfd = match pidfd_open(pid) {
                     Ok(pidfd) => pidfd,
                     // A process that is gone already is not added.
                     Err(GONE | Errno::EINVAL) => continue,
@@ -356,7 +356,7 @@ impl Tree {
 
 /// Whether the process of this pidfd has ended.
 fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
-    poll([pidfd], Duration::ZERO).is_ok_and(|[ready]| ready != 0)
+    poll([pidfd], Duration::ZERO).is_ok_and(|[ready]| !ready.is_empty())
 }
 
 #[cfg(test)]
@@ -379,7 +379,7 @@ mod tests {
         let (mut guardian, above) = child();
         let (mut missed, pid) = child();
         let mut tree = Tree::new(above);
-        let pidfd = sys::pidfd_open(pid).unwrap();
+        let pidfd = pidfd_open(pid).unwrap();
         let (tasks, inner) = (BTreeMap::new(), inner_pid(pid));
         tree.processes.insert(pid, Process { pidfd, inner, tasks, zombie: false, signalfd: false, calls: false });
         // The process is no child of the one at which the walk begins, as is a process that is just given another parent.
@@ -387,7 +387,7 @@ mod tests {
         assert!(tree.runs(pid) && tree.deaths().is_empty());
         drop(missed.stdin.take());
         let [ended] = poll([tree.processes[&pid].pidfd.as_fd()], BOUND).unwrap();
-        assert_ne!(ended, 0, "it has not ended after {BOUND:?}");
+        assert!(!ended.is_empty(), "it has not ended after {BOUND:?}");
         tree.refresh().unwrap();
         assert!(!tree.runs(pid));
         assert_eq!(tree.deaths().iter().map(|death| death.pid).collect::<Vec<_>>(), [pid]);

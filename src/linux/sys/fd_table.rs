@@ -8,9 +8,10 @@
 //! Other code in the process may close a low descriptor and so free a slot. A descriptor that is created there is moved out, and
 //! is not used until every copy that may have been made meanwhile is gone.
 
-use crate::linux::sys::check;
+use super::failed;
 use crate::scenario::Errno;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use rustix::event::EventfdFlags;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// The number of slots that the kernel copies in any case.
@@ -36,11 +37,7 @@ pub(crate) fn fill() -> Result<(), Errno> {
 
 /// A descriptor that is never used: an eventfd.
 fn placeholder() -> Result<OwnedFd, Errno> {
-    // SAFETY: the call takes no pointer and returns a new descriptor, which nothing else owns.
-    unsafe {
-        let new = check(libc::eventfd(0, libc::EFD_CLOEXEC).into())?;
-        Ok(OwnedFd::from_raw_fd(new as i32))
-    }
+    rustix::event::eventfd(0, EventfdFlags::CLOEXEC).map_err(failed)
 }
 
 /// Moves `fd` beyond the slots that are copied. If `fd` was in one of them, also waits until no copy of it can be left.
@@ -48,11 +45,7 @@ pub(crate) fn beyond(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     if fd.as_raw_fd() >= COPIED {
         return Ok(fd);
     }
-    // SAFETY: `F_DUPFD_CLOEXEC` returns a new descriptor, which nothing else owns.
-    let moved = unsafe {
-        let new = check(libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, COPIED).into())?;
-        OwnedFd::from_raw_fd(new as i32)
-    };
+    let moved = rustix::io::fcntl_dupfd_cloexec(&fd, COPIED).map_err(failed)?;
     drop(fd);
     fill()?;
     // The wait is bounded: each `Copying` is dropped when the server has its own table, or when the bound on its start has passed.

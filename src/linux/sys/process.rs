@@ -1,6 +1,6 @@
 //! System calls that are needed for servers that are not brokenpipe's own programs.
 
-use crate::linux::sys::{check, last_error};
+use super::{check, failed, last_error};
 use crate::scenario::Errno;
 use crate::trace::TcpState;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -23,15 +23,6 @@ pub(crate) unsafe fn clone_process(flags: i32) -> Result<Option<(i32, OwnedFd)>,
         // SAFETY: the kernel has created this descriptor for the call above.
         1.. => Ok(Some((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))),
         _ => Err(last_error()),
-    }
-}
-
-/// `pidfd_open(2)`.
-pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
-    // SAFETY: the call takes no pointer and returns a new descriptor, which nothing else owns.
-    unsafe {
-        let fd = check(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;
-        Ok(OwnedFd::from_raw_fd(fd as i32))
     }
 }
 
@@ -153,10 +144,8 @@ pub(crate) fn limit_descriptors(pid: i32, soft: Option<u64>) -> Result<libc::rli
 
 /// The number of bytes that can be read from a socket.
 pub(crate) fn unread(fd: BorrowedFd<'_>) -> Result<u32, Errno> {
-    let mut bytes = 0i32;
-    // SAFETY: the request (FIONREAD is the same number as SIOCINQ) writes one int.
-    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
-    check(result.into()).map(|_| bytes as u32)
+    // FIONREAD is the same number as SIOCINQ.
+    rustix::io::ioctl_fionread(fd).map(|bytes| bytes as u32).map_err(failed)
 }
 
 /// Whether the next byte to be read from a TCP socket is an urgent one (`sockatmark(3)`). False for any other socket.

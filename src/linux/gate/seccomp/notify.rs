@@ -73,7 +73,7 @@ impl Notify {
     pub(crate) fn knocks(&self) -> Result<bool, KernelError> {
         let [ready] =
             sys::poll([self.0.as_fd()], std::time::Duration::ZERO).map_err(KernelError::call(DOING, "poll"))?;
-        Ok(ready & libc::POLLIN != 0)
+        Ok(ready.contains(rustix::event::PollFlags::IN))
     }
 
     /// The next call that waits at the gate and has not been received yet; `None` if there is none now. `knocks` is true if the caller has

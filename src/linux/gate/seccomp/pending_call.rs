@@ -320,7 +320,7 @@ mod tests {
     fn of_a_long_list_of_descriptors_all_are_looked_at() {
         const LONG: usize = 10_000;
         let (read, write) = std::io::pipe().unwrap();
-        let pidfd = sys::pidfd_open(nix::unistd::getpid().as_raw()).unwrap();
+        let pidfd = crate::linux::sys::pidfd_open(nix::unistd::getpid().as_raw()).unwrap();
         let owner = Owner { pid: nix::unistd::getpid().as_raw(), pidfd: pidfd.as_fd(), signalfd: false, alone: false };
         // `poll(2)` ignores all entries but the last, because their descriptors are negative.
         let mut list = vec![libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 }; LONG];
