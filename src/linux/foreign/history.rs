@@ -69,8 +69,8 @@ impl History {
         } else {
             process.last = last;
         }
-        process.accepts |= passed.accepts;
-        if passed.moves && client.is_some() {
+        process.accepts |= passed.class.accepts();
+        if passed.class.moves() && client.is_some() {
             process.serves_several |= process.served.is_some() && process.served != passed.cookie;
             process.served = passed.cookie;
         }
@@ -115,10 +115,7 @@ mod tests {
     const MAIN: i32 = 10;
 
     fn call(pid: i32, name: &'static str, cookie: u64) -> Passed {
-        let moves = matches!(name, "recv" | "send");
-        let state = Some(TcpState::Established);
-        let accepts = name == "accept";
-        Passed { name, pid, cookie: Some(cookie), state, accepts, moves, ..Passed::default() }
+        Passed { cookie: Some(cookie), state: Some(TcpState::Established), ..Passed::of(pid, name) }
     }
 
     fn history() -> History {

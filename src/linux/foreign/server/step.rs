@@ -3,6 +3,7 @@
 use super::{LOOK_AGAIN, Quiet, Server};
 use crate::linux::error::KernelError;
 use crate::linux::foreign::injection::Injection;
+use crate::linux::gate::seccomp::filter::Class;
 use crate::linux::gate::seccomp::notify::Answer;
 use crate::linux::gate::seccomp::pending_call::{Foreseen, Owner, Parked};
 use crate::linux::process::tasks::Whose;
@@ -15,10 +16,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 /// A call that was released, or answered by the harness.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Passed {
     /// The name of the system call, or of the C library's function for it.
     pub(crate) name: &'static str,
+    pub(crate) class: Class,
     /// The process that made the call.
     pub(crate) pid: i32,
     /// The descriptor that the call was made on; `None` if there is not exactly one.
@@ -27,13 +29,7 @@ pub(crate) struct Passed {
     pub(crate) cookie: Option<u64>,
     /// The state of that socket just before the call, if it is a TCP socket.
     pub(crate) state: Option<TcpState>,
-    /// Whether the call takes a connection from a listener.
-    pub(crate) accepts: bool,
-    /// Whether the call moves data from or to a socket.
-    pub(crate) moves: bool,
-    /// Whether the call moves data from a socket.
-    pub(crate) reads: bool,
-    /// Whether it moves any: there was some in the socket.
+    /// Whether the call takes data from a socket in which there is some.
     pub(crate) takes: bool,
     /// Whether the call raises SIGPIPE if it fails with EPIPE.
     pub(crate) raises_sigpipe: bool,
@@ -52,9 +48,10 @@ impl Passed {
     /// The result of a call that has moved bytes, from the counters of its socket afterwards. `None` if they do not show it.
     fn counted(&self, after: TcpInfo) -> Option<Result<u32, Errno>> {
         let Foreseen::Counted { before, full } = self.foreseen else { return None };
-        let of = |info: TcpInfo| if self.reads { info.read } else { Some(info.written) };
+        let reads = self.class.reads();
+        let of = |info: TcpInfo| if reads { info.read } else { Some(info.written) };
         // If the state has changed, a FIN may have arrived, which counts as a byte.
-        if self.reads && before.state != after.state {
+        if reads && before.state != after.state {
             return None;
         }
         match of(after)?.wrapping_sub(of(before)?) {
@@ -131,7 +128,7 @@ impl Server {
 
     /// Describes a call that is about to be answered.
     pub(crate) fn passed(&self, parked: &Parked, answer: Answer) -> Passed {
-        let accepts = parked.accepts();
+        let accepts = parked.class.accepts();
         let foreseen = |socket: Option<BorrowedFd<'_>>, info| match answer {
             Answer::Error(errno) => Foreseen::Result(Err(errno)),
             Answer::Value(value) => Foreseen::Result(Ok(value as u32)),
@@ -153,13 +150,11 @@ impl Server {
         };
         Passed {
             name: parked.name,
+            class: parked.class,
             pid: parked.pid,
             fd: parked.descriptor(),
             cookie,
             state,
-            accepts,
-            moves: parked.faultable().is_some() && !accepts,
-            reads: parked.reads(),
             takes,
             raises_sigpipe: parked.raises_sigpipe(),
             foreseen,
@@ -171,24 +166,44 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linux::gate::seccomp::filter::CALLS;
+
+    impl Passed {
+        /// A call of this name, of which nothing else is known.
+        pub(crate) fn of(pid: i32, name: &'static str) -> Passed {
+            let class = CALLS.iter().find(|call| call.0 == name).map(|call| call.2).expect("a call of the table");
+            Passed {
+                name,
+                class,
+                pid,
+                fd: None,
+                cookie: None,
+                state: None,
+                takes: false,
+                raises_sigpipe: false,
+                foreseen: Foreseen::Unknown,
+                result: None,
+            }
+        }
+    }
 
     const BEFORE: TcpInfo = TcpInfo { state: TcpState::Established, written: u64::MAX, read: Some(7) };
 
-    fn counted(reads: bool, full: bool, after: TcpInfo) -> Option<Result<u32, Errno>> {
+    fn counted(name: &'static str, full: bool, after: TcpInfo) -> Option<Result<u32, Errno>> {
         let foreseen = Foreseen::Counted { before: BEFORE, full };
-        Passed { name: "send", reads, foreseen, ..Passed::default() }.counted(after)
+        Passed { foreseen, ..Passed::of(1, name) }.counted(after)
     }
 
     #[test]
     fn the_counters_of_the_socket_show_how_much_was_moved() {
         // The counter of written bytes may begin anywhere: it is a difference.
-        assert_eq!(counted(false, false, TcpInfo { written: 4, ..BEFORE }), Some(Ok(5)));
-        assert_eq!(counted(true, false, TcpInfo { read: Some(10), ..BEFORE }), Some(Ok(3)));
+        assert_eq!(counted("send", false, TcpInfo { written: 4, ..BEFORE }), Some(Ok(5)));
+        assert_eq!(counted("recv", false, TcpInfo { read: Some(10), ..BEFORE }), Some(Ok(3)));
         // Nothing was written: the call failed for lack of room, or had nothing to write.
-        assert_eq!(counted(false, true, BEFORE), Some(Err(Errno::EAGAIN)));
-        assert_eq!(counted(false, false, BEFORE), None);
+        assert_eq!(counted("send", true, BEFORE), Some(Err(Errno::EAGAIN)));
+        assert_eq!(counted("send", false, BEFORE), None);
         // A FIN that has arrived meanwhile would count as a byte, and data may have arrived while the counters were read.
-        assert_eq!(counted(true, false, TcpInfo { read: Some(10), state: TcpState::CloseWait, ..BEFORE }), None);
-        assert_eq!(counted(true, false, TcpInfo { read: None, ..BEFORE }), None);
+        assert_eq!(counted("recv", false, TcpInfo { read: Some(10), state: TcpState::CloseWait, ..BEFORE }), None);
+        assert_eq!(counted("recv", false, TcpInfo { read: None, ..BEFORE }), None);
     }
 }

@@ -11,7 +11,7 @@ use crate::world::Ending;
 impl Foreign {
     /// The trace record of a call that was released. `broken`: SIGPIPE has killed a process in this call.
     pub(super) fn told(&mut self, passed: &Passed, broken: bool) -> Result<Called, KernelError> {
-        let client = if passed.accepts {
+        let client = if passed.class.accepts() {
             let taken = matches!(passed.result, Some(Ok(_)) | None);
             let taken = if taken { self.accepted()? } else { None };
             taken.map(|i| self.connections[i].client.name)
@@ -19,7 +19,7 @@ impl Foreign {
             let of = |cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)).map(|c| c.client.name);
             passed.cookie.and_then(of)
         };
-        let result = passed.result.or((!passed.moves).then_some(Ok(0)));
+        let result = passed.result.or((!passed.class.moves()).then_some(Ok(0)));
         Ok(Called {
             call: Call::Other(passed.name),
             client,
@@ -38,7 +38,7 @@ impl Foreign {
         // If the client has vanished or does not read, the error may also be ETIMEDOUT.
         let times_out = connection.client.vanished || connection.client.stalled;
         if passed.foreseen == Foreseen::Reset && !times_out {
-            passed.result = Some(connection.before.result(passed.reads));
+            passed.result = Some(connection.before.result(passed.class.reads()));
         }
     }
 

@@ -23,9 +23,6 @@ use crate::trace::TcpState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// The calls that send data.
-const SENDS: [&str; 7] = ["send", "sendmsg", "sendmmsg", "write", "writev", "sendfile", "splice"];
-
 /// A withheld FIN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Withheld {
@@ -54,9 +51,9 @@ impl Handled {
     pub(super) fn note(&mut self, passed: &Passed) {
         match (passed.name, passed.fd) {
             ("close", Some(fd)) => drop(self.closed.insert(passed.pid, fd)),
-            (name, _) => {
+            _ => {
                 self.used.insert(passed.pid);
-                if SENDS.contains(&name) {
+                if passed.class.sends() {
                     self.sent.insert(passed.pid);
                 }
             }
@@ -147,7 +144,7 @@ mod tests {
     use super::*;
 
     fn passed(pid: i32, name: &'static str) -> Passed {
-        Passed { name, pid, fd: Some(5), cookie: Some(1), moves: name != "close", ..Passed::default() }
+        Passed { fd: Some(5), cookie: Some(1), ..Passed::of(pid, name) }
     }
 
     fn served(calls: &[(i32, &'static str)], runs: impl Fn(i32) -> bool) -> Option<(i32, i32)> {

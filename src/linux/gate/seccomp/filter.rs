@@ -36,6 +36,28 @@ pub(crate) enum Class {
     FileWatch,
 }
 
+impl Class {
+    /// Whether the call takes a connection from a listener.
+    pub(crate) const fn accepts(self) -> bool {
+        matches!(self, Class::Accept)
+    }
+
+    /// Whether the call takes data from a socket.
+    pub(crate) const fn reads(self) -> bool {
+        matches!(self, Class::In(_))
+    }
+
+    /// Whether the call gives data to a socket.
+    pub(crate) const fn sends(self) -> bool {
+        matches!(self, Class::Out(_))
+    }
+
+    /// Whether the call moves data from or to a socket.
+    pub(crate) const fn moves(self) -> bool {
+        self.reads() || self.sends()
+    }
+}
+
 /// Every call that the filter hands over: its name, its number, its class.
 pub(crate) const CALLS: &[(&str, libc::c_long, Class)] = &[
     ("accept", libc::SYS_accept, Class::Accept),

@@ -28,7 +28,7 @@ pub(crate) struct Parked {
     pub(crate) pid: i32,
     pub(crate) tid: i32,
     pub(crate) name: &'static str,
-    class: Class,
+    pub(crate) class: Class,
     number: i32,
     args: [u64; 6],
     /// When the time limit of the call expires; `None` if the call has none.
@@ -143,16 +143,6 @@ impl Parked {
             Class::Out(_) => Some(Call::Send),
             _ => None,
         }
-    }
-
-    /// Whether the call takes data from a socket.
-    pub(crate) fn reads(&self) -> bool {
-        matches!(self.class, Class::In(_))
-    }
-
-    /// Whether the call takes a connection from a listener.
-    pub(crate) fn accepts(&self) -> bool {
-        self.class == Class::Accept
     }
 
     /// The descriptor that the call is made on; `None` if there is not exactly one.

@@ -81,12 +81,12 @@ impl Parked {
     /// Whether the call will take data from the socket.
     pub(crate) fn takes(&self, socket: BorrowedFd<'_>) -> bool {
         let looks_only = libc::MSG_PEEK | libc::MSG_ERRQUEUE;
-        self.reads() && self.flags() & looks_only == 0 && sys::unread(socket).is_ok_and(|bytes| bytes > 0)
+        self.class.reads() && self.flags() & looks_only == 0 && sys::unread(socket).is_ok_and(|bytes| bytes > 0)
     }
 
     /// Whether the call raises SIGPIPE if it fails with EPIPE.
     pub(crate) fn raises_sigpipe(&self) -> bool {
-        matches!(self.class, Class::Out(_)) && self.flags() & libc::MSG_NOSIGNAL == 0
+        self.class.sends() && self.flags() & libc::MSG_NOSIGNAL == 0
     }
 
     /// Whether the call asks for at least one byte. True for a call with a list of buffers.
