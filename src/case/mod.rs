@@ -9,11 +9,10 @@ use crate::hunt::TargetFinding;
 use crate::scenario::{ParseError, Scenario};
 use crate::subject::{Setup, Subject, Target};
 use crate::trace::Trace;
-use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A case: a server, a scenario that is played against it, and the expected result.
 ///
@@ -65,7 +64,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// # Ok::<(), brokenpipe::ParseError>(())
 /// ```
 ///
-/// `cause:`, in any case, is an explanation for people. Of the headers only `program:` or `command:`, and `expect:`, are required.
+/// `cause:` is an explanation for people. Of all headers only `program:` or `command:`, and `expect:`, are required.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
     /// The server.
@@ -168,23 +167,14 @@ impl Case {
 
 /// Writes `text` to a temporary file in the same folder, then renames that file to `path`.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // Several threads and processes may save at once: the process id and the counter together make the temporary name unique.
-    static SAVES: AtomicU32 = AtomicU32::new(0);
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "this names no file"))?;
-    let mut beside = OsString::from(".");
-    beside.push(name);
-    beside.push(format!(".{}-{}.tmp", std::process::id(), SAVES.fetch_add(1, Ordering::Relaxed)));
-    let beside = path.with_file_name(beside);
-    let written = File::create_new(&beside).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    let renamed = written.and_then(|()| fs::rename(&beside, path));
-    if renamed.is_err() {
-        // The first error is the one to report. Removing fails too if the temporary file could not be created.
-        let _ = fs::remove_file(&beside);
-    }
-    renamed
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    // As other new files have them: the process's umask is applied.
+    let permissions = Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
 
 #[cfg(test)]

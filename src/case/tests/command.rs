@@ -158,6 +158,7 @@ mod properties {
     use proptest::collection::vec;
     use proptest::prelude::*;
     use proptest::sample::select;
+    use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt;
 
     /// Text that is hard to quote: quotation marks, blanks, line ends, and characters that have a meaning in a shell or in this format.
