@@ -65,7 +65,7 @@ fn command<'a>(source: &str, flags: impl IntoIterator<Item = &'a str>, folder: &
 
 /// Every honest server, by the name of its trial.
 pub(crate) fn honest() -> impl Iterator<Item = (String, impl Fn(&Path) -> Built + Send + Copy + 'static)> {
-    let twins = FAULTY.into_iter().enumerate().filter(|(i, s)| {
+    let twins = FAULTY.iter().copied().enumerate().filter(|(i, s)| {
         // Some faults share one twin.
         FAULTY[..*i].iter().all(|before| before.source != s.source)
     });

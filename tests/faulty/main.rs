@@ -54,8 +54,8 @@ fn main() -> ExitCode {
     }
     let mut tests = vec![Test::new("each-kind-has-a-faulty-server".to_owned(), "kinds", each_kind_has_a_server)];
     for faulty in FAULTY {
-        tests.push(Test::new(format!("fault-{}", faulty.name), faulty.name, move || is_there(&faulty)));
-        tests.push(Test::new(format!("hunt-{}", faulty.name), faulty.name, move || hunted::is_found(&faulty)));
+        tests.push(Test::new(format!("fault-{}", faulty.name), faulty.name, || is_there(faulty)));
+        tests.push(Test::new(format!("hunt-{}", faulty.name), faulty.name, || hunted::is_found(faulty)));
     }
     for (name, build) in honest() {
         tests.push(Test::new(format!("honest-{name}"), name.clone(), move || is_honest(build)));
@@ -98,7 +98,7 @@ fn is_there(faulty: &Faulty) -> Result<(), Failed> {
 fn is_honest(build: impl Fn(&Path) -> Built) -> Result<(), Failed> {
     let scene = Scene::new();
     let mut server = Server::start(&build(scene.path()), scene.path());
-    for order in FAULTY.map(|faulty| faulty.order).into_iter().collect::<BTreeSet<_>>() {
+    for order in FAULTY.iter().map(|faulty| faulty.order).collect::<BTreeSet<_>>() {
         order::play(order, &mut server);
         let seen = server.look();
         if seen != Seen::default() {

@@ -95,7 +95,7 @@ const fn accept_error(name: &'static str, fault: &'static str, order: &'static s
 
 use Clients::{Many, One};
 
-pub(crate) const FAULTY: [Faulty; 30] = [
+pub(crate) const FAULTY: &[Faulty] = &[
     Faulty {
         protocol: Protocol::None,
         process: Some("main"),
