@@ -13,6 +13,7 @@ use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// A case: a server, a scenario that is played against it, and the expected result.
 ///
@@ -148,7 +149,34 @@ impl Case {
     /// [`CaseError::Write`] if the file cannot be written; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CaseError> {
         let path = path.as_ref();
-        replace(path, &self.to_string()).map_err(|source| CaseError::Write { path: path.to_owned(), source })
+        let saved = self.written_beside(path).and_then(|file| Ok(file.persist(path)?));
+        saved.map(drop).map_err(|source| CaseError::Write { path: path.to_owned(), source })
+    }
+
+    /// Writes the case in its canonical form, unless there is a file of this name already. Returns whether it was written.
+    ///
+    /// # Errors
+    ///
+    /// [`CaseError::Write`] if the file cannot be written.
+    pub fn save_new(&self, path: impl AsRef<Path>) -> Result<bool, CaseError> {
+        let path = path.as_ref();
+        let saved = self.written_beside(path).and_then(|file| Ok(file.persist_noclobber(path)?));
+        match saved {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(source) => Err(CaseError::Write { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Writes the case to a temporary file in the folder of `path`.
+    fn written_beside(&self, path: &Path) -> io::Result<NamedTempFile> {
+        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        // As other new files have them: the process's umask is applied.
+        let permissions = Permissions::from_mode(0o666);
+        let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
+        file.write_all(self.to_string().as_bytes())?;
+        file.as_file().sync_all()?;
+        Ok(file)
     }
 
     /// Compares the trace of a run with the expected result. A trace never shows a finding: whether a case of a command holds is found out
@@ -163,18 +191,6 @@ impl Case {
             Expect::Finding(kind) => Err(Mismatch::new(kind, trace, None)),
         }
     }
-}
-
-/// Writes `text` to a temporary file in the same folder, then renames that file to `path`.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    // As other new files have them: the process's umask is applied.
-    let permissions = Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! Saves the cases of findings, and gives the commands that play them again.
 
 use super::failure::Failure;
-use brokenpipe::{Case, Death, Finding, Kind, Target, TargetFinding, report};
+use brokenpipe::{Case, CaseError, Death, Finding, Kind, Target, TargetFinding, report};
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Most characters of the program's name in the name of a case file.
@@ -59,18 +58,13 @@ fn keep(case: &Case, stem: &str, dir: &Path) -> Result<PathBuf, Failure> {
     let failed = |source| Failure::Save { dir: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(failed)?;
     let names = std::iter::once(format!("{stem}.case")).chain((2..).map(|n: u64| format!("{stem}-{n}.case")));
-    // The case is written to a temporary file, which is then given its name if no file has it. So no existing file is overwritten, not even
-    // by two hunts at the same time, and no reader finds an incomplete file.
-    let permissions = fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(dir).map_err(failed)?;
-    let written = file.write_all(case.to_string().as_bytes()).and_then(|()| file.as_file().sync_all());
-    written.map_err(failed)?;
     for path in names.map(|name| dir.join(name)) {
-        match file.persist_noclobber(&path) {
-            Ok(_) => return Ok(path),
-            Err(refused) if refused.error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(refused.error)),
-            Err(_) if fs::read_to_string(&path).is_ok_and(|text| text == case.to_string()) => return Ok(path),
-            Err(refused) => file = refused.file,
+        match case.save_new(&path) {
+            Ok(true) => return Ok(path),
+            Ok(false) if fs::read_to_string(&path).is_ok_and(|text| text == case.to_string()) => return Ok(path),
+            Ok(false) => {}
+            Err(CaseError::Write { source, .. }) => return Err(failed(source)),
+            Err(other) => return Err(failed(io::Error::other(other))),
         }
     }
     Err(failed(io::ErrorKind::AlreadyExists.into()))

@@ -190,6 +190,7 @@ fn a_saved_case_is_loaded_again_and_nothing_is_left_beside_it() {
     let (path, case): (_, Case) = (dir.join("death.case"), DEATH.parse().unwrap());
     case.save(&path).unwrap();
     case.save(&path).unwrap();
+    assert!(!case.save_new(&path).unwrap());
     assert_eq!(Case::load(&path).unwrap(), case);
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
 
