@@ -23,8 +23,9 @@ impl FromStr for Case {
         let mark = text.strip_prefix('\u{feff}').map_or(0, |rest| text.len() - rest.len());
         let first = line(text, mark);
         first_line(text, mark, first.trim_end())?;
-        let known = Subject::headers(text.lines().take_while(|line| !line.trim().is_empty()));
-        let headers = Headers::read(text, mark + first.len(), &[known, &HEADERS].concat())?;
+        let mut known = Subject::headers(text.lines().take_while(|line| !line.trim().is_empty()));
+        known.extend(HEADERS);
+        let headers = Headers::read(text, mark + first.len(), &known)?;
         let subject = Subject::read(&headers)?;
         let expect = headers.need("expect")?;
         let expect = match &subject {

@@ -36,9 +36,17 @@ pub(crate) fn options(target: &Target) -> Vec<&'static str> {
 }
 
 impl Subject {
-    /// The headers that a text with these lines may have: those of a command if one of the lines is `command:`, else those of a program.
-    pub(crate) fn headers<'t>(mut lines: impl Iterator<Item = &'t str>) -> &'static [Header] {
-        if lines.any(|line| line.starts_with("command:")) { COMMAND } else { PROGRAM }
+    /// The headers that a text with these lines may have: those of a command if one of the lines is `command:`, those of a program if one is
+    /// `program:`, else both.
+    pub(crate) fn headers<'t>(lines: impl Iterator<Item = &'t str> + Clone) -> Vec<Header> {
+        let has = |name| lines.clone().any(|line| line.starts_with(name));
+        if has("command:") {
+            COMMAND.to_vec()
+        } else if has("program:") {
+            PROGRAM.to_vec()
+        } else {
+            [PROGRAM, COMMAND].concat()
+        }
     }
 
     pub(crate) fn read(headers: &Headers<'_>) -> Result<Subject, ParseError> {
@@ -125,7 +133,7 @@ fn string(value: Value<'_>) -> Result<String, ParseError> {
     String::from_utf8(bytes(value)?).map_err(|_| value.error("this is no UTF-8".to_owned(), TEXT))
 }
 
-/// The headers, one a line.
+/// The headers, one per line.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -95,6 +95,7 @@ fn errors_name_the_place_and_what_would_be_right() {
     says("expect: exit", &["line 2, column 13", "`program:` is missing", "`command: …`"]);
     says("command: x", &["line 2, column 11", "`expect:` is missing"]);
     says("command: x\ncomand: y", &["line 3, column 1", "`comand` is no header", "did you mean `command`?"]);
+    says("comand: x\nexpect: exit", &["line 2, column 1", "`comand` is no header", "did you mean `command`?"]);
     says("command: x\ncommand: y", &["line 3, column 1", "a second `command:`"]);
     says("command:  # nothing", &["line 2, column 11", "there is no command"]);
     says("command: it's\nexpect: exit", &["line 2, column 10", "a quotation mark that is never closed"]);
