@@ -20,7 +20,7 @@ use std::fmt;
 
 /// The server under test.
 ///
-/// Its text form is that of the first headers of a [`Case`](crate::Case), one a line.
+/// Its text form is its headers in a case file ([`Case`](crate::Case)), one per line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A described program, with its policy for SIGPIPE.
