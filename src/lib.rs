@@ -91,7 +91,7 @@ pub use search::{
 };
 pub use subject::{MAX_OPS, Op, PRESETS, Policy, Polite, Program, ProgramError, Setup, Sigpipe, Subject, Target};
 pub use trace::{
-    At, Called, End, Hygiene, Outcome, Reason, Reply, Role, Signal, Step, Survivor, TcpState, Trace, WINDOW,
+    At, Called, Detail, End, Hygiene, Outcome, Reason, Reply, Role, Signal, Step, Survivor, TcpState, Trace, WINDOW,
 };
 pub use triage::{Group, Signature, Triage, triage};
 pub use world::{Ending, Stepped, Stoppable, Stopped, World, play};

@@ -1,6 +1,7 @@
 //! Traces: what happened in a run. All worlds produce the same type, so traces can be compared with `==`.
 
 mod at;
+mod detail;
 mod outcome;
 mod reply;
 mod role;
@@ -8,6 +9,8 @@ mod signal;
 mod tcp_state;
 
 pub use at::At;
+pub use detail::Detail;
+pub(crate) use detail::{Data, KEPT};
 pub use outcome::{Hygiene, Outcome, Survivor};
 pub use reply::{Called, End, Reason, Reply};
 pub use role::Role;
@@ -15,6 +18,7 @@ pub use signal::Signal;
 pub use tcp_state::TcpState;
 
 use crate::scenario::Client;
+use std::hash::{Hash, Hasher};
 
 /// Maximum number of bytes sent and not yet read in one direction of a connection. A client's send that would exceed it does
 /// nothing, and a server's send blocks until the client reads. A closed TCP window has this effect too; this size does not depend
@@ -34,6 +38,14 @@ pub struct Step<'t> {
     pub calls: &'t [Called],
     /// The TCP state of each server-side socket afterwards, in the order in which the clients connected.
     pub sockets: &'t [(Client, TcpState)],
+    details: &'t [Detail],
+}
+
+impl<'t> Step<'t> {
+    /// The calls, each with what else is known of it.
+    pub fn detailed(self) -> impl Iterator<Item = (Called, Option<Detail>)> + 't {
+        self.calls.iter().enumerate().map(move |(i, called)| (*called, self.details.get(i).copied()))
+    }
 }
 
 /// What happened in a run, in order. If the server ends, the trace ends with the step in which it ended.
@@ -41,13 +53,34 @@ pub struct Step<'t> {
 /// Consecutive rounds of a block in which all steps are equal are stored once, with their number ([`Step::times`]): ten thousand
 /// equal rounds take as much space as one. [`Trace::unfolded`] gives each step that was played.
 ///
-/// The data is in three flat lists, so that a run into a used trace allocates nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// `==` leaves out the [`Detail`] of calls.
+///
+/// The data is in flat lists, so that a run into a used trace allocates nothing.
+#[derive(Clone, Debug)]
 pub struct Trace {
     steps: Vec<Record>,
     calls: Vec<Called>,
+    /// One for each call, or none at all.
+    details: Vec<Detail>,
     sockets: Vec<(Client, TcpState)>,
     outcome: Outcome,
+}
+
+impl PartialEq for Trace {
+    fn eq(&self, other: &Trace) -> bool {
+        self.steps == other.steps
+            && self.calls == other.calls
+            && self.sockets == other.sockets
+            && self.outcome == other.outcome
+    }
+}
+
+impl Eq for Trace {}
+
+impl Hash for Trace {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.steps, &self.calls, &self.sockets, self.outcome).hash(state);
+    }
 }
 
 /// A place between two steps of a trace.
@@ -71,7 +104,7 @@ struct Record {
 impl Default for Trace {
     fn default() -> Trace {
         let outcome = Outcome::Survived(Survivor::default());
-        Trace { steps: Vec::new(), calls: Vec::new(), sockets: Vec::new(), outcome }
+        Trace { steps: Vec::new(), calls: Vec::new(), details: Vec::new(), sockets: Vec::new(), outcome }
     }
 }
 
@@ -117,6 +150,7 @@ impl Trace {
             times: record.times,
             reply: record.reply,
             calls: &self.calls[calls..record.calls_end],
+            details: self.details.get(calls..record.calls_end).unwrap_or_default(),
             sockets: &self.sockets[sockets..record.sockets_end],
         }
     }
@@ -135,13 +169,15 @@ impl Trace {
     pub(crate) fn clear(&mut self) {
         self.steps.clear();
         self.calls.clear();
+        self.details.clear();
         self.sockets.clear();
         self.outcome = Outcome::Survived(Survivor::default());
     }
 
-    /// Adds a call to the step that [`Trace::push_step`] will finish.
-    pub(crate) fn push_call(&mut self, called: Called) {
+    /// Adds a call to the step that [`Trace::push_step`] will finish. `detail` is given for each call of a run or for none.
+    pub(crate) fn push_call(&mut self, called: Called, detail: Option<Detail>) {
         self.calls.push(called);
+        self.details.extend(detail);
     }
 
     /// Finishes a step. `sockets` appends the TCP states. Fails only if `sockets` fails.
@@ -170,6 +206,7 @@ impl Trace {
         };
         self.steps.truncate(start.steps);
         self.calls.truncate(start.calls);
+        self.details.truncate(start.calls);
         self.sockets.truncate(start.sockets);
         self.steps[last.steps..].iter_mut().for_each(|record| record.times += 1);
         last

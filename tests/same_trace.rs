@@ -4,11 +4,16 @@
 #[path = "common/workers.rs"]
 mod workers;
 
+use brokenpipe::report::Ladder;
 use brokenpipe::{
-    Call, Called, Model, Op, Policy, Program, Random, Scenario, Setup, Shape, Sigpipe, Target, TcpState, Trace, play,
+    Action, Call, Called, Client, Event, Model, Op, Policy, Program, Random, Reply, Scenario, Setup, Shape, Sigpipe,
+    Step, Target, TcpState, Trace, play,
 };
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{IoSlice, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// How many random scenarios each program plays under each policy.
 const SCENARIOS: usize = 60;
@@ -103,6 +108,68 @@ fn words(trace: &Trace, unknown: &[usize]) -> Vec<String> {
     steps.chain([end]).collect()
 }
 
+/// Checks what else is known of the calls: one task makes them, one after the other; each `recv` takes what its client has sent, and each
+/// `send` sends filling. Rounds that were equal come once in the trace, and after an urgent byte it is not known which byte a `recv` reads.
+fn check_details(trace: &Trace, scenario: &Scenario) {
+    if ["urgent", "repeat"].iter().any(|word| scenario.to_string().contains(word)) {
+        return;
+    }
+    let (mut last, mut unread) = (Duration::ZERO, BTreeMap::<Client, VecDeque<u8>>::new());
+    for step in trace.steps() {
+        if let (Some(Event::Client(client, Action::Send(payload))), Reply::Ok(sent)) =
+            (step.at.of(scenario), step.reply)
+        {
+            let bytes = payload.given().map_or(vec![b'x'; payload.len()], <[u8]>::to_vec);
+            unread.entry(*client).or_default().extend(&bytes[..sent as usize]);
+        }
+        for (called, detail) in step.detailed() {
+            let detail = detail.expect("a detail of each call");
+            assert!(detail.task == 0 && detail.time >= last, "{scenario}: {detail:?}");
+            last = detail.time;
+            let moved = called.result.and_then(Result::ok).unwrap_or(0) as usize;
+            let mut bytes = match (called.call.name(), called.client) {
+                ("recv" | "readv", Some(client)) => unread.entry(client).or_default().drain(..moved).collect(),
+                ("send" | "writev", _) => vec![b'x'; moved],
+                _ => Vec::new(),
+            };
+            bytes.truncate(32);
+            assert_eq!(detail.data(), bytes, "{scenario}: {called}");
+        }
+    }
+}
+
+#[test]
+fn of_a_server_with_threads_it_is_known_which_made_a_call_and_what_the_call_moved() {
+    workers::alone(|| {
+        let target = Target::forked(|listener| {
+            for client in listener.incoming() {
+                let Ok(mut client) = client else { continue };
+                std::thread::spawn(move || {
+                    let mut buffer = [0; 64];
+                    while let Ok(bytes @ 1..) = client.read(&mut buffer) {
+                        if client.write_vectored(&[IoSlice::new(b"> "), IoSlice::new(&buffer[..bytes])]).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        let scenario: Scenario = r#"a connect; b connect; hold; b send "to"; b send "gether"; go; a send "hello\n""#
+            .parse()
+            .expect("a scenario");
+        let trace = target.play(&scenario).expect("a run").trace;
+        let moved = trace.steps().flat_map(Step::detailed).filter_map(|(called, detail)| {
+            let (client, detail) = (called.client?, detail?);
+            (!detail.data().is_empty()).then(|| format!("{client} {}", detail.data().escape_ascii()))
+        });
+        assert_eq!(moved.collect::<Vec<_>>(), ["b together", "b > together", r"a hello\n", r"a > hello\n"]);
+        let ladder = Ladder::new(&scenario, &trace).to_string();
+        // The thread of `b` is the first whose call can finish.
+        let lines = ["0: accept4 a", "1: recv b 8", "1: writev b 10", "2: recv a 6"];
+        assert!(lines.iter().all(|line| ladder.contains(line)), "{ladder}");
+    });
+}
+
 /// Plays random scenarios in both worlds.
 fn compare(target: &Target, program: &str, policy: Policy, seed: u64) {
     let setup = Setup::new(program.parse().expect("a preset"), policy);
@@ -121,6 +188,7 @@ fn compare(target: &Target, program: &str, policy: Policy, seed: u64) {
         let recvs = unknown.iter().all(|i| ["recv", "readv"].contains(&calls[*i].call.name()));
         assert!(recvs && unknown.len() <= urgent, "{setup}: {scenario}: {unknown:?} of {calls:?}");
         assert_eq!(words(&seen, &unknown), words(&foreseen, &unknown), "{setup}: {scenario}");
+        check_details(&seen, scenario);
     }
 }
 

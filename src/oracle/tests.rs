@@ -52,7 +52,7 @@ fn a_wrong_end_is_one_although_the_model_goes_on_but_not_if_something_was_wrong_
     let judged = |trace: &Trace, calls: usize, outcome| {
         let first = trace.steps().next().unwrap();
         let mut cut = Trace::default();
-        first.calls[..calls].iter().for_each(|called| cut.push_call(*called));
+        first.calls[..calls].iter().for_each(|called| cut.push_call(*called, None));
         let closed = |out: &mut Vec<_>| {
             out.push((Client::nth(0), TcpState::Close));
             Ok::<(), ()>(())

@@ -5,7 +5,7 @@
 
 use crate::scenario::{Client, Errno, Event, Scenario};
 use crate::subject::{Program, Setup};
-use crate::trace::{self, At, Called, Hygiene, Outcome, Reply, Signal, Step, Survivor, TcpState, Trace};
+use crate::trace::{self, At, Called, Detail, Hygiene, Outcome, Reply, Signal, Step, Survivor, TcpState, Trace};
 use serde::Serialize;
 use serde::ser::Serializer;
 use std::{fmt, io};
@@ -181,7 +181,7 @@ impl<'t> StepObject<'t> {
                 .of(scenario)
                 .map_or(EventObject::Teardown(Text(step.at)), |event| EventObject::Event(Text(event))),
             reply: step.reply.into(),
-            calls: Calls(step.calls),
+            calls: Calls(step),
             sockets: Sockets(step.sockets),
             at: is_round.then_some(Text(step.at)),
             times: is_round.then_some(step.times),
@@ -226,11 +226,11 @@ impl From<Reply> for ReplyObject {
     }
 }
 
-struct Calls<'t>(&'t [Called]);
+struct Calls<'t>(Step<'t>);
 
 impl Serialize for Calls<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(self.0.iter().copied().map(CallObject::from))
+        to.collect_seq(self.0.detailed().map(CallObject::from))
     }
 }
 
@@ -246,10 +246,16 @@ struct CallObject {
     error: Option<Text<Errno>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signal: Option<Text<Signal>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
 }
 
-impl From<Called> for CallObject {
-    fn from(Called { call, client, result, sigpipe }: Called) -> CallObject {
+impl From<(Called, Option<Detail>)> for CallObject {
+    fn from((Called { call, client, result, sigpipe }, detail): (Called, Option<Detail>)) -> CallObject {
         CallObject {
             call: call.name(),
             client: client.map(Text),
@@ -257,6 +263,9 @@ impl From<Called> for CallObject {
             result: result.and_then(Result::ok),
             error: result.and_then(Result::err).map(Text),
             signal: sigpipe.then_some(Text(Signal::SIGPIPE)),
+            task: detail.map(|detail| detail.task),
+            time: detail.map(|detail| detail.time.as_secs_f64()),
+            data: detail.map(|detail| detail.data().escape_ascii().to_string()).filter(|data| !data.is_empty()),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::oracle::outcome_words;
 use crate::scenario::{Action, Client, Event, Scenario};
-use crate::trace::{At, Called, Outcome, Reply, Step, TcpState, Trace};
+use crate::trace::{At, Called, Detail, Outcome, Reply, Step, TcpState, Trace};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -20,6 +20,7 @@ const PAYLOAD: usize = 12;
 /// The diagram of a run, drawn by `Display`. Each step has its number, the client's event in that client's column, the server calls that
 /// followed with their results, and the TCP state of each server-side socket that changed.
 ///
+/// If several tasks of the server make calls, each call begins with the number of its task ([`Detail::task`](crate::Detail::task)).
 /// A horizontal line separates the rounds of a block, and the teardown. Equal consecutive rounds are drawn once, with their number, and so
 /// is a repeated sequence of calls. If the server ended, `✗` marks its last call and how it ended. In a client's column `=` precedes a
 /// result that is not plain success, and an event that did nothing is in parentheses.
@@ -126,6 +127,8 @@ struct Grid {
     /// The clients that have connected and not closed.
     open: Vec<Client>,
     states: BTreeMap<Client, TcpState>,
+    /// Whether several tasks made calls.
+    has_tasks: bool,
 }
 
 impl Grid {
@@ -135,9 +138,10 @@ impl Grid {
         headings.push("  server".to_owned());
         headings.extend(sockets.headings(|client| format!("{client}'s socket"), "sockets"));
         let rows = vec![Row::Cells(headings), Row::Rule(String::new())];
-        let mut grid = Grid { rows, clients, sockets, open: Vec::new(), states: BTreeMap::new() };
-
         let trace = ladder.trace;
+        let has_tasks = trace.steps().any(|step| step.detailed().any(|(_, detail)| detail.is_some_and(|d| d.task > 0)));
+        let mut grid = Grid { rows, clients, sockets, open: Vec::new(), states: BTreeMap::new(), has_tasks };
+
         let steps = trace.steps().len();
         let mut last = Part::Events;
         for (i, step) in trace.steps().enumerate() {
@@ -164,7 +168,7 @@ impl Grid {
         };
         let mut columns = vec![vec![number]];
         columns.extend(self.client_cells(event.as_ref(), step.reply));
-        columns.push(server_cells(event.as_ref(), step, end));
+        columns.push(server_cells(event.as_ref(), step, end, self.has_tasks));
         let at_top = columns.len();
         columns.extend(self.socket_cells(step));
 
@@ -281,14 +285,14 @@ fn cell(first: String, second: String) -> Vec<String> {
 
 /// Adds the calls, one per line. A sequence of at most 8 calls that is repeated 3 times or more is shown once, with the number of
 /// repetitions.
-fn call_cells(mut calls: &[Called], cells: &mut Vec<String>) {
+fn call_cells(mut calls: &[String], cells: &mut Vec<String>) {
     const LONGEST: usize = 8;
     const FEWEST: usize = 3;
     while !calls.is_empty() {
         let times = |len: usize| calls.chunks(len).take_while(|chunk| *chunk == &calls[..len]).count();
         let again = (1..=LONGEST.min(calls.len())).map(|len| (len, times(len))).find(|(_, times)| *times >= FEWEST);
         let (len, times) = again.unwrap_or((1, 1));
-        cells.extend(calls[..len].iter().map(|called| format!("  {called}")));
+        cells.extend_from_slice(&calls[..len]);
         if times > 1 {
             cells.push(format!("  … ×{times}"));
         }
@@ -298,17 +302,22 @@ fn call_cells(mut calls: &[Called], cells: &mut Vec<String>) {
 
 /// The server's cells of a step: the event, if it is no client's; the server's calls, the last of them marked if the server ended; and how
 /// it ended.
-fn server_cells(event: Option<&Event>, step: &Step<'_>, end: Option<Outcome>) -> Vec<String> {
+fn server_cells(event: Option<&Event>, step: &Step<'_>, end: Option<Outcome>, has_tasks: bool) -> Vec<String> {
     let mut cells = Vec::new();
     match (event, step.reply) {
         (None | Some(Event::Client(..)), _) => {}
         (Some(event), Reply::Nothing(reason)) => cells.push(format!("  [{event}: {}]", reason.words())),
         (Some(event), _) => cells.push(format!("  [{event}]")),
     }
+    let words = |(called, detail): (Called, Option<Detail>)| match detail {
+        Some(detail) if has_tasks => format!("  {}: {called}", detail.task),
+        _ => format!("  {called}"),
+    };
+    let calls: Vec<String> = step.detailed().map(words).collect();
     // The call in which the server ended is never part of a repetition.
-    let apart = step.calls.len() - usize::from(end.is_some() && !step.calls.is_empty());
-    call_cells(&step.calls[..apart], &mut cells);
-    cells.extend(step.calls[apart..].iter().map(|called| format!("  {called}")));
+    let apart = calls.len() - usize::from(end.is_some() && !calls.is_empty());
+    call_cells(&calls[..apart], &mut cells);
+    cells.extend_from_slice(&calls[apart..]);
     if let Some(outcome) = end {
         if let (Some(last), false) = (cells.last_mut(), step.calls.is_empty()) {
             last.replace_range(..1, "✗");

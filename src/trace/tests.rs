@@ -22,6 +22,28 @@ fn ten_thousand_equal_rounds_are_as_long_as_one() {
 }
 
 #[test]
+fn traces_are_equal_whenever_their_calls_were_made_and_keep_the_details_of_the_first_of_equal_rounds() {
+    let played = |time| {
+        let call = Called { call: crate::Call::Send, client: None, result: Some(Ok(1)), sigpipe: false };
+        let (mut trace, mut last) = (Trace::default(), None);
+        for round in 0..2 {
+            let start = trace.mark();
+            let detail = Detail::new(0, std::time::Duration::from_secs(time + u64::from(round)), Data::default());
+            trace.push_call(call, Some(detail));
+            let at = At::Round { event: 0, round, inner: 0 };
+            trace.push_step(at, Reply::Ok(0), |_| Ok::<(), std::convert::Infallible>(())).unwrap();
+            last = Some(trace.fold(last, start));
+        }
+        trace
+    };
+    let seconds = |trace: &Trace| -> Vec<u64> {
+        trace.steps().flat_map(Step::detailed).map(|(_, detail)| detail.unwrap().time.as_secs()).collect()
+    };
+    let [one, other] = [1, 5].map(played);
+    assert_eq!((one == other, seconds(&one), seconds(&other)), (true, vec![1], vec![5]));
+}
+
+#[test]
 fn unfolded_it_has_every_step_at_its_own_place() {
     let t = trace("b connect; repeat 3 { a connect; a rst }; repeat 2 { b send 1 }; repeat 2 { b send 1 }");
     let places: Vec<String> = t.unfolded().map(|s| s.at.to_string()).collect();

@@ -148,11 +148,11 @@ fn step<W: World>(world: &mut W, trace: &mut Trace) -> Result<Progress, W::Error
     Ok(match world.step()? {
         Stepped::Blocked => Progress::Blocked,
         Stepped::Called(called) => {
-            trace.push_call(called);
+            trace.push_call(called, world.detail());
             Progress::Called
         }
         Stepped::Ended(called, end) => {
-            called.into_iter().for_each(|c| trace.push_call(c));
+            called.into_iter().for_each(|c| trace.push_call(c, world.detail()));
             Progress::Ended(end)
         }
     })

@@ -13,7 +13,7 @@ pub(crate) use driver::{Probe, happen, probe};
 pub use stoppable::{Stoppable, Stopped};
 
 use crate::scenario::{Action, Client, Errno, Event, Fault, HarmlessSignal, Limit};
-use crate::trace::{At, Called, Hygiene, Outcome, Reason, Reply, Signal, Survivor, TcpState};
+use crate::trace::{At, Called, Detail, Hygiene, Outcome, Reason, Reply, Signal, Survivor, TcpState};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -111,6 +111,11 @@ pub trait World: Sealed {
     ///
     /// If the world fails, not if the server's call does.
     fn step(&mut self) -> Result<Stepped, Self::Error>;
+
+    /// What else is known of the call that [`World::step`] returned last. The default is `None`, for a world whose servers are programs.
+    fn detail(&self) -> Option<Detail> {
+        None
+    }
 
     /// Appends the state of each server-side TCP socket to `out`, in the order in which the clients connected.
     ///

@@ -2,7 +2,7 @@
 
 use super::{Sealed, Stepped, World};
 use crate::scenario::{Action, Client, Event, Fault, HarmlessSignal, Limit};
-use crate::trace::{Reply, Survivor, TcpState};
+use crate::trace::{Detail, Reply, Survivor, TcpState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -95,6 +95,10 @@ impl<W: World> World for Stoppable<W> {
 
     fn step(&mut self) -> Result<Stepped, Self::Error> {
         self.unless(W::step)
+    }
+
+    fn detail(&self) -> Option<Detail> {
+        self.world.detail()
     }
 
     fn sockets(&mut self, out: &mut Vec<(Client, TcpState)>) -> Result<(), Self::Error> {

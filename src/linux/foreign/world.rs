@@ -5,13 +5,16 @@
 
 mod listeners;
 mod notes;
+mod one;
 mod play;
 mod reset;
 mod spin;
+mod unread;
 mod withheld;
 
 use reset::Before;
 pub(crate) use spin::{Circle, Spin};
+use unread::Unread;
 use withheld::Handled;
 pub(crate) use withheld::Withheld;
 
@@ -19,7 +22,7 @@ use super::history::{History, Last};
 use super::injection::Injection;
 use super::start::{NotListening, wait_for_listener};
 use crate::linux::error::KernelError;
-use crate::linux::foreign::server::{LOOK_UP, Quiet, Server, Whose};
+use crate::linux::foreign::server::{LOOK_UP, Quiet, Server};
 use crate::linux::net::client::{ClientSocket, Listener};
 use crate::linux::net::sock_diag::Netstat;
 use crate::linux::net::tables;
@@ -28,7 +31,7 @@ use crate::linux::process::affinity;
 use crate::linux::process::guardian::Plan;
 use crate::linux::process::tasks::Death;
 use crate::scenario::{Client, Errno, Fault};
-use crate::trace::{Called, End, Reason, Reply, Role, TcpState};
+use crate::trace::{Called, Detail, End, Reason, Reply, Role, TcpState};
 use crate::world::quiescence::Quiescence;
 use crate::world::{Ending, Stepped, World};
 use std::collections::{BTreeMap, VecDeque};
@@ -40,11 +43,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// After this many calls in a row that take no data and close nothing, a server may be in a busy loop
-/// ([`gets_on`](crate::linux::foreign::server::Passed::gets_on)).
-const MOST_CALLS: u32 = 3_000;
-/// The same for a server that has already been seen in a busy loop, or whose descriptors are limited.
-const MOST_CALLS_OF_A_SPINNER: u32 = 200;
 /// The receive buffer of a client that is going to stall, in bytes: the kernel's smallest, twice over.
 const SMALL_BUFFER: usize = 4096;
 
@@ -57,6 +55,8 @@ struct Connection {
     state: TcpState,
     /// What decides about the server's calls if an RST arrives.
     before: Before,
+    /// What the client has sent and the server has not read.
+    unread: Unread,
     /// Whether the client's name still means this connection. `forget` makes the name mean a new client.
     known: bool,
 }
@@ -99,7 +99,13 @@ pub(crate) struct Foreign {
     /// The connections that wait to be accepted, by their index in `connections`.
     queue: VecDeque<usize>,
     /// Calls that were made during a `wait`, and that `step` has not returned yet.
-    late: VecDeque<Called>,
+    late: VecDeque<(Called, Option<Detail>)>,
+    /// What is known of the call that `step` returned last.
+    detail: Option<Detail>,
+    /// The beginning of the run.
+    began: Instant,
+    /// The numbers of the tasks that have made calls in the run, by their tids.
+    tasks: BTreeMap<i32, u32>,
     calls: u32,
     last: Option<(&'static str, Option<Client>)>,
     ended: Vec<Ended>,
@@ -156,6 +162,9 @@ impl Foreign {
             held: false,
             queue: VecDeque::new(),
             late: VecDeque::new(),
+            detail: None,
+            began: Instant::now(),
+            tasks: BTreeMap::new(),
             calls: 0,
             last: None,
             ended: Vec::new(),
@@ -348,6 +357,7 @@ impl Foreign {
             cookie,
             state: TcpState::Established,
             before: Before::default(),
+            unread: Unread::default(),
             known: true,
         });
         Ok(Reply::Ok(0))
@@ -365,61 +375,6 @@ impl Foreign {
             self.connections[i].before.saw(state);
         }
         Ok(())
-    }
-
-    /// Lets the server make one call, if one could finish.
-    fn one(&mut self) -> Result<Stepped, KernelError> {
-        if let Some(ending) = self.main_ended {
-            return Ok(Stepped::Ended(None, ending));
-        }
-        if !self.server.rests(Whose::Callers)
-            && let Quiet::Busy(task) = self.server.quiet_of(Whose::Callers)?
-        {
-            self.spins(task, None)?;
-            return Ok(Stepped::Blocked);
-        }
-        let before = self.ended.len();
-        self.note_ends();
-        if let Some(ending) = self.main_ended {
-            return Ok(Stepped::Ended(None, ending));
-        }
-        let short = self.spin.is_some() || self.server.is_limited();
-        let most = if short { MOST_CALLS_OF_A_SPINNER } else { MOST_CALLS };
-        if self.calls >= most {
-            let call = self.server.waits_in().first().map(|(_, name)| *name).or(self.last.map(|last| last.0));
-            let task = self.main;
-            let fd = self.server.first_descriptor();
-            self.spins(task, call.map(|call| (call, fd)))?;
-            return Ok(Stepped::Blocked);
-        }
-        let next = self.queue.front().map(|i| self.connections[*i].client.name);
-        self.injection.set_next(next);
-        let Some((mut passed, quiet)) = self.server.step(&mut self.injection)? else {
-            if self.server.rests(Whose::All) {
-                return Ok(Stepped::Blocked);
-            }
-            // Tasks that do not come to the gate may still run, and may wake tasks that do.
-            if let Quiet::Busy(task) = self.server.quiet()? {
-                self.spins(task, None)?;
-                return Ok(Stepped::Blocked);
-            }
-            return self.one();
-        };
-        self.calls = if passed.gets_on() { 0 } else { self.calls + 1 };
-        self.note_state(&mut passed);
-        let client = self.note(&passed);
-        self.last = Some((passed.name, client));
-        if let Quiet::Busy(task) = quiet {
-            self.spins(task, None)?;
-        }
-        self.note_ends();
-        let broken =
-            self.ended[before.min(self.ended.len())..].iter().any(|ended| ended.death.signal() == Some(libc::SIGPIPE));
-        let called = self.told(&passed, broken)?;
-        Ok(match self.main_ended {
-            Some(ending) => Stepped::Ended(Some(called), ending),
-            None => Stepped::Called(called),
-        })
     }
 
     /// Resets and forgets every connection that is left, except that of the client `stays` if it is still open.

@@ -109,8 +109,7 @@ impl ClientSocket {
 
     /// One `send(2)` of the whole payload.
     pub(crate) fn send(socket: &Socket, payload: &Payload) -> Reply {
-        let bytes = payload.given().unwrap_or(&FILLING[..payload.len()]);
-        send_flagged(socket, bytes, 0)
+        send_flagged(socket, bytes_of(payload), 0)
     }
 
     /// `send(2)` of one byte with `MSG_OOB`.
@@ -207,6 +206,11 @@ impl ClientSocket {
             None => Ok(()),
         }
     }
+}
+
+/// The bytes that a client sends for a payload.
+pub(crate) fn bytes_of(payload: &Payload) -> &[u8] {
+    payload.given().unwrap_or(&FILLING[..payload.len()])
 }
 
 /// Waits until the connection is established (true), or its SYN is known to have been dropped because an accept queue is full (false).

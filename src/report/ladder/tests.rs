@@ -91,7 +91,7 @@ fn every_end_is_marked() {
     ] {
         let mut ended = Trace::default();
         for step in survived.steps().take(1) {
-            step.calls.iter().for_each(|called| ended.push_call(*called));
+            step.calls.iter().for_each(|called| ended.push_call(*called, None));
             let sockets = |out: &mut Vec<_>| {
                 out.extend_from_slice(step.sockets);
                 fmt::Result::Ok(())

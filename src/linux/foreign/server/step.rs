@@ -10,7 +10,7 @@ use crate::linux::process::tasks::Whose;
 use crate::linux::sys::process::{self as sys, TcpInfo};
 use crate::linux::sys::{fd_table, pidfd_getfd};
 use crate::scenario::Errno;
-use crate::trace::TcpState;
+use crate::trace::{Data, TcpState};
 use crate::world::schedule::Pending;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
@@ -21,8 +21,9 @@ pub(crate) struct Passed {
     /// The name of the system call, or of the C library's function for it.
     pub(crate) name: &'static str,
     pub(crate) class: Class,
-    /// The process that made the call.
+    /// The process and the thread that made the call.
     pub(crate) pid: i32,
+    pub(crate) tid: i32,
     /// The descriptor that the call was made on; `None` if there is not exactly one.
     pub(crate) fd: Option<i32>,
     /// The cookie of the socket that the call was made on (`SO_COOKIE`).
@@ -35,6 +36,8 @@ pub(crate) struct Passed {
     pub(crate) raises_sigpipe: bool,
     /// What the socket showed of the result before the call.
     pub(crate) foreseen: Foreseen,
+    /// The first bytes of what the call sends.
+    pub(crate) data: Data,
     /// The result, where it is known.
     pub(crate) result: Option<Result<u32, Errno>>,
 }
@@ -152,12 +155,14 @@ impl Server {
             name: parked.name,
             class: parked.class,
             pid: parked.pid,
+            tid: parked.tid,
             fd: parked.descriptor(),
             cookie,
             state,
             takes,
             raises_sigpipe: parked.raises_sigpipe(),
             foreseen,
+            data: if parked.class.sends() { parked.data() } else { Data::default() },
             result: if let Foreseen::Result(result) = foreseen { Some(result) } else { None },
         }
     }
@@ -176,12 +181,14 @@ mod tests {
                 name,
                 class,
                 pid,
+                tid: pid,
                 fd: None,
                 cookie: None,
                 state: None,
                 takes: false,
                 raises_sigpipe: false,
                 foreseen: Foreseen::Unknown,
+                data: Data::default(),
                 result: None,
             }
         }

@@ -1,12 +1,13 @@
 //! Records a server's calls and the ends of its processes.
 
-use super::{Ended, Foreign};
+use super::{Ended, Foreign, Unread};
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::Passed;
 use crate::linux::gate::seccomp::pending_call::Foreseen;
 use crate::scenario::{Call, Client, Errno};
-use crate::trace::{Called, Role, Signal};
+use crate::trace::{Called, Data, Detail, Role, Signal};
 use crate::world::Ending;
+use std::time::Duration;
 
 impl Foreign {
     /// The trace record of a call that was released. `broken`: SIGPIPE has killed a process in this call.
@@ -26,6 +27,24 @@ impl Foreign {
             result: if broken { Some(Err(Errno::EPIPE)) } else { result },
             sigpipe: broken || (passed.raises_sigpipe && result == Some(Err(Errno::EPIPE))),
         })
+    }
+
+    /// What else is known of a call that was let in at this time of the run and has returned this.
+    pub(super) fn detail_of(&mut self, passed: &Passed, result: Option<Result<u32, Errno>>, time: Duration) -> Detail {
+        let next = self.tasks.len() as u32;
+        let task = *self.tasks.entry(passed.tid).or_insert(next);
+        let moved = result.and_then(Result::ok).unwrap_or(0) as usize;
+        let connection = self.connections.iter_mut().find(|c| c.cookie.is_some() && c.cookie == passed.cookie);
+        let data = match connection {
+            Some(connection) if passed.takes && result.is_none() => {
+                // It is not known how much was read, so neither what comes next.
+                connection.unread = Unread::Lost;
+                Data::default()
+            }
+            Some(connection) if passed.takes => connection.unread.read(moved),
+            _ => passed.data.first(moved),
+        };
+        Detail::new(task, time, data)
     }
 
     /// Records the state of the socket before a call, and completes the result of a call on a connection that was reset.

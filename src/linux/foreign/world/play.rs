@@ -1,11 +1,11 @@
 //! Plays scenarios against a server that is another project's program.
 
-use super::{Foreign, Quiet};
+use super::{Connection, Foreign, Quiet, Unread};
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::LOOK_UP;
 use crate::linux::net::client::ClientSocket;
 use crate::scenario::{Action, Client, Event, Fault, HarmlessSignal, Limit};
-use crate::trace::{Reason, Reply, Survivor, TcpState};
+use crate::trace::{Detail, Reason, Reply, Survivor, TcpState};
 use crate::world::{Sealed, Stepped, World};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ impl World for Foreign {
         self.is_withheld_noted = false;
         self.history.begin(self.server.pids()?);
         self.late.clear();
+        self.tasks.clear();
+        self.began = Instant::now();
         Ok(())
     }
 
@@ -47,7 +49,7 @@ impl World for Foreign {
             return Ok(Reply::Nothing(Reason::NotConnected));
         };
         let address = self.address;
-        let client = &mut self.connections[i].client;
+        let Connection { client, unread, .. } = &mut self.connections[i];
         let Some(socket) = &client.socket else {
             return Ok(Reply::Nothing(Reason::Closed));
         };
@@ -55,8 +57,18 @@ impl World for Foreign {
             return Ok(Reply::Nothing(Reason::Vanished));
         }
         Ok(match action {
-            Action::Send(payload) => ClientSocket::send(socket, payload),
-            Action::Urgent => ClientSocket::urgent(socket),
+            Action::Send(payload) => {
+                let reply = ClientSocket::send(socket, payload);
+                if let Reply::Ok(bytes) = reply {
+                    unread.sent(payload, bytes as usize);
+                }
+                reply
+            }
+            Action::Urgent => {
+                // The server may read this byte in its place, apart from the others, or never (SO_OOBINLINE, MSG_OOB).
+                *unread = Unread::Lost;
+                ClientSocket::urgent(socket)
+            }
             Action::Recv if client.stalled => Reply::Nothing(Reason::Stalled),
             Action::Recv => ClientSocket::recv(socket),
             Action::Fin => ClientSocket::fin(socket),
@@ -124,10 +136,10 @@ impl World for Foreign {
             self.calls = 0;
             while !self.held {
                 match self.one()? {
-                    Stepped::Called(called) => self.late.push_back(called),
+                    Stepped::Called(called) => self.late.push_back((called, self.detail)),
                     Stepped::Blocked => break,
                     Stepped::Ended(called, _) => {
-                        self.late.extend(called);
+                        self.late.extend(called.map(|called| (called, self.detail)));
                         return Ok(());
                     }
                 }
@@ -145,9 +157,16 @@ impl World for Foreign {
 
     fn step(&mut self) -> Result<Stepped, KernelError> {
         match self.late.pop_front() {
-            Some(called) => Ok(Stepped::Called(called)),
+            Some((called, detail)) => {
+                self.detail = detail;
+                Ok(Stepped::Called(called))
+            }
             None => self.one(),
         }
+    }
+
+    fn detail(&self) -> Option<Detail> {
+        self.detail
     }
 
     fn sockets(&mut self, out: &mut Vec<(Client, TcpState)>) -> Result<(), KernelError> {

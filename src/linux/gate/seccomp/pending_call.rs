@@ -4,6 +4,7 @@
 //! that duplicate is open, the server's own `close` does not close the socket. So the harness drops the duplicate before it releases the
 //! call. It keeps the duplicate until then only if the process has no other thread, which could close the descriptor meanwhile.
 
+mod data;
 mod descriptors;
 mod foreseen;
 
@@ -301,7 +302,7 @@ mod tests {
     use super::*;
 
     /// A call of this process, waiting at the gate.
-    fn parked(name: &'static str, class: Class, args: [u64; 6]) -> Parked {
+    pub(super) fn parked(name: &'static str, class: Class, args: [u64; 6]) -> Parked {
         let (pid, tid) = (nix::unistd::getpid().as_raw(), nix::unistd::gettid().as_raw());
         Parked { id: 0, pid, tid, name, class, number: 0, args, deadline: None, order: 0, kept: None }
     }
