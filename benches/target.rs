@@ -5,8 +5,7 @@
 //!
 //! takes a protocol, a shell command that sets the server up, and the server's command. Without them there is nothing to measure.
 
-use brokenpipe::{Event, HuntEvent, Target, TargetHunt};
-use std::ops::ControlFlow;
+use brokenpipe::{Event, HuntEvent, HuntOptions, Target};
 use std::time::{Duration, Instant};
 
 /// Scenarios to play, and the events of those that are timed.
@@ -21,7 +20,7 @@ fn main() {
     };
     let protocol = protocol.parse().expect("a protocol");
     let target = Target::command(arguments).protocol(protocol).setup(setup);
-    let how = TargetHunt::default().cases(CASES).max_events(EVENTS);
+    let how = HuntOptions::default().cases(CASES).max_events(EVENTS);
     let (mut last, mut times) = (Instant::now(), Vec::new());
     let report = target.hunt(&how, |event| {
         // What waits takes its time, and a block is many events.
@@ -32,7 +31,6 @@ fn main() {
             times.push(last.elapsed());
         }
         last = Instant::now();
-        ControlFlow::Continue(())
     });
     let report = report.expect("a server that can be hunted");
     times.sort_unstable();

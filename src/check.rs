@@ -1,8 +1,9 @@
 //! A test of a server in one call: the server as text, a policy, and a number of scenarios.
 
+use crate::case::Case;
+use crate::detect::{Finding, judge};
 use crate::input::Input;
 use crate::linux::{Kernel, KernelError};
-use crate::oracle::{Finding, judge};
 use crate::report;
 use crate::scenario::ParseError;
 use crate::search::{Random, Shape, Shard, hunt, reduce};
@@ -45,7 +46,7 @@ pub fn check(program: &str, policy: Policy, scenarios: u64) -> Result<(), CheckE
 #[non_exhaustive]
 pub enum CheckError {
     /// A scenario failed.
-    #[error("{}", report::finding(.0, &replay(.0)))]
+    #[error("{}replay: {}\n", report::finding(.0), replay(.0))]
     Found(
         /// The finding, minimised.
         Box<Finding>,
@@ -60,7 +61,7 @@ pub enum CheckError {
 
 /// The shell command that plays a finding again.
 fn replay(finding: &Finding) -> String {
-    Input::new(finding.setup.clone(), finding.scenario.clone()).replay()
+    Input::of(&Case::of_finding(finding, "")).map_or_else(String::new, |input| input.replay())
 }
 
 impl fmt::Debug for CheckError {

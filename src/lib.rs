@@ -33,7 +33,8 @@
 //! - *Worlds* play them: the [`Kernel`] with real sockets, the [`Model`] by the book, both through [`play`].
 //! - *Traces* are what happened: [`Trace`], its [`Step`]s and its [`Outcome`]. Both worlds make the same type, and `==` is the
 //!   oracle.
-//! - *Verdicts* read traces: [`judge`] makes a [`Finding`], [`compare`] says where two traces first differ.
+//! - *Verdicts* read traces: [`judge`] makes a [`Finding`], [`compare`] says where two traces first differ. A finding has a [`Kind`], a
+//!   [`Signature`] and a [`Severity`], whatever the server.
 //! - *Search* looks for scenarios that fail and makes them small: [`Random`], [`hunt`], [`reduce`].
 //! - *Targets* are servers that nobody described, in whatever language: a [`Target`] is a command or a function of a test, and
 //!   [`Target::hunt`] finds what goes wrong with it.
@@ -66,17 +67,16 @@ mod world;
 
 pub use case::{Case, CaseError, Expect, ExpectedRun, Mismatch};
 pub use check::{CheckError, check};
-pub use detect::{Identity, Symptom, UnknownSymptom};
+pub use detect::{CONFIRMATIONS, Compared, Finding, Gate, Kind, Seen, Severity, Signature, UnknownKind, judge};
 pub use hunt::{
-    Activity, ActivityLog, Baseline, CONFIRMATIONS, HuntEvent, Severity, TargetError, TargetFinding, TargetHunt,
-    TargetReport, TargetRun, TargetSeen, requirements,
+    Activity, ActivityLog, Baseline, HuntError, HuntEvent, HuntOptions, HuntReport, ObservedRun, requirements,
 };
 pub use input::Input;
 pub use linux::{Kernel, KernelError, Requirement};
 #[doc(hidden)]
 pub use linux::{Worker, enter_session, enter_user_namespace};
 pub use model::Model;
-pub use oracle::{Difference, Finding, Kind, What, compare, compare_policies, compare_runs, judge};
+pub use oracle::{Difference, What, compare, compare_policies, compare_runs};
 pub use protocol::{Answer, Exchange, Progress, Protocol, parse_payload};
 #[cfg(feature = "proptest")]
 pub use scenario::strategy;
@@ -93,5 +93,5 @@ pub use subject::{MAX_OPS, Op, PRESETS, Policy, Polite, Program, ProgramError, S
 pub use trace::{
     At, Called, Detail, End, Hygiene, Outcome, Reason, Reply, Role, Signal, Step, Survivor, TcpState, Trace, WINDOW,
 };
-pub use triage::{Group, Signature, Triage, triage};
+pub use triage::{Group, Triage, triage};
 pub use world::{Ending, Stepped, Stoppable, Stopped, World, play};

@@ -1,7 +1,7 @@
 //! Serialises what has a text form as that text (`serde`).
 
 use crate::case::Case;
-use crate::detect::Symptom;
+use crate::detect::Kind;
 use crate::protocol::Protocol;
 use crate::scenario::{Client, Errno, Scenario};
 use crate::subject::Sigpipe;
@@ -28,7 +28,7 @@ macro_rules! as_text {
     )+};
 }
 
-as_text!(Case, Client, Errno, Policy, Program, Protocol, Scenario, Sigpipe, Symptom);
+as_text!(Case, Client, Errno, Policy, Program, Protocol, Scenario, Sigpipe, Kind);
 
 #[cfg(all(test, feature = "cli"))]
 mod tests {
@@ -43,7 +43,7 @@ mod tests {
         back("a connect; a send \"x\"".parse::<Scenario>().unwrap(), "a connect; a send \"x\"");
         back("accept; send 26; close".parse::<Program>().unwrap(), "accept; send 26; close");
         back(Policy::NoSignal, "nosignal");
-        back(Symptom::FdLeak, "fd-leak");
+        back(Kind::FdLeak, "fd-leak");
         back(Protocol::Http, "http");
         back(Errno::EPIPE, "EPIPE");
         back(Client::nth(0), "a");

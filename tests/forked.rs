@@ -3,10 +3,9 @@
 #[path = "common/workers.rs"]
 mod workers;
 
-use brokenpipe::{Sigpipe, Symptom, Target, TargetError, TargetHunt};
+use brokenpipe::{HuntError, HuntOptions, Kind, Sigpipe, Target};
 use std::io::{IoSlice, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::ops::ControlFlow;
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -23,13 +22,13 @@ fn greet(listener: TcpListener, send: impl Fn(&TcpStream)) {
 }
 
 /// Everything that a hunt finds in a server in which this is in force for SIGPIPE.
-fn found(target: &Target, sigpipe: &str) -> Vec<Symptom> {
-    let how = TargetHunt::default().cases(200).first(true);
-    let report = target.hunt(&how, |_| ControlFlow::Continue(())).unwrap();
+fn found(target: &Target, sigpipe: &str) -> Vec<Kind> {
+    let how = HuntOptions::default().cases(200).first(true);
+    let report = target.hunt(&how, |_| {}).unwrap();
     assert!(report.played > 0);
     assert_eq!(report.baseline.sigpipe, sigpipe);
-    let found = report.findings.iter().filter(|finding| finding.is_confirmed()).map(|finding| finding.identity.symptom);
-    let found: Vec<Symptom> = found.collect();
+    let found = report.findings.iter().filter(|finding| finding.is_confirmed()).map(|finding| finding.kind());
+    let found: Vec<Kind> = found.collect();
     if found.is_empty() {
         report.assert_clean();
     }
@@ -44,8 +43,8 @@ fn a_test_whose_hunt_finds_something_fails_with_the_diagram() {
                 drop(client.write_vectored(&[IoSlice::new(GREETING), IoSlice::new(GREETING)]))
             });
         });
-        let how = TargetHunt::default().cases(200).first(true);
-        let report = target.hunt(&how, |_| ControlFlow::Continue(())).unwrap();
+        let how = HuntOptions::default().cases(200).first(true);
+        let report = target.hunt(&how, |_| {}).unwrap();
         let failed = catch_unwind(AssertUnwindSafe(|| report.assert_clean())).expect_err("there is a finding");
         let text = *failed.downcast::<String>().expect("a text");
         assert!(text.contains("finding: sigpipe: ") && text.contains("✗ killed by SIGPIPE"), "{text}");
@@ -60,7 +59,7 @@ fn a_function_that_writes_in_pieces_dies_of_sigpipe() {
                 drop(client.write_vectored(&[IoSlice::new(GREETING), IoSlice::new(GREETING)]))
             });
         });
-        assert_eq!(found(&target, "default"), [Symptom::Sigpipe]);
+        assert_eq!(found(&target, "default"), [Kind::Sigpipe]);
     });
 }
 
@@ -102,7 +101,7 @@ fn a_function_that_returns_is_a_server_that_exits() {
                 } {}
             }
         });
-        assert_eq!(found(&target, "default"), [Symptom::Exit]);
+        assert_eq!(found(&target, "default"), [Kind::Exit]);
     });
 }
 
@@ -126,12 +125,12 @@ fn of_two_functions_each_is_its_own() {
 #[test]
 fn a_hunt_before_the_call_is_refused_in_each_server() {
     workers::alone(|| {
-        let before = Target::command(["true"]).listen_fd(true).hunt(&TargetHunt::default(), |_| ControlFlow::Break(()));
+        let before = Target::command(["true"]).listen_fd(true).hunt(&HuntOptions::default(), |_| {});
         let error = before.unwrap_err();
         // Here it is tried; in a server, which would fail right now and not serve, it is not.
         match std::env::var_os("BROKENPIPE_SERVE") {
-            None => assert!(matches!(error, TargetError::NotListening { .. }), "{error}"),
-            Some(_) => assert!(matches!(error, TargetError::Command(_)), "{error}"),
+            None => assert!(matches!(error, HuntError::NotListening { .. }), "{error}"),
+            Some(_) => assert!(matches!(error, HuntError::Command(_)), "{error}"),
         }
         let target = Target::forked(|listener| greet(listener, |mut client| drop(client.write_all(GREETING))));
         assert_eq!(found(&target, "default"), []);

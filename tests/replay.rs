@@ -43,9 +43,9 @@ fn what_a_failing_check_prints_plays_the_same_death_again() {
                 .expect("the kernel world");
             let Ok(()) = play(&mut Model::default(), &setup, &scenario, &mut model);
             let finding = judge(&scenario, &setup, &kernel, &model).expect("the same scenario fails again");
-            assert_eq!(finding.kind, Kind::Death);
+            assert_eq!(finding.kind(), Kind::Death);
             // The report of the replayed finding is the printed one, with every call, every TCP state and the reason.
-            let again = report::finding(&finding, "").trim_end().to_owned();
+            let again = report::finding(&finding).trim_end().to_owned();
             assert!(printed.contains(&again), "{name} printed\n{printed}\nand then came\n{again}");
         }
     });

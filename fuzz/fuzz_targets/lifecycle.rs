@@ -76,9 +76,9 @@ impl Worlds {
             self.counters.without(|| feedback::reach(&self.real));
         }
         if let Some(finding) = judge(scenario, setup, &self.real, &self.expected)
-            && finding.kind != Kind::Death
+            && finding.kind() != Kind::Death
         {
-            self.confirm(finding);
+            self.confirm(&finding, input);
         }
         if *FEEDBACK {
             // Last of all: what comes after it is counted.
@@ -99,14 +99,8 @@ impl Worlds {
         let Some(difference) = compare_policies(&all) else {
             return;
         };
-        fail(&Finding {
-            kind: Kind::PolicyDifference,
-            scenario: scenario.clone(),
-            setup: setup.clone(),
-            kernel: self.expected.clone(),
-            model: self.expected.clone(),
-            difference: Some(difference),
-        });
+        let traces = [&self.expected, &self.expected];
+        fail(&Finding::of_program(Kind::PolicyDifference, scenario, setup, traces, Some(difference)), input);
     }
 
     /// Plays on the kernel, in a worker that lives as long as the process.
@@ -123,29 +117,29 @@ impl Worlds {
         }
     }
 
-    /// Plays a finding's scenario against a fresh server, and fails with what comes of that.
-    fn confirm(&mut self, finding: Finding) {
-        let Finding { setup, scenario, .. } = &finding;
+    /// Plays an input that failed against a fresh server, and fails with what comes of that.
+    fn confirm(&self, finding: &Finding, input: &Input) {
+        let Input { setup, scenario } = input;
         let mut again = Trace::default();
         match Kernel::fresh().and_then(|mut kernel| play(&mut kernel, setup, scenario, &mut again)) {
             Ok(()) => {}
             Err(error) => machine(&error),
         }
-        match compare_runs(&finding.kernel, &again) {
-            None => fail(&finding),
+        match compare_runs(&finding.trace, &again) {
+            None => fail(finding, input),
             Some(difference) => {
-                fail(&Finding { kind: Kind::Nondeterminism, model: again, difference: Some(difference), ..finding })
+                let traces = [&finding.trace, &again];
+                fail(&Finding::of_program(Kind::Nondeterminism, scenario, setup, traces, Some(difference)), input)
             }
         }
     }
 }
 
 /// Ends the process with a finding. What there is to do comes first: libFuzzer's and the backtrace's many lines follow.
-fn fail(finding: &Finding) -> ! {
-    let replay = Input::new(finding.setup.clone(), finding.scenario.clone()).replay();
-    let Finding { kind, scenario, setup, .. } = finding;
-    let text = report::finding(finding, &replay);
-    let verdict = text.lines().next().unwrap_or(kind.name());
+fn fail(finding: &Finding, input: &Input) -> ! {
+    let Input { setup, scenario } = input;
+    let (text, replay) = (report::finding(finding), input.replay());
+    let verdict = text.lines().next().unwrap_or(finding.kind().name());
     panic!(
         "{verdict}\nscenario: {scenario}\nserver:   {setup}\nreplay:   {replay}\n\
          keep it:  brokenpipe triage ARTIFACT, the file that is named below\n\n{text}"

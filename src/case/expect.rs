@@ -1,6 +1,6 @@
 //! The expected result of a case, and its text form.
 
-use crate::detect::Symptom;
+use crate::detect::Kind;
 use crate::oracle::{is_broken, outcome_words};
 use crate::scenario::text::{Scanner, Statement, Word};
 use crate::scenario::{Call, Client, Errno, ParseError};
@@ -14,7 +14,7 @@ pub enum Expect {
     /// For a program: what a run shows.
     Run(ExpectedRun),
     /// For a command: a finding of this kind, on each of three fresh servers.
-    Finding(Symptom),
+    Finding(Kind),
 }
 
 impl fmt::Display for Expect {

@@ -5,9 +5,9 @@ mod text;
 
 pub use expect::{Expect, ExpectedRun, Mismatch};
 
-use crate::hunt::TargetFinding;
+use crate::detect::Finding;
 use crate::scenario::{ParseError, Scenario};
-use crate::subject::{Setup, Subject, Target};
+use crate::subject::{Setup, Subject};
 use crate::trace::Trace;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -47,7 +47,7 @@ use tempfile::NamedTempFile;
 /// what clients send. `env:`, with one variable each, and `say:` may occur several times. `expect:` is a kind of finding:
 ///
 /// ```
-/// use brokenpipe::{Case, Expect, Subject, Symptom};
+/// use brokenpipe::{Case, Expect, Kind, Subject};
 ///
 /// let case: Case = r#"brokenpipe case 1
 /// command: ./server --port {port}
@@ -61,7 +61,7 @@ use tempfile::NamedTempFile;
 /// "#.parse()?;
 /// let Subject::Command(target) = &case.subject else { unreachable!("it has a command") };
 /// assert_eq!(target.words(), ["./server", "--port", "{port}"]);
-/// assert_eq!(case.expect, Expect::Finding(Symptom::Sigpipe));
+/// assert_eq!(case.expect, Expect::Finding(Kind::Sigpipe));
 /// # Ok::<(), brokenpipe::ParseError>(())
 /// ```
 ///
@@ -119,14 +119,19 @@ impl Case {
         }
     }
 
-    /// A case of a command that expects the failure of `finding`. It is played with the gate if the finding was made with it.
-    pub fn of_finding(target: &Target, finding: &TargetFinding) -> Case {
-        Case {
-            subject: Subject::Command(target.clone().gate(finding.gate)),
-            expect: Expect::Finding(finding.identity.symptom),
-            // The evidence may quote the server's output, which may contain control characters.
-            cause: finding.evidence.replace(char::is_control, " "),
-            scenario: finding.scenario.clone(),
+    /// A case that expects what the finding shows: for a program the result of its run, for a command the failure. It is played with the gate
+    /// if the finding was made with it.
+    pub fn of_finding(finding: &Finding, cause: impl Into<String>) -> Case {
+        let Finding { subject, scenario, trace, gate, .. } = finding;
+        match subject {
+            Subject::Program(setup) => Case::of(scenario, setup, trace, cause),
+            Subject::Command(target) => Case {
+                subject: Subject::Command(target.clone().gate(gate.is_on())),
+                expect: Expect::Finding(finding.kind()),
+                // It may quote the server's output, which may contain control characters.
+                cause: cause.into().replace(char::is_control, " "),
+                scenario: scenario.clone(),
+            },
         }
     }
 

@@ -1,7 +1,7 @@
 //! The text form of cases.
 
 use super::{Case, Expect};
-use crate::detect::Symptom;
+use crate::detect::Kind;
 use crate::scenario::text::headers::{Header, Headers, Value, line};
 use crate::scenario::{OneOf, ParseError};
 use crate::subject::Subject;
@@ -30,7 +30,7 @@ impl FromStr for Case {
         let expect = headers.need("expect")?;
         let expect = match &subject {
             Subject::Program(_) => Expect::Run(expect.parse()?),
-            Subject::Command(_) => Expect::Finding(symptom(expect)?),
+            Subject::Command(_) => Expect::Finding(kind(expect)?),
         };
         let cause = headers.get("cause").map_or("", |cause| cause.text).to_owned();
         Ok(Case { subject, expect, cause, scenario: headers.scenario()? })
@@ -52,9 +52,10 @@ fn first_line(text: &str, at: usize, line: &str) -> Result<(), ParseError> {
     }
 }
 
-fn symptom(value: Value<'_>) -> Result<Symptom, ParseError> {
-    value.text.parse().map_err(|_| {
-        let names = Symptom::ALL.map(Symptom::name);
+fn kind(value: Value<'_>) -> Result<Kind, ParseError> {
+    let of_commands = |kind: &Kind| !kind.is_of_programs();
+    value.text.parse().ok().filter(of_commands).ok_or_else(|| {
+        let names: Vec<&str> = Kind::ALL.into_iter().filter(of_commands).map(Kind::name).collect();
         let problem = format!("`{}` is no kind of finding", value.text);
         value.error(problem, &OneOf(&names).to_string()).near(value.text, names)
     })

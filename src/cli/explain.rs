@@ -72,7 +72,7 @@ impl Explain {
         }
         let interrupt = Interrupt::listen()?;
         let run = target.play_until(&case.scenario, &interrupt.flag())?;
-        out.write_all(report::target_run(&run, target, &case.scenario).as_bytes())?;
+        out.write_all(report::observed_run(&run, target, &case.scenario).as_bytes())?;
         Ok(Exit::HELD)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::exit::Exit;
 use brokenpipe::report::printable;
-use brokenpipe::{CaseError, KernelError, ParseError, Stopped, TargetError};
+use brokenpipe::{CaseError, HuntError, KernelError, ParseError, Stopped};
 use miette::{
     Diagnostic, LabeledSpan, MietteError, MietteHandlerOpts, MietteSpanContents, Report, SourceCode, SourceSpan,
     SpanContents,
@@ -42,7 +42,7 @@ pub(super) enum Failure {
     #[diagnostic(help(
         "`brokenpipe hunt --help` shows how a server is started and talked to, `brokenpipe doctor` what this machine lacks"
     ))]
-    Target(#[from] TargetError),
+    Target(#[from] HuntError),
     /// A case file cannot be written.
     #[error("cannot write a case file into {}: {source}", dir.display())]
     #[diagnostic(help("`--out DIR` names another folder"))]
@@ -123,11 +123,11 @@ impl Failure {
     /// Prints the failure on standard error, and gives its exit code.
     pub(super) fn show(self) -> u8 {
         let code = match &self {
-            Failure::Interrupted | Failure::Target(TargetError::Stopped) => {
+            Failure::Interrupted | Failure::Target(HuntError::Stopped) => {
                 say("interrupted");
                 return Exit::INTERRUPTED;
             }
-            Failure::Text(_) | Failure::Usage(_) | Failure::Read { .. } | Failure::Target(TargetError::Command(_)) => {
+            Failure::Text(_) | Failure::Usage(_) | Failure::Read { .. } | Failure::Target(HuntError::Command(_)) => {
                 Exit::USAGE
             }
             Failure::Kernel(_)
@@ -268,7 +268,7 @@ impl SourceCode for Excerpt {
 }
 
 /// The text of an error, safe to print on a terminal: it may quote the server's output. Line ends are kept.
-pub(super) fn lines(error: &TargetError) -> String {
+pub(super) fn lines(error: &HuntError) -> String {
     error.to_string().lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 

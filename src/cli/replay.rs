@@ -6,7 +6,7 @@ use super::failure::{Failure, say};
 use super::interrupt::Interrupt;
 use super::user;
 use super::worlds::{World, Worlds};
-use brokenpipe::{CONFIRMATIONS, Case, Expect, Scenario, Setup, Subject, Symptom, Target, TargetError, report};
+use brokenpipe::{CONFIRMATIONS, Case, Expect, HuntError, Kind, Scenario, Setup, Subject, Target, report};
 use clap::Args;
 use std::fs;
 use std::io::{self, Write};
@@ -138,7 +138,7 @@ fn shown(path: &Path) -> String {
 fn replay_command(
     target: &Target,
     scenario: &Scenario,
-    expect: Symptom,
+    expect: Kind,
     path: &Path,
     interrupt: &Interrupt,
     count: &mut Count,
@@ -156,7 +156,7 @@ fn replay_command(
     });
     let (finding, instead) = match played {
         Ok(played) => played,
-        Err(TargetError::Stopped) => return Err(Failure::Interrupted),
+        Err(HuntError::Stopped) => return Err(Failure::Interrupted),
         Err(error) => {
             count.unplayable += 1;
             writeln!(out, "FAILED  {path}: it could not be played")?;
@@ -167,7 +167,7 @@ fn replay_command(
     };
     let times = finding.confirmed;
     // Without the gate the order of the server's calls is left to the scheduler, so one reproduction is enough.
-    if finding.is_confirmed() || (!finding.gate && times > 0) {
+    if finding.is_confirmed() || (!finding.gate.is_on() && times > 0) {
         count.held += 1;
         writeln!(out, "ok      {path}: {expect} {times} of {CONFIRMATIONS}")?;
         return Ok(());
@@ -180,7 +180,7 @@ fn replay_command(
         Some(run) if run.seen.is_empty() => writeln!(out, "             got: nothing wrong")?,
         Some(run) => {
             for seen in &run.seen {
-                writeln!(out, "             got: {}: {}", seen.symptom, report::printable(&seen.evidence))?;
+                writeln!(out, "             got: {}: {}", seen.signature.kind, report::printable(&seen.evidence))?;
             }
         }
     }

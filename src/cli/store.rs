@@ -1,18 +1,53 @@
-//! Saves the cases of findings, and gives the commands that play them again.
+//! Shows findings, saves their cases, and gives the commands that play them again.
 
+use super::Out;
 use super::failure::Failure;
-use brokenpipe::{Case, CaseError, Death, Finding, Kind, Target, TargetFinding, report};
+use brokenpipe::{Case, CaseError, Death, Finding, Kind, Scenario, Setup, Subject, Target, report};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Most characters of the program's name in the name of a case file.
 const LONGEST_PROGRAM: usize = 100;
 
-/// The case of a finding. It expects what the server did.
-pub(super) fn case(finding: &Finding) -> Case {
-    let Finding { scenario, setup, kernel, .. } = finding;
-    Case::of(scenario, setup, kernel, report::why(scenario, setup, kernel))
+/// Writes the report of a finding, saves its case in `dir`, and says how to play it again. If the case cannot be saved, the finding is shown
+/// all the same, and so is what it takes to play it.
+///
+/// # Errors
+///
+/// Those of [`save`] and [`save_output`], and [`Failure::Output`] if the report cannot be written.
+pub(super) fn show(finding: &Finding, dir: &Path, out: &mut Out) -> Result<(), Failure> {
+    out.write_all(report::finding(finding).as_bytes())?;
+    // What did not come true each time would not replay each time.
+    if !finding.is_confirmed() {
+        return Ok(());
+    }
+    let path = match (save(finding, dir), &finding.subject) {
+        (Ok(path), _) => path,
+        (Err(error), Subject::Program(setup)) => {
+            writeln!(out, "replay: {}", run_command(setup, &finding.scenario))?;
+            return Err(error);
+        }
+        (Err(error), Subject::Command(_)) => {
+            write!(out, "{}", case(finding))?;
+            return Err(error);
+        }
+    };
+    writeln!(out, "case:   {}", path.display())?;
+    if let Some(output) = save_output(finding, &path)? {
+        writeln!(out, "output: {}", output.display())?;
+    }
+    Ok(writeln!(out, "replay: {}", replay_command(&path))?)
+}
+
+/// The case of a finding, with its explanation.
+fn case(finding: &Finding) -> Case {
+    let Finding { subject, scenario, trace, evidence, .. } = finding;
+    let cause = match subject {
+        Subject::Program(setup) => report::why(scenario, setup, trace),
+        Subject::Command(_) => evidence.clone(),
+    };
+    Case::of_finding(finding, cause)
 }
 
 /// Writes the case of a finding into `dir`, and gives the path. The file's name says which server it is and what is wrong.
@@ -21,19 +56,11 @@ pub(super) fn case(finding: &Finding) -> Case {
 ///
 /// [`Failure::Save`].
 pub(super) fn save(finding: &Finding, dir: &Path) -> Result<PathBuf, Failure> {
-    keep(&case(finding), &stem(finding), dir)
-}
-
-/// Writes the case of a finding about `target` into `dir`, and gives the path. The file is named after the program and the failure.
-///
-/// # Errors
-///
-/// [`Failure::Save`].
-pub(super) fn save_target(target: &Target, case: &Case, dir: &Path) -> Result<PathBuf, Failure> {
-    let program = target.words().first().and_then(|word| Path::new(word).file_name()).unwrap_or_default();
-    // A file name has at most 255 bytes, and the rest of the name needs some of them.
-    let program: String = plain(&program.to_string_lossy()).chars().take(LONGEST_PROGRAM).collect();
-    keep(case, &format!("{program}-{}", case.expect), dir)
+    let stem = match &finding.subject {
+        Subject::Program(setup) => stem_of_program(finding, setup),
+        Subject::Command(target) => stem_of_command(finding.kind(), target),
+    };
+    keep(&case(finding), &stem, dir)
 }
 
 /// Writes the server's output during a finding to a file beside the case, with the extension `output`. Gives the path; `None` if there is
@@ -42,7 +69,7 @@ pub(super) fn save_target(target: &Target, case: &Case, dir: &Path) -> Result<Pa
 /// # Errors
 ///
 /// [`Failure::Write`].
-pub(super) fn save_output(finding: &TargetFinding, case: &Path) -> Result<Option<PathBuf>, Failure> {
+pub(super) fn save_output(finding: &Finding, case: &Path) -> Result<Option<PathBuf>, Failure> {
     if finding.output.is_empty() {
         return Ok(None);
     }
@@ -70,15 +97,23 @@ fn keep(case: &Case, stem: &str, dir: &Path) -> Result<PathBuf, Failure> {
     Err(failed(io::ErrorKind::AlreadyExists.into()))
 }
 
-/// The name of a finding's case file without its extension: the server, the policy and what is wrong.
-fn stem(finding: &Finding) -> String {
-    let program = finding.setup.program.preset().unwrap_or("server");
-    let what = match (finding.kind, Death::of(&finding.kernel)) {
+/// The name of the case file without its extension: the program, the policy and what is wrong.
+fn stem_of_program(finding: &Finding, setup: &Setup) -> String {
+    let program = setup.program.preset().unwrap_or("server");
+    let what = match (finding.kind(), Death::of(&finding.trace)) {
         (Kind::Death | Kind::HandledDeath | Kind::WrongEnd, Some(death)) => death.to_string(),
         (kind, _) => kind.to_string(),
     };
     let what = what.trim_start_matches("killed by ").to_lowercase();
-    format!("{program}-{}-{}", finding.setup.policy, plain(&what))
+    format!("{program}-{}-{}", setup.policy, plain(&what))
+}
+
+/// The same for a command: the name of its program, and what is wrong.
+fn stem_of_command(kind: Kind, target: &Target) -> String {
+    let program = target.words().first().and_then(|word| Path::new(word).file_name()).unwrap_or_default();
+    // A file name has at most 255 bytes, and the rest of the name needs some of them.
+    let program: String = plain(&program.to_string_lossy()).chars().take(LONGEST_PROGRAM).collect();
+    format!("{program}-{kind}")
 }
 
 /// Replaces every character but ASCII letters and digits by a hyphen.
@@ -87,16 +122,15 @@ fn plain(text: &str) -> String {
 }
 
 /// The command that replays a case file, for a shell in the current folder.
-pub(super) fn replay_command(path: &Path) -> String {
+fn replay_command(path: &Path) -> String {
     let path = path.display().to_string();
     // A path that begins with `-` would be taken for an option.
     let path = if path.starts_with('-') { format!("./{path}") } else { path };
     format!("{} replay {}", program(), quoted(&path))
 }
 
-/// The command that plays a finding again without a case file.
-pub(super) fn run_command(finding: &Finding) -> String {
-    let Finding { setup, scenario, .. } = finding;
+/// The command that plays a scenario against a program.
+fn run_command(setup: &Setup, scenario: &Scenario) -> String {
     let (program, scenario) = (setup.program.to_string(), scenario.to_string());
     format!("{} run --program {} --policy {} {}", self::program(), quoted(&program), setup.policy, quoted(&scenario))
 }
@@ -116,7 +150,7 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brokenpipe::{Model, Scenario, Setup, Subject, Trace, judge, play};
+    use brokenpipe::{Model, Trace, judge, play};
 
     fn death(scenario: &str) -> Finding {
         let (scenario, setup): (Scenario, _) = (scenario.parse().unwrap(), Setup::default());
@@ -154,7 +188,7 @@ mod tests {
         let dir = folder.path();
         let found = death("a connect; b connect; b fin; b rst; a fin");
         let case = Case::load(save(&found, &dir.join("made/for it")).unwrap()).unwrap();
-        assert_eq!(case.check(&found.kernel), Ok(()));
+        assert_eq!(case.check(&found.trace), Ok(()));
         assert!(case.cause.starts_with("b half-closed"), "{}", case.cause);
     }
 
@@ -162,12 +196,11 @@ mod tests {
     fn a_program_with_the_longest_name_there_can_be_has_a_case_all_the_same() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["x".repeat(255), "é".repeat(127)] {
-            let case = format!("brokenpipe case 1\ncommand: /usr/bin/{name}\nexpect: sigpipe\n\na connect\na rst\n");
-            let case: Case = case.parse().unwrap();
-            let Subject::Command(target) = &case.subject else { unreachable!("it has a command") };
-            let path = save_target(target, &case, folder.path()).unwrap();
+            let target = Target::command([format!("/usr/bin/{name}")]);
+            let finding = Finding { subject: Subject::Command(target), ..death("hold; a connect; a fin; a rst; go") };
+            let path = save(&finding, folder.path()).unwrap();
             let name = path.file_name().unwrap().to_str().unwrap();
-            assert!(name.len() < 128 && name.ends_with("-sigpipe.case"), "{name}");
+            assert!(name.len() < 128 && name.ends_with("-death.case"), "{name}");
         }
     }
 

@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::failure::{Failure, say};
 use super::interrupt::Interrupt;
 use super::store;
-use brokenpipe::{Finding, Group, Input, Kernel, Stoppable, Triage as Verdict, report, triage};
+use brokenpipe::{Finding, Group, Input, Kernel, Stoppable, Triage as Verdict, triage};
 use clap::Args;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -64,7 +64,7 @@ impl Triage {
                 Verdict::Holds => writeln!(out, "holds   {}", path.display())?,
                 Verdict::Fails(finding) => {
                     out.found();
-                    writeln!(out, "fails   {}: {}", path.display(), finding.kind)?;
+                    writeln!(out, "fails   {}: {}", path.display(), finding.kind())?;
                     findings.push((path, *finding));
                 }
                 Verdict::Flaky { failed, finding } => {
@@ -90,17 +90,12 @@ impl Triage {
 
     /// Shows a finding and writes its case file. If the file cannot be written, the finding is shown all the same.
     fn show(&self, group: &Group<&Path>, out: &mut Out) -> Result<(), Failure> {
-        let saved = store::save(&group.finding, &self.out);
-        let replay = match &saved {
-            Ok(path) => store::replay_command(path),
-            Err(_) => store::run_command(&group.finding),
-        };
-        writeln!(out, "\n== {}\n\n{}", group.signature, report::finding(&group.finding, &replay))?;
+        writeln!(out, "\n== {}\n", group.signature)?;
+        let shown = store::show(&group.finding, &self.out, out);
         for source in &group.sources {
             writeln!(out, "from:   {}", source.display())?;
         }
-        writeln!(out, "case:   {}", saved?.display())?;
-        Ok(())
+        shown
     }
 }
 

@@ -1,8 +1,8 @@
 //! The trait of detectors, and the observations that they get.
 
-use super::Symptom;
+use super::Kind;
 use super::growth::Limits;
-use super::identity::Identity;
+use super::signature::Signature;
 use crate::linux::foreign::resources::Counts;
 use crate::linux::foreign::world::{Ended, Spin, Withheld};
 use crate::trace::Role;
@@ -57,6 +57,8 @@ pub(crate) enum Cost {
     Repetitions(Counted),
     /// Many batches of runs, in a check of its own, because no single run shows anything.
     Batches,
+    /// Two traces of a program, which are compared.
+    Comparison,
 }
 
 /// What is counted after each run.
@@ -133,9 +135,9 @@ impl Place {
     /// The server as a whole.
     pub(crate) const SERVER: Place = Place { role: Role::Main, call: None, state: None };
 
-    /// The identity of a finding of this kind at this place.
-    pub(crate) const fn identity(self, symptom: Symptom) -> Identity {
-        Identity { symptom, role: self.role, call: self.call, state: self.state }
+    /// The signature of a finding of this kind at this place.
+    pub(crate) const fn signature(self, kind: Kind) -> Signature {
+        Signature { kind, role: self.role, call: self.call, state: self.state }
     }
 }
 

@@ -1,13 +1,14 @@
-//! Finds what is wrong with a server of which there is no description, from a trace and from the resources that the server holds.
+//! Finds what is wrong with a server: with a program from its traces, with any other server also from the resources that it holds.
 //!
-//! Each kind of finding has a file of its own with a [`Detector`](detector::Detector): its name, summary and advice, what it takes to
-//! confirm it, what it does to the server, and the [`Observation`](detector::Observation) by which it is recognised. [`symptom`] has the
-//! list.
+//! Each kind of finding about a command or a function has a file of its own with a [`Detector`](detector::Detector): its name, summary and
+//! advice, what it takes to confirm it, what it does to the server, and the [`Observation`](detector::Observation) by which it is
+//! recognised. [`kind`] has the list.
 //!
+//! - [`finding`] is what is found, [`signature`] decides whether two findings are the same, [`severity`] how much one counts;
+//! - [`judge`](mod@judge) judges the run of a program, and [`program`] has the kinds that it finds;
 //! - [`outcome`] collects what the detectors find in one run;
 //! - [`growth`] decides whether a resource that is left behind grows without end;
-//! - [`report_line`] recognises the reports of sanitizers and runtimes;
-//! - [`identity`] decides whether two findings are the same.
+//! - [`report_line`] recognises the reports of sanitizers and runtimes.
 
 mod close_wait_leak;
 mod collateral;
@@ -18,6 +19,7 @@ mod fd_leak;
 mod memory_growth;
 mod not_listening;
 mod process_leak;
+mod program;
 mod sanitizer_report;
 mod sigpipe;
 mod spin;
@@ -28,11 +30,18 @@ mod withheld_fin;
 mod zombie;
 
 pub(crate) mod detector;
+mod finding;
 pub(crate) mod growth;
-pub(crate) mod identity;
+mod judge;
+pub(crate) mod kind;
 pub(crate) mod outcome;
 mod report_line;
-pub(crate) mod symptom;
+mod severity;
+pub(crate) mod signature;
 
-pub use identity::Identity;
-pub use symptom::{Symptom, UnknownSymptom};
+pub use finding::{CONFIRMATIONS, Compared, Finding, Gate};
+pub use judge::judge;
+pub use kind::{Kind, UnknownKind};
+pub use outcome::Seen;
+pub use severity::Severity;
+pub use signature::Signature;

@@ -1,9 +1,9 @@
 //! The outcome of a run, with the symptoms that it showed.
 
 use super::detector::{Left, Observation};
-use super::identity::Identity;
+use super::kind::Kind;
 use super::report_line::{self, Report, Reporter};
-use super::symptom::Symptom;
+use super::signature::Signature;
 use crate::linux::KernelError;
 use crate::linux::foreign::resources::Counts;
 use crate::linux::foreign::world::{Ended, Foreign, Spin};
@@ -11,12 +11,13 @@ use crate::scenario::Fault;
 use crate::trace::Trace;
 use std::time::Duration;
 
-/// A symptom that a run showed.
+/// A failure that one run showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) identity: Identity,
+pub struct Seen {
+    /// The kind of failure, and where it showed.
+    pub signature: Signature,
     /// What was seen, in words.
-    pub(crate) evidence: String,
+    pub evidence: String,
 }
 
 /// The outcome of a run.
@@ -36,9 +37,9 @@ pub(crate) struct Outcome {
 
 /// The symptoms that the detectors find in an observation, the worst first.
 pub(crate) fn seen<'o>(observation: &'o Observation<'o>) -> impl Iterator<Item = Seen> + 'o {
-    Symptom::ALL.into_iter().filter_map(move |symptom| {
-        let sighting = symptom.detector().see(observation)?;
-        Some(Seen { identity: sighting.place.identity(symptom), evidence: sighting.evidence })
+    Kind::ALL.into_iter().filter_map(move |kind| {
+        let sighting = kind.detector().see(observation)?;
+        Some(Seen { signature: sighting.place.signature(kind), evidence: sighting.evidence })
     })
 }
 
@@ -50,8 +51,8 @@ impl Left {
     }
 
     /// The symptoms that this would be reported as.
-    pub(crate) fn symptoms(&self) -> Vec<Symptom> {
-        seen(&Observation::Left(self)).map(|seen| seen.identity.symptom).collect()
+    pub(crate) fn kinds(&self) -> Vec<Kind> {
+        seen(&Observation::Left(self)).map(|seen| seen.signature.kind).collect()
     }
 }
 
@@ -62,7 +63,7 @@ impl Outcome {
     }
 
     pub(crate) fn sorted(mut self) -> Outcome {
-        self.seen.sort_by_key(|seen| seen.identity.symptom);
+        self.seen.sort_by_key(|seen| seen.signature.kind);
         self
     }
 
@@ -88,14 +89,14 @@ impl Outcome {
     /// else that looks like a report was only logged.
     pub(crate) fn reported(&mut self, output: &str, ends: &[Ended]) {
         let Some(Report { line, reporter }) = report_line::report(output) else { return };
-        let is_end = |seen: &&mut Seen| matches!(seen.identity.symptom, Symptom::Exit | Symptom::Crash);
+        let is_end = |seen: &&mut Seen| matches!(seen.signature.kind, Kind::Exit | Kind::Crash);
         if let Some(seen) = self.seen.iter_mut().find(is_end) {
             let by_it = |ended: &Ended| match (reporter, ended.death.code()) {
                 (Reporter::Runtime, code) => code.is_some_and(|code| code != 0),
                 (_, code) => code.is_some_and(|code| reporter.ends_with(code)),
             };
             if ends.iter().any(by_it) {
-                seen.identity.symptom = Symptom::Crash;
+                seen.signature.kind = Kind::Crash;
             }
             seen.evidence += &format!("; it wrote: {line}");
             return;
@@ -121,10 +122,10 @@ mod tests {
         Ended { death, role, after: None }
     }
 
-    fn symptoms(ends: &[Ended]) -> Vec<Symptom> {
+    fn kinds(ends: &[Ended]) -> Vec<Kind> {
         let mut outcome = Outcome::default();
         outcome.ends(ends, "");
-        outcome.seen.iter().map(|seen| seen.identity.symptom).collect()
+        outcome.seen.iter().map(|seen| seen.signature.kind).collect()
     }
 
     #[test]
@@ -132,7 +133,7 @@ mod tests {
         use Role::{Connection, Main, Worker};
         let ends =
             [ended(Main, None), ended(Worker, None), ended(Connection, Some(libc::SIGPIPE)), ended(Worker, Some(11))];
-        assert_eq!(symptoms(&ends), [Symptom::Exit, Symptom::Sigpipe, Symptom::Crash]);
+        assert_eq!(kinds(&ends), [Kind::Exit, Kind::Sigpipe, Kind::Crash]);
     }
 
     #[test]
@@ -143,8 +144,8 @@ mod tests {
         };
         let mut outcome = Outcome::default();
         outcome.ends(&[unseen(Role::Main), unseen(Role::Worker), unseen(Role::Connection)], "");
-        let said: Vec<_> = outcome.seen.iter().map(|seen| (seen.identity.symptom, seen.evidence.as_str())).collect();
-        assert_eq!(said, [(Symptom::Exit, "the server ended, nobody knows how")]);
+        let said: Vec<_> = outcome.seen.iter().map(|seen| (seen.signature.kind, seen.evidence.as_str())).collect();
+        assert_eq!(said, [(Kind::Exit, "the server ended, nobody knows how")]);
     }
 
     #[test]
@@ -153,33 +154,33 @@ mod tests {
             let ended = ended(role, Some(libc::SIGTERM));
             Ended { death: Death { sent: true, ..ended.death }, ..ended }
         };
-        assert_eq!(symptoms(&[own(Role::Worker)]), []);
-        assert_eq!(symptoms(&[own(Role::Main)]), [Symptom::Exit]);
+        assert_eq!(kinds(&[own(Role::Worker)]), []);
+        assert_eq!(kinds(&[own(Role::Main)]), [Kind::Exit]);
     }
 
     const ASAN: &str = "==17==ERROR: AddressSanitizer: heap-use-after-free on address 0x602\n";
 
     /// The symptoms of a run in which a process ended with this exit code and the server wrote this.
-    fn reported(code: i32, role: Role, output: &str) -> Vec<Symptom> {
+    fn reported(code: i32, role: Role, output: &str) -> Vec<Kind> {
         let death = Death { pid: 1, inner: 1, status: Some(code << 8), sent: false };
         let ends = [Ended { death, role, after: None }];
         let mut outcome = Outcome::default();
         outcome.ends(&ends, "");
         outcome.reported(output, &ends);
-        outcome.seen.iter().map(|seen| seen.identity.symptom).collect()
+        outcome.seen.iter().map(|seen| seen.signature.kind).collect()
     }
 
     #[test]
     fn a_report_is_a_crash_if_its_reporter_ended_the_process() {
-        assert_eq!(reported(1, Role::Main, ASAN), [Symptom::Crash]);
-        assert_eq!(reported(1, Role::Worker, ASAN), [Symptom::Crash]);
-        assert_eq!(reported(2, Role::Main, "panic: x\n\ngoroutine 1 [running]:\n"), [Symptom::Crash]);
+        assert_eq!(reported(1, Role::Main, ASAN), [Kind::Crash]);
+        assert_eq!(reported(1, Role::Worker, ASAN), [Kind::Crash]);
+        assert_eq!(reported(2, Role::Main, "panic: x\n\ngoroutine 1 [running]:\n"), [Kind::Crash]);
     }
 
     #[test]
     fn a_report_of_a_process_that_went_on_is_of_its_own_kind_and_what_was_only_logged_is_nothing() {
-        assert_eq!(reported(0, Role::Worker, ASAN), [Symptom::SanitizerReport]);
-        assert_eq!(reported(0, Role::Main, ASAN), [Symptom::Exit]);
+        assert_eq!(reported(0, Role::Worker, ASAN), [Kind::SanitizerReport]);
+        assert_eq!(reported(0, Role::Main, ASAN), [Kind::Exit]);
         assert_eq!(reported(0, Role::Worker, "free(): invalid pointer\n"), []);
         assert_eq!(reported(1, Role::Worker, "pool_free(): ok\nentry aborted: runtime error: x\n"), []);
     }

@@ -3,6 +3,11 @@
 use super::detector::{About, Cost, Detector, Harm, Observation, Sighting};
 use super::ends;
 
+pub(super) const ADVICE: &str = "pass MSG_NOSIGNAL to every send, or set SIGPIPE to SIG_IGN before the first accept. Where each is not \
+                                 enough: write, writev, sendfile and splice take no flags, nor can a library's sends be given one; \
+                                 SIG_IGN can be undone by any library, and children keep it through exec, where programs rely on dying \
+                                 of a closed pipe.";
+
 pub(super) struct Sigpipe;
 
 impl Detector for Sigpipe {
@@ -10,9 +15,7 @@ impl Detector for Sigpipe {
         &About {
             name: "sigpipe",
             summary: "a process of the server was killed by SIGPIPE",
-            advice: "pass MSG_NOSIGNAL to every send, or set SIGPIPE to SIG_IGN before the first accept. write, writev and sendfile take no \
-                 flags, and a library's sends can be given none; SIG_IGN is kept by children through exec, where programs rely on dying \
-                 of a closed pipe.",
+            advice: ADVICE,
             cost: Cost::Run,
             harm: Harm::EndsTheServer,
         }

@@ -5,7 +5,7 @@ use crate::linux::KernelError;
 /// Why a target cannot be hunted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum TargetError {
+pub enum HuntError {
     /// The command, its setup command or its environment cannot be used. The text says why.
     #[error("{0}")]
     Command(String),

@@ -4,7 +4,7 @@
 //! command, with arguments that make it run the same test alone. When the new process reaches the same call, an environment variable tells
 //! it that it is the server, and it serves instead of going on.
 
-use super::TargetError;
+use super::HuntError;
 use crate::linux::foreign::serve;
 use crate::subject::{Sigpipe, Target};
 use std::net::TcpListener;
@@ -17,9 +17,8 @@ impl Target {
     /// A server that is this function. `serve` is given a listener and must not return; if it does, the server exits with 0.
     ///
     /// ```no_run
-    /// use brokenpipe::{Target, TargetHunt};
+    /// use brokenpipe::{Target, HuntOptions};
     /// use std::io::Write;
-    /// use std::ops::ControlFlow;
     ///
     /// # fn main() {
     /// // #[test]
@@ -29,7 +28,7 @@ impl Target {
     ///             let _ = (&client).write_all(b"hello\n");
     ///         }
     ///     });
-    ///     let report = target.hunt(&TargetHunt::default(), |_| ControlFlow::Continue(())).unwrap();
+    ///     let report = target.hunt(&HuntOptions::default(), |_| {}).unwrap();
     ///     report.assert_clean();
     /// }
     /// # greeter_survives();
@@ -115,14 +114,14 @@ fn role() -> Option<(Sigpipe, String)> {
 }
 
 /// Fails if this process is a server: a server that hunted would start servers without end.
-pub(super) fn is_no_server() -> Result<(), TargetError> {
+pub(super) fn is_no_server() -> Result<(), HuntError> {
     match role() {
         None => Ok(()),
         Some((_, call)) => {
             let why = format!(
                 "a server was to come to `Target::forked` at {call}, and hunts before it: make that call the first thing"
             );
-            Err(TargetError::Command(why))
+            Err(HuntError::Command(why))
         }
     }
 }

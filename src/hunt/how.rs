@@ -1,7 +1,7 @@
 //! The configuration of a hunt.
 
 use super::activity::ActivityLog;
-use super::severity::Severity;
+use crate::detect::Severity;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use std::time::Duration;
 /// The configuration of a hunt.
 ///
 /// ```
-/// use brokenpipe::TargetHunt;
+/// use brokenpipe::HuntOptions;
 /// use std::time::Duration;
 ///
-/// let how = TargetHunt::default().time(Duration::from_secs(60)).clients(2).first(true);
+/// let how = HuntOptions::default().time(Duration::from_secs(60)).clients(2).first(true);
 /// assert_eq!(how.clients, 2);
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 #[must_use = "a hunt begins with `Target::hunt`"]
-pub struct TargetHunt {
+pub struct HuntOptions {
     /// The number of scenarios to play.
     pub cases: u64,
     /// How long to play. If set, the number of scenarios does not count.
@@ -41,55 +41,55 @@ pub struct TargetHunt {
     pub activity: ActivityLog,
 }
 
-impl TargetHunt {
+impl HuntOptions {
     /// Sets the number of scenarios to play.
-    pub fn cases(self, cases: u64) -> TargetHunt {
-        TargetHunt { cases, ..self }
+    pub fn cases(self, cases: u64) -> HuntOptions {
+        HuntOptions { cases, ..self }
     }
 
     /// Sets how long to play, whatever the number of scenarios.
-    pub fn time(self, time: Duration) -> TargetHunt {
-        TargetHunt { time: Some(time), ..self }
+    pub fn time(self, time: Duration) -> HuntOptions {
+        HuntOptions { time: Some(time), ..self }
     }
 
     /// Sets the seed of the random scenarios.
-    pub fn seed(self, seed: u64) -> TargetHunt {
-        TargetHunt { seed, ..self }
+    pub fn seed(self, seed: u64) -> HuntOptions {
+        HuntOptions { seed, ..self }
     }
 
     /// Sets the maximum number of clients of a random scenario.
-    pub fn clients(self, clients: usize) -> TargetHunt {
-        TargetHunt { clients, ..self }
+    pub fn clients(self, clients: usize) -> HuntOptions {
+        HuntOptions { clients, ..self }
     }
 
     /// Sets the maximum number of events of a random scenario.
-    pub fn max_events(self, max_events: usize) -> TargetHunt {
-        TargetHunt { max_events, ..self }
+    pub fn max_events(self, max_events: usize) -> HuntOptions {
+        HuntOptions { max_events, ..self }
     }
 
     /// Sets whether to stop at the first finding.
-    pub fn first(self, first: bool) -> TargetHunt {
-        TargetHunt { first, ..self }
+    pub fn first(self, first: bool) -> HuntOptions {
+        HuntOptions { first, ..self }
     }
 
     /// Sets whether warnings count as failures, as findings do.
-    pub fn strict(self, strict: bool) -> TargetHunt {
-        TargetHunt { strict, ..self }
+    pub fn strict(self, strict: bool) -> HuntOptions {
+        HuntOptions { strict, ..self }
     }
 
     /// Sets whether errors may be injected.
-    pub fn faults(self, faults: bool) -> TargetHunt {
-        TargetHunt { faults, ..self }
+    pub fn faults(self, faults: bool) -> HuntOptions {
+        HuntOptions { faults, ..self }
     }
 
     /// Sets the flag that stops the hunt.
-    pub fn stop(self, stop: Arc<AtomicBool>) -> TargetHunt {
-        TargetHunt { stop, ..self }
+    pub fn stop(self, stop: Arc<AtomicBool>) -> HuntOptions {
+        HuntOptions { stop, ..self }
     }
 
     /// Sets where the hunt records what it is doing.
-    pub fn activity(self, activity: ActivityLog) -> TargetHunt {
-        TargetHunt { activity, ..self }
+    pub fn activity(self, activity: ActivityLog) -> HuntOptions {
+        HuntOptions { activity, ..self }
     }
 
     /// Whether a finding of this severity counts as a failure.
@@ -98,9 +98,9 @@ impl TargetHunt {
     }
 }
 
-impl Default for TargetHunt {
-    fn default() -> TargetHunt {
-        TargetHunt {
+impl Default for HuntOptions {
+    fn default() -> HuntOptions {
+        HuntOptions {
             cases: 1000,
             time: None,
             seed: 0,

@@ -8,18 +8,18 @@ mod repeat;
 mod start;
 
 use super::activity::ActivityLog;
-use super::baseline::{Baseline, TargetError};
+use super::baseline::{Baseline, HuntError};
 use super::health_check::{Answered, PoliteClient};
 use super::plan::OUTPUT;
 use super::scratch::Scratch;
-use crate::detect::symptom::Symptom;
+use crate::detect::{Finding, Gate, Kind, Signature};
 use crate::linux::foreign::resources::Counts;
 use crate::linux::foreign::world::Foreign;
 use crate::linux::process::namespaces;
 use crate::linux::{KernelError, Pinned};
 use crate::protocol::Protocol;
-use crate::scenario::Client;
-use crate::subject::{Polite, Target};
+use crate::scenario::{Client, Scenario};
+use crate::subject::{Polite, Subject, Target};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -64,11 +64,11 @@ pub(super) struct Lab<'t> {
     /// the scheduler treats a session that visits a second core as a busy one for a while.
     pinned: Option<Pinned>,
     /// Symptoms that screening ignores: they are known, or were followed up often enough.
-    tolerated: BTreeSet<Symptom>,
+    tolerated: BTreeSet<Kind>,
     /// Signals that the server's processes were seen to send to each other.
     signals: BTreeSet<i32>,
     /// What polite clients alone leave behind, as far as it was measured.
-    controls: Vec<(Symptom, repeat::Control)>,
+    controls: Vec<(Kind, repeat::Control)>,
     /// Set if a fresh server serves a few polite clients and then no more.
     unserved: Option<start::Unserved>,
     /// How long the slowest start took.
@@ -84,15 +84,11 @@ pub(super) struct Lab<'t> {
 impl<'t> Lab<'t> {
     /// Moves the calling thread into a network namespace of its own, if the target is to have one and that is allowed. Then starts the
     /// first server and learns the baseline.
-    pub(super) fn open(
-        target: &'t Target,
-        stop: Arc<AtomicBool>,
-        activity: ActivityLog,
-    ) -> Result<Lab<'t>, TargetError> {
+    pub(super) fn open(target: &'t Target, stop: Arc<AtomicBool>, activity: ActivityLog) -> Result<Lab<'t>, HuntError> {
         let namespace = target.namespace && namespaces::enter()?;
         if !namespace && !target.names_port() && !target.listen_fd {
             let why = "without a network of its own the server's port cannot be told from others: put {port} into the command";
-            return Err(TargetError::Command(why.to_owned()));
+            return Err(HuntError::Command(why.to_owned()));
         }
         let mut lab = Lab {
             target,
@@ -135,6 +131,16 @@ impl<'t> Lab<'t> {
         self.no_gate.is_none()
     }
 
+    /// A finding that has not been reproduced yet.
+    pub(super) fn finding(&self, signature: Signature, scenario: &Scenario) -> Finding {
+        let gate = match &self.baseline {
+            _ if self.has_gate() => Gate::On,
+            Some(Baseline { gate: Ok(()), .. }) => Gate::Lifted,
+            _ => Gate::Off,
+        };
+        Finding::of(Subject::Command(self.target.clone()), signature, scenario, gate)
+    }
+
     /// Whether a server has been seen with more than one thread, in one process or several.
     pub(super) const fn is_parallel(&self) -> bool {
         self.parallel
@@ -146,8 +152,8 @@ impl<'t> Lab<'t> {
     }
 
     /// Fails if the hunt was stopped. Anything observed meanwhile must then be discarded.
-    fn still_wanted(&self) -> Result<(), TargetError> {
-        if self.stop.load(Relaxed) { Err(TargetError::Stopped) } else { Ok(()) }
+    fn still_wanted(&self) -> Result<(), HuntError> {
+        if self.stop.load(Relaxed) { Err(HuntError::Stopped) } else { Ok(()) }
     }
 
     /// Ends the running server, and sets whether the calls of later servers pass the gate.
@@ -224,7 +230,7 @@ impl<'t> Lab<'t> {
     }
 
     /// Learns the baseline, with two polite clients at once.
-    fn learn(&mut self) -> Result<Baseline, TargetError> {
+    fn learn(&mut self) -> Result<Baseline, HuntError> {
         let protocol = self.protocol();
         let asks = !matches!(self.target.polite, Polite::Command(_));
         let mut baseline = Baseline {

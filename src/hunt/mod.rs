@@ -13,13 +13,11 @@ mod requirements;
 mod scratch;
 mod seeds;
 mod session;
-mod severity;
 mod shell;
 
 pub use activity::{Activity, ActivityLog};
-pub use baseline::{Baseline, TargetError};
-pub use how::TargetHunt;
-pub use once::{TargetRun, TargetSeen};
+pub use baseline::{Baseline, HuntError};
+pub use how::HuntOptions;
+pub use once::ObservedRun;
 pub use requirements::requirements;
-pub use session::{CONFIRMATIONS, HuntEvent, TargetFinding, TargetReport};
-pub use severity::Severity;
+pub use session::{HuntEvent, HuntReport};

@@ -5,85 +5,33 @@ mod for_real;
 mod memory;
 
 use super::activity::ActivityLog;
-use super::baseline::{Baseline, TargetError};
-use super::how::TargetHunt;
+use super::baseline::{Baseline, HuntError};
+use super::how::HuntOptions;
 use super::lab::Lab;
 use super::mixer::{Limits, Mixer};
 use super::seeds::seeds;
-use super::severity::Severity;
-use crate::detect::identity::Identity;
-use crate::detect::symptom::Symptom;
+use crate::detect::{Finding, Kind, Severity, Signature};
 use crate::scenario::{Event, Fault, Scenario};
 use crate::subject::Target;
-use crate::trace::Trace;
 use follow_up::{Suspicion, Wanted, confirm};
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-/// How many times a failure must reproduce on a fresh server to be confirmed.
-pub const CONFIRMATIONS: u32 = 3;
 /// Why a server is not hunted without the gate.
 const FLOODS: &str =
     "no scenario was played without the gate: the server writes so much that its output could not be kept small";
-/// How many times suspected failures of one identity are followed up.
+/// How many times suspected failures of one signature are followed up.
 const MOST_OF_A_KIND: u32 = 3;
 /// The same if confirming the symptom takes real time, which may be more than a minute.
 const MOST_THAT_TAKE_TIME: u32 = 2;
 
-/// A failure of a target.
-#[derive(Clone, Debug)]
-pub struct TargetFinding {
-    /// The kind of failure, the process, and the call.
-    pub identity: Identity,
-    /// The scenario that shows the failure, minimised if the failure was confirmed.
-    pub scenario: Scenario,
-    /// The trace of a run that showed it.
-    pub trace: Trace,
-    /// What was seen, in words.
-    pub evidence: String,
-    /// The end of the server's output in that run.
-    pub output: String,
-    /// How many times the failure reproduced on a fresh server, 0 to [`CONFIRMATIONS`].
-    pub confirmed: u32,
-    /// Whether the server's calls passed the gate.
-    pub gate: bool,
-    /// The injected errors without which the failure does not show.
-    pub injected: Vec<Fault>,
-    /// Another possible cause than a fault of the server, if it cannot be ruled out. The finding is then not confirmed, however often it
-    /// reproduced.
-    pub doubt: Option<String>,
-}
-
-impl TargetFinding {
-    /// A finding that has not been reproduced yet.
-    pub(super) fn of(identity: Identity, scenario: &Scenario, gate: bool) -> TargetFinding {
-        TargetFinding {
-            identity,
-            scenario: scenario.clone(),
-            trace: Trace::default(),
-            evidence: String::new(),
-            output: String::new(),
-            confirmed: 0,
-            gate,
-            injected: Vec::new(),
-            doubt: None,
-        }
-    }
-
-    /// Whether the failure reproduced each time, without [doubt](TargetFinding::doubt).
-    pub const fn is_confirmed(&self) -> bool {
-        self.confirmed == CONFIRMATIONS && self.doubt.is_none()
-    }
-}
-
 /// The result of a hunt.
 #[derive(Clone, Debug)]
 #[must_use = "what was found is in the report: `assert_clean` fails a test with it"]
-pub struct TargetReport {
+pub struct HuntReport {
     /// The server.
     pub target: Target,
     /// How the server behaves with polite clients.
@@ -93,15 +41,15 @@ pub struct TargetReport {
     /// The number of servers started.
     pub started: u64,
     /// The findings, in the order in which they were found, including those that did not reproduce each time.
-    pub findings: Vec<TargetFinding>,
+    pub findings: Vec<Finding>,
     /// Suspected failures that did not reproduce on fresh servers, or that may have another cause than the server.
-    pub unconfirmed: Vec<TargetFinding>,
+    pub unconfirmed: Vec<Finding>,
     /// The number of runs whose symptoms were discarded because the harness had made a call of the server's fail with EINTR.
     pub distrusted: u64,
-    /// Whether the hunt was stopped early.
+    /// Whether the hunt was stopped ([`HuntOptions::stop`]).
     pub stopped: bool,
     /// Why the hunt ended early, if it could not go on. What was found until then is kept.
-    pub ended: Option<TargetError>,
+    pub ended: Option<HuntError>,
 }
 
 /// Progress of a hunt.
@@ -112,25 +60,21 @@ pub enum HuntEvent<'e> {
     /// The number of scenarios played so far, and the last one of them.
     Played(u64, &'e Scenario),
     /// A suspected failure was not confirmed on fresh servers.
-    Unconfirmed(&'e TargetFinding),
+    Unconfirmed(&'e Finding),
     /// A part of the hunt was left out, for this reason.
     Skipped(&'static str),
     /// A failure was found.
-    Found(&'e TargetFinding),
+    Found(&'e Finding),
 }
 
 impl Target {
-    /// Hunts the target on a thread of its own, and reports progress to `watch`. If `watch` returns `Break`, the hunt stops.
+    /// Hunts the target on a thread of its own, and reports progress to `watch`.
     ///
     /// # Errors
     ///
-    /// [`TargetError`] if the server cannot be started or does not answer a polite client, or if the harness fails before the first
-    /// scenario. A later error is in [`TargetReport::ended`].
-    pub fn hunt(
-        &self,
-        how: &TargetHunt,
-        watch: impl FnMut(HuntEvent<'_>) -> ControlFlow<()> + Send,
-    ) -> Result<TargetReport, TargetError> {
+    /// [`HuntError`] if the server cannot be started or does not answer a polite client, or if the harness fails before the first
+    /// scenario. A later error is in [`HuntReport::ended`].
+    pub fn hunt(&self, how: &HuntOptions, watch: impl FnMut(HuntEvent<'_>) + Send) -> Result<HuntReport, HuntError> {
         super::function::is_no_server()?;
         on_a_thread(|| Ok(Hunting::new(self, how, watch)?.run()))
     }
@@ -140,25 +84,20 @@ impl Target {
     /// # Errors
     ///
     /// Those of [`Target::hunt`].
-    pub fn confirm(&self, scenario: &Scenario, symptom: Symptom) -> Result<TargetFinding, TargetError> {
-        self.confirm_until(scenario, symptom, &Arc::default())
+    pub fn confirm(&self, scenario: &Scenario, kind: Kind) -> Result<Finding, HuntError> {
+        self.confirm_until(scenario, kind, &Arc::default())
     }
 
     /// The same as [`Target::confirm`], but ends early if `stop` is set.
     ///
     /// # Errors
     ///
-    /// Those of [`Target::hunt`], and [`TargetError::Stopped`].
-    pub fn confirm_until(
-        &self,
-        scenario: &Scenario,
-        symptom: Symptom,
-        stop: &Arc<AtomicBool>,
-    ) -> Result<TargetFinding, TargetError> {
+    /// Those of [`Target::hunt`], and [`HuntError::Stopped`].
+    pub fn confirm_until(&self, scenario: &Scenario, kind: Kind, stop: &Arc<AtomicBool>) -> Result<Finding, HuntError> {
         super::function::is_no_server()?;
         on_a_thread(|| {
             let mut lab = Lab::open(self, Arc::clone(stop), ActivityLog::default())?;
-            confirm(&mut lab, scenario, Wanted::Kind(symptom))
+            confirm(&mut lab, scenario, Wanted::Kind(kind))
         })
     }
 }
@@ -173,9 +112,9 @@ pub(super) fn on_a_thread<T: Send>(run: impl FnOnce() -> T + Send) -> T {
 
 struct Hunting<'h, W> {
     lab: Lab<'h>,
-    how: &'h TargetHunt,
+    how: &'h HuntOptions,
     watch: W,
-    report: TargetReport,
+    report: HuntReport,
     start: Instant,
     /// How many times each suspected failure was followed up.
     followed: BTreeMap<Followed, u32>,
@@ -186,18 +125,18 @@ struct Hunting<'h, W> {
 /// What identifies a suspected failure that was followed up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Followed {
-    identity: Identity,
+    signature: Signature,
     injected: Vec<Fault>,
     /// A failure that is in doubt with the gate may be beyond doubt without it.
     gate: bool,
 }
 
-impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
-    fn new(target: &'h Target, how: &'h TargetHunt, mut watch: W) -> Result<Hunting<'h, W>, TargetError> {
+impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
+    fn new(target: &'h Target, how: &'h HuntOptions, mut watch: W) -> Result<Hunting<'h, W>, HuntError> {
         let lab = Lab::open(target, Arc::clone(&how.stop), how.activity.clone())?;
         let baseline = lab.baseline().cloned().ok_or(crate::linux::KernelError::StillBorn)?;
-        let stopped = watch(HuntEvent::Ready(&baseline)).is_break();
-        let report = TargetReport {
+        watch(HuntEvent::Ready(&baseline));
+        let report = HuntReport {
             target: target.clone(),
             baseline,
             played: 0,
@@ -205,31 +144,31 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
             findings: Vec::new(),
             unconfirmed: Vec::new(),
             distrusted: 0,
-            stopped,
+            stopped: false,
             ended: None,
         };
         let (followed, deadly) = (BTreeMap::new(), Vec::new());
         Ok(Hunting { lab, how, watch, report, start: Instant::now(), followed, deadly })
     }
 
-    fn run(mut self) -> TargetReport {
+    fn run(mut self) -> HuntReport {
         match self.play_what_there_is() {
-            Ok(()) => {}
-            Err(TargetError::Stopped) => self.report.stopped = true,
+            Ok(()) | Err(HuntError::Stopped) => {}
             Err(error) => self.report.ended = Some(error),
         }
+        self.report.stopped = self.how.stop.load(Relaxed);
         self.report.started = self.lab.started;
         self.report.distrusted = self.lab.distrusted;
         self.report
     }
 
-    fn play_what_there_is(&mut self) -> Result<(), TargetError> {
+    fn play_what_there_is(&mut self) -> Result<(), HuntError> {
         if let Some((scenario, error)) = self.lab.unserved() {
             self.play(&scenario)?;
             return Err(error);
         }
         let payloads = self.target_payloads();
-        let TargetHunt { clients, max_events, seed, faults, .. } = *self.how;
+        let HuntOptions { clients, max_events, seed, faults, .. } = *self.how;
         let mut seeds = seeds(&payloads);
         if !faults {
             seeds.retain(|seed| !seed.events().iter().flat_map(Event::parts).any(|e| matches!(e, Event::Fault(_))));
@@ -256,7 +195,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         self.lab.target().payloads()
     }
 
-    fn play_all(&mut self, scenarios: &[Scenario]) -> Result<(), TargetError> {
+    fn play_all(&mut self, scenarios: &[Scenario]) -> Result<(), HuntError> {
         for scenario in scenarios {
             if !self.goes_on() {
                 break;
@@ -267,7 +206,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     }
 
     /// Plays scenarios without the gate. The gate lets one call pass at a time, so it prevents races between threads.
-    fn play_without_gate(&mut self, scenarios: &[Scenario]) -> Result<(), TargetError> {
+    fn play_without_gate(&mut self, scenarios: &[Scenario]) -> Result<(), HuntError> {
         self.lab.set_gate(false);
         self.play_all(scenarios)?;
         self.lab.set_gate(true);
@@ -285,21 +224,20 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
 
     /// Whether the hunt was stopped, or was to stop at the first finding and has one.
     fn is_done(&self) -> bool {
-        self.report.stopped
-            || self.how.stop.load(Relaxed)
+        self.how.stop.load(Relaxed)
             || (self.how.first && self.report.findings.iter().any(|f| self.how.counts(f.severity())))
     }
 
     fn tell(&mut self, event: HuntEvent<'_>) {
-        self.report.stopped |= (self.watch)(event).is_break();
+        (self.watch)(event);
     }
 
     /// Plays one scenario, and follows up each symptom.
-    fn play(&mut self, scenario: &Scenario) -> Result<(), TargetError> {
+    fn play(&mut self, scenario: &Scenario) -> Result<(), HuntError> {
         let scenario = scenario.filtered(|event| !matches!(event, Event::Fault(fault) if self.deadly.contains(fault)));
         let outcome = match self.lab.screen(&scenario) {
             // A system call of the harness that failed once may succeed with a fresh server.
-            Err(TargetError::Kernel(_)) => {
+            Err(HuntError::Kernel(_)) => {
                 self.lab.end();
                 self.lab.screen(&scenario)?
             }
@@ -318,23 +256,23 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     }
 
     /// Follows up a suspected failure, unless it is known or was followed up often enough.
-    fn suspect(&mut self, suspicion: Suspicion) -> Result<(), TargetError> {
+    fn suspect(&mut self, suspicion: Suspicion) -> Result<(), HuntError> {
         let Suspicion { seen, injected, .. } = &suspicion;
-        let symptom = seen.identity.symptom;
+        let kind = seen.signature.kind;
         // A symptom that takes time was given that time with the gate, so it is not followed up again without it.
-        let gate = self.lab.has_gate() || symptom.takes_time();
-        let followed = Followed { identity: seen.identity, injected: injected.clone(), gate };
-        let most = if symptom.takes_time() { MOST_THAT_TAKE_TIME } else { MOST_OF_A_KIND };
+        let gate = self.lab.has_gate() || kind.takes_time();
+        let followed = Followed { signature: seen.signature, injected: injected.clone(), gate };
+        let most = if kind.takes_time() { MOST_THAT_TAKE_TIME } else { MOST_OF_A_KIND };
         let often = self.followed.get(&followed).is_some_and(|times| *times >= most);
         if often || self.is_known(&suspicion) {
             if injected.is_empty() {
                 // With an injected error, the symptom may have another cause than without.
-                self.lab.tolerate(symptom);
+                self.lab.tolerate(kind);
             }
             return Ok(());
         }
         *self.followed.entry(followed).or_insert(0) += 1;
-        let suspected = suspicion.unconfirmed(self.lab.has_gate());
+        let suspected = suspicion.unconfirmed(&self.lab);
         let finding = match self.followed_up(suspicion) {
             Ok(finding) => finding,
             Err(error) => {
@@ -346,7 +284,7 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
         let Some(finding) = finding else { return Ok(()) };
         if finding.severity() == Severity::Unconfirmed {
             self.add_unconfirmed(finding);
-        } else if !self.is_found(finding.identity, finding.is_injected()) {
+        } else if !self.is_found(finding.signature, finding.is_injected()) {
             // Once minimised, or shown without an injected error, the failure may be one that was found before.
             self.add(finding);
         }
@@ -354,12 +292,12 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     }
 
     /// Whether this failure has been found. A finding that needs an injected error does not hide a failure that needs none.
-    fn is_found(&self, identity: Identity, injected: bool) -> bool {
+    fn is_found(&self, signature: Signature, injected: bool) -> bool {
         let mut confirmed = self.report.findings.iter().filter(|f| f.is_confirmed());
         // Without the gate, the call is not known.
-        let same = |f: &TargetFinding| match self.lab.has_gate() {
-            true => f.identity == identity,
-            false => f.identity.is_like(&identity),
+        let same = |f: &Finding| match self.lab.has_gate() {
+            true => f.signature == signature,
+            false => f.signature.is_like(&signature),
         };
         confirmed.any(|f| same(f) && (injected || !f.is_injected()))
     }
@@ -367,20 +305,20 @@ impl<'h, W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'h, W> {
     /// Whether a suspected failure has been found. A finding that needs an injected error counts only for the same error, because another
     /// error may have a real cause.
     fn is_known(&self, Suspicion { seen, injected, .. }: &Suspicion) -> bool {
-        let tried = |f: &TargetFinding| {
-            f.is_injected() && f.identity == seen.identity && injected.iter().all(|fault| f.injected.contains(fault))
+        let tried = |f: &Finding| {
+            f.is_injected() && f.signature == seen.signature && injected.iter().all(|fault| f.injected.contains(fault))
         };
-        self.is_found(seen.identity, false)
+        self.is_found(seen.signature, false)
             || (!injected.is_empty() && self.report.findings.iter().any(|f| f.is_confirmed() && tried(f)))
     }
 
-    fn add_unconfirmed(&mut self, finding: TargetFinding) {
+    fn add_unconfirmed(&mut self, finding: Finding) {
         self.tell(HuntEvent::Unconfirmed(&finding));
         self.report.unconfirmed.push(finding);
     }
 
-    fn add(&mut self, finding: TargetFinding) {
-        self.report.stopped |= (self.watch)(HuntEvent::Found(&finding)).is_break();
+    fn add(&mut self, finding: Finding) {
+        self.tell(HuntEvent::Found(&finding));
         self.report.findings.push(finding);
     }
 }

@@ -10,7 +10,7 @@ use crate::linux::gate::handshake::park::Next;
 use crate::linux::gate::handshake::spawn::Server;
 use crate::linux::net::close;
 use crate::linux::net::connection::Connection;
-use crate::linux::net::sock_diag::Netstat;
+use crate::linux::net::sock_diag::SockDiag;
 use crate::linux::net::time_wait::Leftovers;
 use crate::linux::process::affinity;
 use crate::linux::sys::{self, Exit};
@@ -47,7 +47,7 @@ pub struct Kernel {
     /// Whether the last run has shown that its server is in the state of a fresh server.
     as_new: bool,
     arenas: Vec<Arena>,
-    netstat: Netstat,
+    sock_diag: SockDiag,
     leftovers: Leftovers,
     run: Run,
     _pinned: Option<affinity::Pinned>,
@@ -92,7 +92,7 @@ impl Kernel {
             reuse,
             as_new: false,
             arenas: Vec::new(),
-            netstat: Netstat::open()?,
+            sock_diag: SockDiag::open()?,
             leftovers: Leftovers::default(),
             run: Run::default(),
             _pinned: affinity::Pinned::here(),
@@ -126,8 +126,8 @@ impl Kernel {
         for mut connection in self.run.connections.drain(..) {
             // An abort removes the connection at once, without TIME_WAIT. A vanished client must reappear for its RST to arrive.
             connection.client.reappear(address)?;
-            connection.client.close(true, address, &mut self.netstat)?;
-            self.leftovers.add((address, connection.client.address), &mut self.netstat)?;
+            connection.client.close(true, address, &mut self.sock_diag)?;
+            self.leftovers.add((address, connection.client.address), &mut self.sock_diag)?;
         }
         self.run.current = None;
         self.run.faults.clear();
@@ -218,7 +218,7 @@ impl Kernel {
         // The current connection is never dropped, because the server has closed every connection that is.
         let current = self.run.current.map(|i| self.run.connections[i].client.address);
         for connection in self.run.connections.extract_if(.., gone) {
-            self.leftovers.add((server, connection.client.address), &mut self.netstat)?;
+            self.leftovers.add((server, connection.client.address), &mut self.sock_diag)?;
         }
         self.run.current = self.run.connections.iter().position(|c| Some(c.client.address) == current);
         Ok(())
@@ -273,14 +273,14 @@ impl World for Kernel {
     fn act(&mut self, client: Client, action: &Action) -> Result<Reply, KernelError> {
         let server = self.server()?.address();
         if let Some(connection) = self.run.connections.iter_mut().find(|c| c.client.name == client && !c.forgotten) {
-            let reply = connection.act(action, server, &mut self.netstat)?;
+            let reply = connection.act(action, server, &mut self.sock_diag)?;
             let Reply::Received { bytes, end: End::Open } = reply else { return Ok(reply) };
             if !connection.served {
                 return Ok(reply);
             }
             // The server has closed, so there is an end, which may be late.
             connection.client.wait_for_the_end()?;
-            return Ok(match connection.act(action, server, &mut self.netstat)? {
+            return Ok(match connection.act(action, server, &mut self.sock_diag)? {
                 Reply::Received { bytes: more, end } => Reply::Received { bytes: bytes + more, end },
                 other => other,
             });
@@ -315,7 +315,7 @@ impl World for Kernel {
     fn close(&mut self, client: Client) -> Result<Reply, KernelError> {
         let server = self.server()?.address();
         for connection in self.run.connections.iter_mut().filter(|c| c.client.name == client && c.is_open()) {
-            connection.act(&Action::Close, server, &mut self.netstat)?;
+            connection.act(&Action::Close, server, &mut self.sock_diag)?;
         }
         Ok(Reply::Ok(0))
     }
@@ -373,7 +373,7 @@ impl World for Kernel {
         let mut looked_at = connections.iter_mut().filter(|c| live(c));
         let ended = self.run.ended;
         let mut late = None;
-        self.netstat.states(pairs.into_iter(), |looked| {
+        self.sock_diag.states(pairs.into_iter(), |looked| {
             if let Some(connection) = looked_at.next() {
                 connection.saw(looked.state, looked.unread);
                 connection.touched = (connection.served || ended) && !looked.closed;
@@ -381,7 +381,7 @@ impl World for Kernel {
             }
         })?;
         if let Some(late) = late {
-            close::wait(&mut self.netstat, late)?;
+            close::wait(&mut self.sock_diag, late)?;
             return self.sockets(out);
         }
         out.extend(connections.iter().filter(|c| !c.forgotten).map(|c| (c.client.name, c.state)));
@@ -422,7 +422,7 @@ impl Drop for Kernel {
     fn drop(&mut self) {
         // The order matters: the server, then its clients, then their sockets in TIME_WAIT. `drop` cannot return errors.
         let _ = self.clear(false);
-        let _ = self.leftovers.take_down(&mut self.netstat);
+        let _ = self.leftovers.take_down(&mut self.sock_diag);
     }
 }
 

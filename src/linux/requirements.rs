@@ -2,7 +2,7 @@
 
 use super::error::errno;
 use super::sys;
-use super::{Kernel, KernelError, foreign, net::sock_diag::Netstat};
+use super::{Kernel, KernelError, foreign, net::sock_diag::SockDiag};
 use crate::linux::sys::fd_table;
 use crate::scenario::Errno;
 use socket2::{Domain, Socket, Type};
@@ -47,7 +47,7 @@ pub(crate) fn requirements() -> Vec<Requirement> {
             name: "sock_diag",
             purpose: "shows the TCP state of every socket",
             needed: true,
-            state: Netstat::open().map(|_| "works".to_owned()).map_err(|e| e.to_string()),
+            state: SockDiag::open().map(|_| "works".to_owned()).map_err(|e| e.to_string()),
             remedy: "a kernel with CONFIG_INET_DIAG; modprobe tcp_diag",
         },
         Requirement {
@@ -175,7 +175,7 @@ fn may_destroy() -> Result<bool, KernelError> {
     let client = TcpStream::connect(address).map_err(KernelError::io(DOING, "connect"))?;
     let own = client.local_addr().map_err(KernelError::io(DOING, "getsockname"))?;
     match (own, address) {
-        (SocketAddr::V4(own), SocketAddr::V4(address)) => Netstat::open()?.destroy_own((own, address)),
+        (SocketAddr::V4(own), SocketAddr::V4(address)) => SockDiag::open()?.destroy_own((own, address)),
         _ => Err(KernelError::Garbled { what: "an address of the loopback" }),
     }
 }

@@ -1,5 +1,4 @@
-//! The oracle: compares two traces, and names what is wrong with a run ([`Kind`]). It only reads traces; it neither forks nor
-//! connects.
+//! The oracle: compares two traces, and checks one against the properties. It only reads traces; it neither forks nor connects.
 
 use crate::model::Model;
 use crate::scenario::{Action, Call, Client, Errno, Event, Scenario};
@@ -7,124 +6,9 @@ use crate::subject::{Policy, Setup};
 use crate::trace::{At, Called, Hygiene, Outcome, Reply, Signal, Step, Survivor, TcpState, Trace};
 use std::fmt;
 
-/// What is wrong with a run: the property that it breaks. The order is that of severity, the worst first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// The kernel's trace differs from the model's.
-    Disagreement,
-    /// Two runs of one scenario gave different traces.
-    Nondeterminism,
-    /// The traces under two policies differ before the first broken send (a send that fails with EPIPE).
-    PolicyDifference,
-    /// The server ended in a way that no order of events explains: it exited, got stuck, or was killed by a signal other than
-    /// SIGPIPE.
-    WrongEnd,
-    /// SIGPIPE killed a server whose policy handles SIGPIPE.
-    HandledDeath,
-    /// The server survived but is not as it was before: it leaks descriptors or sockets, is blocked on a client that has closed,
-    /// has a SIGPIPE pending that its policy does not explain, or no longer serves.
-    Hygiene,
-    /// SIGPIPE killed a server under [`Policy::Default`], as the model predicts. This is what a hunt searches for.
-    Death,
-}
-
-impl Kind {
-    /// Every kind, the worst first.
-    pub const ALL: [Kind; 7] = [
-        Kind::Disagreement,
-        Kind::Nondeterminism,
-        Kind::PolicyDifference,
-        Kind::WrongEnd,
-        Kind::HandledDeath,
-        Kind::Hygiene,
-        Kind::Death,
-    ];
-
-    /// The kind's name, in kebab-case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kind::Disagreement => "disagreement",
-            Kind::Nondeterminism => "nondeterminism",
-            Kind::PolicyDifference => "policy-difference",
-            Kind::WrongEnd => "wrong-end",
-            Kind::HandledDeath => "handled-death",
-            Kind::Hygiene => "hygiene",
-            Kind::Death => "death",
-        }
-    }
-
-    /// The kind's meaning, in one line for reports.
-    pub const fn explanation(self) -> &'static str {
-        match self {
-            Kind::Disagreement => "the kernel did not do what the model of TCP's rules predicts",
-            Kind::Nondeterminism => "two runs of the same scenario gave different traces",
-            Kind::PolicyDifference => "the policy for SIGPIPE made a difference before there was a SIGPIPE",
-            Kind::WrongEnd => "the server exited, got stuck, or was killed by a signal other than SIGPIPE",
-            Kind::HandledDeath => "SIGPIPE killed a server whose policy handles SIGPIPE",
-            Kind::Hygiene => "the server survived, but is not in the state that it was in before the clients came",
-            Kind::Death => "the clients' order of events killed the server by SIGPIPE",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// A finding: what is wrong, the scenario, the server, and the traces that show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What is wrong.
-    pub kind: Kind,
-    /// The scenario that was played.
-    pub scenario: Scenario,
-    /// The server's program and policy.
-    pub setup: Setup,
-    /// The trace of the kernel world.
-    pub kernel: Trace,
-    /// The trace that the model predicts; for a [`Kind::Nondeterminism`], that of the second run.
-    pub model: Trace,
-    /// The first place where two traces differ: the kernel's and the model's for a [`Kind::Disagreement`], those of two runs for
-    /// a [`Kind::Nondeterminism`], those of two policies for a [`Kind::PolicyDifference`]. `None` for the other kinds.
-    pub difference: Option<Difference>,
-}
-
-/// Judges one run. Returns a finding, or `None` if every property holds and the server survived.
-///
-/// A [`Kind::Nondeterminism`] or a [`Kind::PolicyDifference`] needs more than one run: see [`compare_runs`] and
-/// [`compare_policies`].
-///
-/// ```
-/// use brokenpipe::{Kind, Model, Scenario, Setup, Trace, judge, play};
-///
-/// let scenario: Scenario = "a connect; b connect; b fin; b rst; a close".parse()?;
-/// let (setup, mut trace) = (Setup::default(), Trace::default());
-/// play(&mut Model::default(), &setup, &scenario, &mut trace)?;
-/// let finding = judge(&scenario, &setup, &trace, &trace).expect("the greeter dies");
-/// assert_eq!(finding.kind, Kind::Death);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn judge(scenario: &Scenario, setup: &Setup, kernel: &Trace, model: &Trace) -> Option<Finding> {
-    let difference = compare(kernel, model);
-    let kind = match kernel.outcome() {
-        _ if ended_wrong(kernel, difference.as_ref()) => Kind::WrongEnd,
-        _ if difference.is_some() => Kind::Disagreement,
-        Outcome::Killed { signal: Signal::SIGPIPE, .. } if setup.policy == Policy::Default => Kind::Death,
-        Outcome::Killed { signal: Signal::SIGPIPE, .. } => Kind::HandledDeath,
-        Outcome::Survived(survivor) if is_clean(survivor, scenario, setup, kernel) => return None,
-        _ => Kind::Hygiene,
-    };
-    // A wrong end is a finding by itself, whatever the model predicts: its difference from the model is dropped.
-    let difference = difference.filter(|_| kind == Kind::Disagreement);
-    let (scenario, setup) = (scenario.clone(), setup.clone());
-    Some(Finding { kind, scenario, setup, kernel: kernel.clone(), model: model.clone(), difference })
-}
-
 /// Whether the server ended in a way that the model never predicts, and the traces differ in nothing before that end. With an
 /// earlier difference the run is a disagreement.
-fn ended_wrong(kernel: &Trace, difference: Option<&Difference>) -> bool {
+pub(crate) fn ended_wrong(kernel: &Trace, difference: Option<&Difference>) -> bool {
     let outcome = kernel.outcome();
     let at_its_end = |difference: &Difference| match difference.what {
         What::Outcome => true,
@@ -139,7 +23,7 @@ fn ended_wrong(kernel: &Trace, difference: Option<&Difference>) -> bool {
 
 /// Whether a survivor is clean: back at `accept` with nothing left behind, or blocked on a client that vanished. A SIGPIPE may be
 /// pending only under [`Policy::Blocked`].
-fn is_clean(survivor: Survivor, scenario: &Scenario, setup: &Setup, trace: &Trace) -> bool {
+pub(crate) fn is_clean(survivor: Survivor, scenario: &Scenario, setup: &Setup, trace: &Trace) -> bool {
     let signal = !survivor.pending || setup.policy == Policy::Blocked;
     signal
         && match (survivor.waits_on, survivor.hygiene) {

@@ -1,17 +1,18 @@
 //! The text of a whole hunt, and the assertion that a test makes about it.
 
-use super::{server, target_finding, target_suspicion};
-use crate::hunt::{Severity, TargetReport};
+use super::{finding, server, suspicion};
+use crate::detect::Severity;
+use crate::hunt::HuntReport;
 use std::fmt;
 
 /// The description of the server, the results as `brokenpipe hunt` prints them, and the error that ended the hunt early, if one did.
-impl fmt::Display for TargetReport {
+impl fmt::Display for HuntReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", server(&self.target, &self.baseline))?;
-        for finding in &self.findings {
-            writeln!(f, "{}", target_finding(finding, &self.target, &self.baseline))?;
+        for found in &self.findings {
+            writeln!(f, "{}", finding(found))?;
         }
-        self.unconfirmed.iter().try_for_each(|finding| f.write_str(&target_suspicion(finding)))?;
+        self.unconfirmed.iter().try_for_each(|finding| f.write_str(&suspicion(finding)))?;
         match &self.ended {
             Some(error) => writeln!(f, "the hunt ended after {} scenarios: {error}", self.played),
             None => writeln!(f, "scenarios played: {}", self.played),
@@ -19,7 +20,7 @@ impl fmt::Display for TargetReport {
     }
 }
 
-impl TargetReport {
+impl HuntReport {
     /// Asserts that the hunt has no finding and was not ended by an error. Warnings, flaky and unconfirmed results do not count.
     ///
     /// # Panics

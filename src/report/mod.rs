@@ -2,25 +2,27 @@
 
 mod case;
 mod clean;
+mod command;
+mod finding;
+#[cfg(feature = "cli")]
+mod finding_json;
 #[cfg(feature = "cli")]
 mod json;
 mod ladder;
 mod printable;
-mod target;
-#[cfg(feature = "cli")]
-mod target_json;
 mod text;
 mod why;
 
 pub use case::{case, commands};
+pub use command::{observed_run, server};
+pub use finding::{finding, suspicion};
+#[cfg(feature = "cli")]
+pub use finding_json::FindingJson;
 #[cfg(feature = "cli")]
 pub use json::Json;
 pub use ladder::Ladder;
 pub use printable::printable;
-pub use target::{server, target_finding, target_run, target_suspicion};
-#[cfg(feature = "cli")]
-pub use target_json::TargetJson;
-pub use text::{advice, explain, finding};
+pub use text::explain;
 pub use why::why;
 
 #[cfg(test)]

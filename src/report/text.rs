@@ -1,7 +1,8 @@
-//! Text reports of a program's run and of a finding.
+//! The text report of a program's run.
 
 use super::{Ladder, why};
-use crate::oracle::{Finding, Kind, outcome_words};
+use crate::detect::Kind;
+use crate::oracle::outcome_words;
 use crate::scenario::Scenario;
 use crate::subject::Setup;
 use crate::trace::{At, Outcome, Signal, Trace};
@@ -13,74 +14,19 @@ const WIDTH: usize = 100;
 /// A terminal that is narrower than this wraps the text itself.
 const NARROWEST: usize = 40;
 
-/// What to do about a finding of this kind, and the cases in which that is not enough.
-pub const fn advice(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Death | Kind::HandledDeath => {
-            "pass MSG_NOSIGNAL to every send, or set SIGPIPE to SIG_IGN before the first accept. Where each is not enough: \
-             write, writev, sendfile and splice take no flags, nor can a library's sends be given one; SIG_IGN can be undone \
-             by any library, and children keep it through exec, where programs rely on dying of a closed pipe."
-        }
-        Kind::WrongEnd => {
-            "look at what the server does with the result of its last call: whatever a client does may end that \
-             client's connection, and nothing else."
-        }
-        Kind::Hygiene => {
-            "close every accepted descriptor on every path, those of errors too, and go back to accept from each of them."
-        }
-        Kind::Disagreement | Kind::Nondeterminism | Kind::PolicyDifference => {
-            "replay it. If it stays, brokenpipe or the kernel is wrong, not the server: please report the case, with what \
-             `uname -r` says."
-        }
-    }
-}
-
 /// The full report of one run: outcome, scenario, explanation, [`Ladder`], and advice if SIGPIPE killed the server.
 pub fn explain(scenario: &Scenario, setup: &Setup, trace: &Trace) -> String {
     let mut text = format!("{}\n\n", verdict(scenario, trace));
     text += &body(scenario, setup, trace);
     text += &match trace.outcome() {
-        Outcome::Killed { signal: Signal::SIGPIPE, .. } => paragraph("advice: ", advice(Kind::Death)),
+        Outcome::Killed { signal: Signal::SIGPIPE, .. } => paragraph("advice: ", Kind::Death.advice()),
         _ => String::new(),
     };
     text.trim_end().to_owned() + "\n"
 }
 
-/// The full report of a finding: outcome, the first difference if two traces were compared, scenario, explanation, [`Ladder`], advice, and
-/// `replay`, the command that plays it again. If the kernel and the model disagree, the model's outcome, explanation and diagram are shown
-/// too.
-///
-/// ```
-/// use brokenpipe::{Model, Scenario, Setup, Trace, judge, play, report};
-///
-/// let scenario: Scenario = "hold; a connect; a fin; a rst; go".parse()?;
-/// let (setup, mut trace) = (Setup::default(), Trace::default());
-/// play(&mut Model::default(), &setup, &scenario, &mut trace)?;
-/// let finding = judge(&scenario, &setup, &trace, &trace).expect("the greeter dies");
-/// let text = report::finding(&finding, "brokenpipe replay death.case");
-/// assert!(text.starts_with("death: killed by SIGPIPE at event 4 (`go`)\n"));
-/// assert!(text.ends_with("replay: brokenpipe replay death.case\n"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn finding(finding: &Finding, replay: &str) -> String {
-    let Finding { kind, scenario, setup, kernel, model, difference } = finding;
-    let mut text = format!("{kind}: {}\n{}.\n\n", verdict(scenario, kernel), kind.explanation());
-    if let Some(difference) = difference {
-        text += &paragraph("first difference: ", &difference.to_string());
-    }
-    text += &body(scenario, setup, kernel);
-    if *kind == Kind::Disagreement {
-        text += &format!("The model says instead: {}\n\n", verdict(scenario, model));
-        text += &paragraph("", &why(scenario, setup, model));
-        text += &format!("{}\n", Ladder::new(scenario, model));
-    }
-    text += &paragraph("advice: ", advice(*kind));
-    // The command is not wrapped, so that it can be copied.
-    text + &format!("replay: {replay}\n")
-}
-
 /// The outcome in one line, with the event at which the server ended.
-fn verdict(scenario: &Scenario, trace: &Trace) -> String {
+pub(super) fn verdict(scenario: &Scenario, trace: &Trace) -> String {
     let outcome = trace.outcome();
     let words = outcome_words(outcome);
     let Some(at @ (At::Event(_) | At::Round { .. })) = outcome.at() else {
@@ -94,7 +40,7 @@ fn verdict(scenario: &Scenario, trace: &Trace) -> String {
 }
 
 /// The scenario, the server, the explanation, and the diagram.
-fn body(scenario: &Scenario, setup: &Setup, trace: &Trace) -> String {
+pub(super) fn body(scenario: &Scenario, setup: &Setup, trace: &Trace) -> String {
     let preset = setup.program.preset().map(|name| format!(" ({name})")).unwrap_or_default();
     let mut text = wrap("scenario: ", &scenario.to_string());
     text += &wrap("program:  ", &format!("{}{preset}", setup.program));
@@ -130,65 +76,8 @@ fn width() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{setup, trace};
+    use super::super::tests::trace;
     use super::*;
-    use crate::{Policy, judge};
-
-    const DEATH: &str = "a connect; b connect; b fin; b rst; a close";
-
-    fn judged(scenario: &str, kernel: &Setup, model: &Setup) -> Finding {
-        let (scenario, kernel_trace) = trace(scenario, kernel);
-        let (_, model) = trace(&scenario.to_string(), model);
-        judge(&scenario, kernel, &kernel_trace, &model).expect("a finding")
-    }
-
-    #[test]
-    fn the_greeters_death_reads_as_it_should() {
-        let found = judged(DEATH, &Setup::default(), &Setup::default());
-        let expected = "\
-death: killed by SIGPIPE at event 4 (`a close`)
-the clients' order of events killed the server by SIGPIPE.
-
-scenario: a connect; b connect; b fin; b rst; a close
-program:  accept; send 26; recv-all; close (greeter)
-policy:   default
-
-b half-closed, so its connection waited in the accept queue in CLOSE_WAIT; its RST there leaves
-EPIPE, not ECONNRESET, so the server's very first send to b is a broken pipe, and SIGPIPE's default
-action kills the server.
-
-   a        b          server                a's socket   b's socket
-─────────────────────────────────────────────────────────────────────
-0  connect             accept a
-   │                   send a 26             ESTABLISHED
-1  │        connect                          │            ESTABLISHED
-2  │        fin                              │            CLOSE_WAIT
-3  │        rst                              │            CLOSE
-4  close               recv a ECONNRESET     │
-                       close a               │
-                       accept b              │
-                     ✗ send b EPIPE SIGPIPE  │
-                     ✗ killed by SIGPIPE     CLOSE
-
-advice: pass MSG_NOSIGNAL to every send, or set SIGPIPE to SIG_IGN before the first accept. Where
-        each is not enough: write, writev, sendfile and splice take no flags, nor can a library's
-        sends be given one; SIG_IGN can be undone by any library, and children keep it through exec,
-        where programs rely on dying of a closed pipe.
-
-replay: brokenpipe replay death.case
-";
-        assert_eq!(finding(&found, "brokenpipe replay death.case"), expected);
-    }
-
-    #[test]
-    fn a_disagreement_shows_where_and_both_traces() {
-        let found = judged(DEATH, &Setup::default(), &setup("greeter", Policy::Ignore));
-        let text = finding(&found, "x");
-        assert!(text.starts_with("disagreement: killed by SIGPIPE at event 4 (`a close`)\n"), "{text}");
-        assert!(text.contains("\nfirst difference: at event 4, the server's call number 5 there: "), "{text}");
-        assert!(text.contains("The model says instead: survived\n"), "{text}");
-        assert_eq!(text.matches("a's socket").count(), 2, "{text}");
-    }
 
     #[test]
     fn a_survivor_is_explained_without_advice() {
@@ -213,12 +102,5 @@ replay: brokenpipe replay death.case
         assert!(text.lines().all(|line| line.len() <= WIDTH), "{text}");
         assert!(text.lines().skip(1).all(|line| line.starts_with("       word")), "{text}");
         assert_eq!(text.split_whitespace().count(), 61);
-    }
-
-    #[test]
-    fn every_kind_has_its_advice() {
-        for kind in Kind::ALL {
-            assert!(advice(kind).ends_with('.'), "{kind}");
-        }
     }
 }

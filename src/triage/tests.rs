@@ -3,7 +3,9 @@
 use super::*;
 use crate::case::Case;
 use crate::linux::Kernel;
+use crate::scenario::Client;
 use crate::subject::{Policy, Setup};
+use crate::trace::TcpState;
 
 fn input(scenario: &str) -> Input {
     Input::new(Setup::default(), scenario.parse().unwrap())
@@ -16,7 +18,7 @@ fn findings(artifacts: &[Vec<u8>]) -> Vec<(usize, Finding)> {
     let fails = all.enumerate().filter_map(|(i, triage)| match triage {
         Triage::Fails(finding) => Some((i, *finding)),
         Triage::Holds => None,
-        Triage::Flaky { finding, .. } => panic!("flaky: {:?}", finding.difference),
+        Triage::Flaky { finding, .. } => panic!("flaky: {:?}", finding.compared),
     });
     fails.collect()
 }
@@ -40,8 +42,7 @@ fn artifacts_of_the_same_death_become_one_small_case_that_replays() {
     assert_eq!(groups[1].sources, [0, 2, 3]);
     let group = groups[1].clone().reduced(&mut Kernel::fresh().unwrap()).unwrap();
     assert_eq!(group.finding.scenario.to_string(), "a connect; b connect; b fin; b rst; a fin");
-    let small = Input::new(group.finding.setup, group.finding.scenario);
-    let case: Case = small.case("").to_string().parse().unwrap();
+    let case: Case = Case::of_finding(&group.finding, "").to_string().parse().unwrap();
     let Input { setup, scenario } = Input::of(&case).unwrap();
     let mut trace = Trace::default();
     play(&mut Kernel::fresh().unwrap(), &setup, &scenario, &mut trace).unwrap();
@@ -134,6 +135,6 @@ fn what_fails_now_and_then_is_flaky() {
     let Triage::Flaky { failed, finding } = certain(triage(&mut Fickle(Model::default(), 0), &death)) else {
         panic!("not the same each time");
     };
-    assert_eq!((failed, finding.kind), (3, Kind::Nondeterminism));
-    assert!(finding.difference.is_some());
+    assert_eq!((failed, finding.kind()), (3, Kind::Nondeterminism));
+    assert!(finding.compared.is_some_and(|compared| compared.difference.is_some()));
 }

@@ -1,9 +1,9 @@
 //! `brokenpipe hunt`: hunts a described program, or any server that a command starts.
 
+mod command;
 mod jobs;
 mod program;
 mod progress;
-mod target;
 
 use super::Out;
 use super::failure::Failure;
@@ -28,9 +28,9 @@ pub(super) struct Hunt {
     #[command(flatten)]
     search: Search,
     #[command(flatten)]
-    program: program::ProgramOptions,
+    of_program: program::ProgramOptions,
     #[command(flatten)]
-    target: target::TargetOptions,
+    of_command: command::CommandOptions,
     /// The server: its program and arguments
     #[arg(last = true, value_name = "COMMAND", help_heading = None, conflicts_with_all = ["program", "policy", "jobs"])]
     command: Vec<String>,
@@ -71,7 +71,7 @@ impl Hunt {
     }
 
     pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
-        let Hunt { search, program, target, command } = self;
+        let Hunt { search, of_program, of_command, command } = self;
         // clap treats an empty list after `--` like no `--` at all. clap takes `--` for no option's value, so a last argument `--` is that
         // separator.
         if command.is_empty() && std::env::args_os().next_back().is_some_and(|last| last == "--") {
@@ -79,7 +79,7 @@ impl Hunt {
                 "there is no command after `--`: the server's program and its arguments go there".to_owned(),
             ));
         }
-        if command.is_empty() { program.run(&search, out) } else { target.run(command, &search, out) }
+        if command.is_empty() { of_program.run(&search, out) } else { of_command.run(command, &search, out) }
     }
 }
 

@@ -11,7 +11,6 @@ use brokenpipe::{Finding, Found, Kernel, KernelError, Random, Setup, Shape, Work
 use clap::Args;
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::Instant;
 
 /// What is asked of the hunt of a program alone.
@@ -96,7 +95,7 @@ impl Playing<'_> {
         let Some((kernel, found)) = &mut played? else { return Ok(Exit::HELD) };
         let finding = reduce(kernel, found.finding.clone())?;
         out.found();
-        report(&finding, &self.search.out, out)?;
+        store::show(&finding, &self.search.out, out)?;
         writeln!(out, "found:  scenario {} of seed {}; {}", found.number, self.search.seed, self.tally(all))?;
         Ok(Exit::FINDING)
     }
@@ -127,18 +126,4 @@ impl Playing<'_> {
         let took = self.start.elapsed().as_secs_f64();
         format!("played {played} {} in {took:.2} s", if played == 1 { "scenario" } else { "scenarios" })
     }
-}
-
-/// Writes the case file and the report. If the case file cannot be written, the report is written all the same, before
-/// the error is returned.
-fn report(finding: &Finding, dir: &Path, out: &mut Out) -> Result<(), Failure> {
-    let saved = store::save(finding, dir);
-    let replay = match &saved {
-        Ok(path) => store::replay_command(path),
-        Err(_) => store::run_command(finding),
-    };
-    out.write_all(brokenpipe::report::finding(finding, &replay).as_bytes())?;
-    let path = saved?;
-    writeln!(out, "case:   {}", path.display())?;
-    Ok(())
 }

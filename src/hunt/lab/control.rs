@@ -2,9 +2,9 @@
 
 use super::Lab;
 use super::examine::Pace;
+use crate::detect::kind::Kind;
 use crate::detect::outcome::Outcome;
-use crate::detect::symptom::Symptom;
-use crate::hunt::baseline::TargetError;
+use crate::hunt::baseline::HuntError;
 use crate::linux::KernelError;
 use crate::world::World;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const LONGER: Duration = Duration::from_millis(50);
 impl Lab<'_> {
     /// Whether a polite client that is idle for this long, while no other client acts, is not served afterwards. If so, the server ends
     /// idle connections, and a lost connection is not collateral damage of the scenario.
-    pub(super) fn ends_idle_connections(&mut self, idle: Duration, pace: Pace) -> Result<bool, TargetError> {
+    pub(super) fn ends_idle_connections(&mut self, idle: Duration, pace: Pace) -> Result<bool, HuntError> {
         self.fresh()?;
         let Some(client) = self.bystander(None, pace)? else { return Ok(false) };
         let world = &mut self.running.as_mut().ok_or(KernelError::StillBorn)?.world;
@@ -24,6 +24,6 @@ impl Lab<'_> {
         Self::ask_bystander(world, client, &mut control)?;
         self.end();
         self.still_wanted()?;
-        Ok(control.seen.iter().any(|seen| seen.identity.symptom == Symptom::Collateral))
+        Ok(control.seen.iter().any(|seen| seen.signature.kind == Kind::Collateral))
     }
 }

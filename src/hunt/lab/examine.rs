@@ -5,10 +5,10 @@
 
 use super::{EXAMINING, Lab, Running, SCREENING, written};
 use crate::detect::detector::{Left, Observation};
+use crate::detect::kind::Kind;
 use crate::detect::outcome::Outcome;
-use crate::detect::symptom::Symptom;
 use crate::hunt::activity::Activity;
-use crate::hunt::baseline::TargetError;
+use crate::hunt::baseline::HuntError;
 use crate::hunt::health_check::{Answered, PoliteClient};
 use crate::linux::KernelError;
 use crate::linux::foreign::patience::Patience;
@@ -82,7 +82,7 @@ pub(super) enum Attended {
 
 impl Lab<'_> {
     /// Plays a scenario on the running server, and checks what can be checked in almost no time. A server that shows a symptom is ended.
-    pub(in crate::hunt) fn screen(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
+    pub(in crate::hunt) fn screen(&mut self, scenario: &Scenario) -> Result<Outcome, HuntError> {
         if !self.is_warm() {
             self.fresh()?;
         }
@@ -111,9 +111,9 @@ impl Lab<'_> {
     }
 
     /// From here on, screening ignores this symptom if it is a resource left behind.
-    pub(in crate::hunt) fn tolerate(&mut self, symptom: Symptom) {
-        if symptom.is_left_behind() {
-            self.tolerated.insert(symptom);
+    pub(in crate::hunt) fn tolerate(&mut self, kind: Kind) {
+        if kind.is_left_behind() {
+            self.tolerated.insert(kind);
         }
     }
 
@@ -122,32 +122,30 @@ impl Lab<'_> {
     pub(in crate::hunt) fn examine(
         &mut self,
         scenario: &Scenario,
-        symptom: Symptom,
+        kind: Kind,
         patient: bool,
-    ) -> Result<Outcome, TargetError> {
+    ) -> Result<Outcome, HuntError> {
         self.fresh()?;
-        let mut outcome = if let Some(counted) = symptom.counted() {
-            self.leaks(scenario, symptom, counted, patient)?
+        let mut outcome = if let Some(counted) = kind.counted() {
+            self.leaks(scenario, kind, counted, patient)?
         } else {
             let mut run = self.run(scenario, Pace { patient, ..self.closely() })?;
             self.distrust_perturbed(&mut run);
             let mut run = Outcome { output: self.output(), ..run };
-            if symptom == Symptom::Collateral
-                && run.seen.iter().any(|seen| seen.identity.symptom == symptom)
+            if kind == Kind::Collateral
+                && run.seen.iter().any(|seen| seen.signature.kind == kind)
                 && self.ends_idle_connections(run.idle, self.closely())?
             {
-                run.seen.retain(|seen| seen.identity.symptom != symptom);
+                run.seen.retain(|seen| seen.signature.kind != kind);
             }
             run
         };
         self.still_wanted()?;
-        if symptom == Symptom::Throttling
-            && outcome.seen.iter().any(|seen| seen.identity.symptom == Symptom::Unresponsive)
-        {
+        if kind == Kind::Throttling && outcome.seen.iter().any(|seen| seen.signature.kind == Kind::Unresponsive) {
             outcome.seen.extend(self.recovers()?.throttling());
         }
-        outcome.seen.retain(|seen| seen.identity.symptom == symptom);
-        if symptom != Symptom::Spin && !symptom.is_left_behind() {
+        outcome.seen.retain(|seen| seen.signature.kind == kind);
+        if kind != Kind::Spin && !kind.is_left_behind() {
             // The doubt is about another symptom.
             outcome.doubt = None;
         }
@@ -157,7 +155,7 @@ impl Lab<'_> {
     }
 
     /// Plays a scenario on a fresh server, and watches for at least [`CIRCLES`] whether a busy loop ends by itself.
-    pub(in crate::hunt) fn watch(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
+    pub(in crate::hunt) fn watch(&mut self, scenario: &Scenario) -> Result<Outcome, HuntError> {
         self.fresh()?;
         let outcome = self.run(scenario, Pace { watched: CIRCLES, ..self.closely() })?;
         self.end();
@@ -166,7 +164,7 @@ impl Lab<'_> {
     }
 
     /// Plays a scenario on a fresh server, and examines it for every symptom that a single run can show.
-    pub(in crate::hunt) fn look(&mut self, scenario: &Scenario) -> Result<Outcome, TargetError> {
+    pub(in crate::hunt) fn look(&mut self, scenario: &Scenario) -> Result<Outcome, HuntError> {
         self.fresh()?;
         let pace = self.closely();
         self.run(scenario, pace)
@@ -204,7 +202,7 @@ impl Lab<'_> {
     }
 
     /// Plays a scenario on the running server.
-    pub(super) fn run(&mut self, scenario: &Scenario, pace: Pace) -> Result<Outcome, TargetError> {
+    pub(super) fn run(&mut self, scenario: &Scenario, pace: Pace) -> Result<Outcome, HuntError> {
         let mut outcome = Outcome::default();
         let Running { world, bystander, scratch, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
         let written = written(scratch);
@@ -323,7 +321,7 @@ impl Lab<'_> {
         let left = loop {
             let left = Left::of(world, before)?;
             let bound = grace(world, &patience, pace.grace, pace.patient);
-            if left.symptoms().iter().all(|symptom| tolerated.contains(symptom))
+            if left.kinds().iter().all(|kind| tolerated.contains(kind))
                 || world.is_at_rest()
                 || patience.is_up(&world.server, bound)
             {
@@ -333,7 +331,7 @@ impl Lab<'_> {
             world.idle(patience.next(bound))?;
         };
         outcome.observe(&Observation::Left(&left));
-        outcome.seen.retain(|seen| !tolerated.contains(&seen.identity.symptom));
+        outcome.seen.retain(|seen| !tolerated.contains(&seen.signature.kind));
         // The next run is compared with these counts, so that leftovers that are ignored now are not reported then.
         self.running()?.counts = left.now;
         Ok(())

@@ -1,7 +1,7 @@
 //! Why a fresh server that was given its listener gave a polite client no full answer.
 
 use super::Lab;
-use crate::hunt::baseline::TargetError;
+use crate::hunt::baseline::HuntError;
 use crate::hunt::health_check::Answered;
 use crate::linux::KernelError;
 use crate::linux::foreign::start::how;
@@ -10,7 +10,7 @@ use crate::trace::Role;
 impl Lab<'_> {
     /// The error for a fresh server with `--listen-fd` that gave the first polite client no full answer. A server that does not use
     /// descriptor 3 gets this far too, because the harness's listener is open all the same.
-    pub(super) fn impolite(&mut self, answered: &Answered) -> Result<TargetError, KernelError> {
+    pub(super) fn impolite(&mut self, answered: &Answered) -> Result<HuntError, KernelError> {
         let output = self.output();
         let world = &mut self.running()?.world;
         // The sockets of a process that ends are closed before the process has ended.
@@ -28,8 +28,8 @@ impl Lab<'_> {
                                               servers that take it, as sd_listen_fds(3) has it"
                     .to_owned()
             }
-            None => return Ok(TargetError::Impolite { why: answered.to_string(), output }),
+            None => return Ok(HuntError::Impolite { why: answered.to_string(), output }),
         };
-        Ok(TargetError::NotListening { why, output })
+        Ok(HuntError::NotListening { why, output })
     }
 }

@@ -9,7 +9,7 @@ use super::{Lab, SCREENING};
 use crate::detect::detector::Observation;
 use crate::detect::outcome::{Seen, seen};
 use crate::hunt::activity::Activity;
-use crate::hunt::baseline::TargetError;
+use crate::hunt::baseline::HuntError;
 use crate::hunt::health_check::Answered;
 use crate::linux::KernelError;
 use crate::scenario::Scenario;
@@ -58,7 +58,7 @@ impl Recovery {
 impl Lab<'_> {
     /// Plays this scenario on a fresh server, and waits until a polite client is served again. If `alone`, no polite client is connected
     /// during the scenario: a server may recover because such a client leaves.
-    pub(in crate::hunt) fn recovery(&mut self, scenario: &Scenario, alone: bool) -> Result<Recovery, TargetError> {
+    pub(in crate::hunt) fn recovery(&mut self, scenario: &Scenario, alone: bool) -> Result<Recovery, HuntError> {
         self.fresh()?;
         let polite = if alone { Attended::No } else { Attended::Yes };
         self.run(scenario, self.closely().attended(polite))?;
@@ -66,7 +66,7 @@ impl Lab<'_> {
     }
 
     /// Waits until the running server serves a polite client again.
-    pub(super) fn recovers(&mut self) -> Result<Recovery, TargetError> {
+    pub(super) fn recovers(&mut self) -> Result<Recovery, HuntError> {
         let _doing = self.activity.enter(Activity::Recovers);
         let start = Instant::now();
         let (mut wait, mut refused) = (FIRST_WAIT, true);

@@ -7,10 +7,10 @@ use super::Lab;
 use super::examine::{Attended, GRACE_REPEATED, PATIENCE, grace};
 use crate::detect::detector::{Counted, Observation};
 use crate::detect::growth::{Limits, MEMORY, Trend, growth, is_exhausting, is_explained, judge};
+use crate::detect::kind::Kind;
 use crate::detect::outcome::Outcome;
-use crate::detect::symptom::Symptom;
 use crate::hunt::activity::Activity;
-use crate::hunt::baseline::TargetError;
+use crate::hunt::baseline::HuntError;
 use crate::linux::KernelError;
 use crate::linux::foreign::patience::Patience;
 use crate::scenario::{Action, Event, Scenario};
@@ -40,7 +40,7 @@ pub(super) struct Control {
 /// What is sampled between repetitions.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Sampled {
-    Counts(Symptom, Counted),
+    Counts(Kind, Counted),
     Memory,
 }
 
@@ -53,10 +53,10 @@ impl Sampled {
     }
 
     /// The symptom that is reported if it grows without end.
-    const fn symptom(self) -> Symptom {
+    const fn kind(self) -> Kind {
         match self {
-            Sampled::Counts(symptom, _) => symptom,
-            Sampled::Memory => Symptom::MemoryGrowth,
+            Sampled::Counts(kind, _) => kind,
+            Sampled::Memory => Kind::MemoryGrowth,
         }
     }
 
@@ -91,16 +91,16 @@ impl Lab<'_> {
     pub(super) fn leaks(
         &mut self,
         scenario: &Scenario,
-        symptom: Symptom,
+        kind: Kind,
         counted: Counted,
         patient: bool,
-    ) -> Result<Outcome, TargetError> {
-        self.grows(scenario, Sampled::Counts(symptom, counted), patient, false)
+    ) -> Result<Outcome, HuntError> {
+        self.grows(scenario, Sampled::Counts(kind, counted), patient, false)
     }
 
     /// Repeats batches of a scenario on a fresh server, and checks whether its memory grows with each. If so, and if `sure`, checks again
     /// on another server over more batches, because a garbage-collected heap may take long to fill.
-    pub(in crate::hunt) fn grows_in_memory(&mut self, scenario: &Scenario, sure: bool) -> Result<Outcome, TargetError> {
+    pub(in crate::hunt) fn grows_in_memory(&mut self, scenario: &Scenario, sure: bool) -> Result<Outcome, HuntError> {
         self.fresh()?;
         let outcome = self.grows(scenario, Sampled::Memory, false, sure)?;
         self.end();
@@ -113,7 +113,7 @@ impl Lab<'_> {
         sampled: Sampled,
         patient: bool,
         sure: bool,
-    ) -> Result<Outcome, TargetError> {
+    ) -> Result<Outcome, HuntError> {
         let _doing = self.activity.enter(Activity::Repeats);
         let mut limits = sampled.limits();
         let Some(mut grown) = self.repeat(scenario, sampled, &limits, patient)? else { return Ok(Outcome::default()) };
@@ -155,7 +155,7 @@ impl Lab<'_> {
         sampled: Sampled,
         limits: &Limits,
         patient: bool,
-    ) -> Result<Option<Grown>, TargetError> {
+    ) -> Result<Option<Grown>, HuntError> {
         let mut outcome = Outcome::default();
         // What the first batch fills, such as a cache, is no growth.
         if sampled.is_memory() && self.is_broken_by_batch(scenario, sampled, 0, &mut outcome)? {
@@ -196,7 +196,7 @@ impl Lab<'_> {
 
     /// Another possible cause than a fault for what the server keeps. `peers` is the number of outside peers that it was connected to
     /// before.
-    fn doubt(&mut self, peers: usize) -> Result<Option<String>, TargetError> {
+    fn doubt(&mut self, peers: usize) -> Result<Option<String>, HuntError> {
         let world = &mut self.running()?.world;
         if world.peers_outside()? > peers {
             return Ok(Some("it may wait for peers that it has connected to".to_owned()));
@@ -214,7 +214,7 @@ impl Lab<'_> {
         sampled: Sampled,
         repetition: usize,
         outcome: &mut Outcome,
-    ) -> Result<bool, TargetError> {
+    ) -> Result<bool, HuntError> {
         let start = Instant::now();
         let mut broken = false;
         for number in 1..=sampled.batch() {
@@ -227,8 +227,8 @@ impl Lab<'_> {
                 outcome.injected = run.injected;
             }
             for seen in run.seen {
-                broken |= sampled.is_memory() || !seen.identity.symptom.is_left_behind();
-                if sampled.symptom() == seen.identity.symptom {
+                broken |= sampled.is_memory() || !seen.signature.kind.is_left_behind();
+                if sampled.kind() == seen.signature.kind {
                     outcome.seen = vec![seen];
                 }
             }
@@ -240,7 +240,7 @@ impl Lab<'_> {
     }
 
     /// Whether the server keeps what the repetitions have left, when it is given time.
-    fn keeps(&mut self, sampled: Sampled, samples: &[u64], patient: bool) -> Result<bool, TargetError> {
+    fn keeps(&mut self, sampled: Sampled, samples: &[u64], patient: bool) -> Result<bool, HuntError> {
         let half = samples.first().unwrap_or(&0) + growth(samples) / 2;
         let _doing = self.activity.enter(Activity::LetsGo);
         let mut time = Patience::new();
@@ -266,10 +266,9 @@ impl Lab<'_> {
 
     /// Measures what this number of polite clients leave on a fresh server, which replaces the running one. Serves at most [`MOST_POLITE`]
     /// clients. A control that was measured before with at least half as many clients is used again.
-    fn control(&mut self, sampled: Sampled, clients: usize) -> Result<Control, TargetError> {
+    fn control(&mut self, sampled: Sampled, clients: usize) -> Result<Control, HuntError> {
         let clients = clients.min(MOST_POLITE);
-        let known =
-            self.controls.iter().find(|(of, control)| *of == sampled.symptom() && control.clients * 2 >= clients);
+        let known = self.controls.iter().find(|(of, control)| *of == sampled.kind() && control.clients * 2 >= clients);
         if let Some((_, control)) = known {
             return Ok(*control);
         }
@@ -280,12 +279,12 @@ impl Lab<'_> {
         let before = self.sample(sampled)?;
         let clients = self.polite_clients(clients)?;
         let control = Control { clients, grown: self.sample(sampled)?.saturating_sub(before) };
-        self.controls.push((sampled.symptom(), control));
+        self.controls.push((sampled.kind(), control));
         Ok(control)
     }
 
     /// Serves polite clients one after the other. Returns how many were served.
-    fn polite_clients(&mut self, clients: usize) -> Result<usize, TargetError> {
+    fn polite_clients(&mut self, clients: usize) -> Result<usize, HuntError> {
         let (start, bound) = (Instant::now(), self.screening().bound);
         for served in 0..clients {
             if start.elapsed() > REPEATING_BOUND || !self.polite(bound, false)?.is_full() {

@@ -5,7 +5,7 @@
 
 use super::{Lab, Running, SHOWN, end_of};
 use crate::hunt::activity::Activity;
-use crate::hunt::baseline::{Baseline, TargetError};
+use crate::hunt::baseline::{Baseline, HuntError};
 use crate::hunt::health_check::{Answered, as_scenario};
 use crate::hunt::scratch::Scratch;
 use crate::linux::Pinned;
@@ -37,26 +37,26 @@ const LEAST_START: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct Unserved {
     served: usize,
-    error: TargetError,
+    error: HuntError,
 }
 
 /// Why a server could not be started and warmed up.
 struct Failed {
-    error: TargetError,
+    error: HuntError,
     /// Whether to try again.
     again: bool,
 }
 
-impl<E: Into<TargetError>> From<E> for Failed {
+impl<E: Into<HuntError>> From<E> for Failed {
     fn from(error: E) -> Failed {
         let error = error.into();
-        Failed { again: !matches!(error, TargetError::Stopped | TargetError::Command(_)), error }
+        Failed { again: !matches!(error, HuntError::Stopped | HuntError::Command(_)), error }
     }
 }
 
 impl Lab<'_> {
     /// Starts a fresh server in place of the running one, and warms it up. The first time, also learns the baseline.
-    pub(in crate::hunt) fn fresh(&mut self) -> Result<(), TargetError> {
+    pub(in crate::hunt) fn fresh(&mut self) -> Result<(), HuntError> {
         self.begin()?;
         if self.baseline.is_none() {
             self.baseline = Some(if self.unserved.is_some() { self.unlearnt()? } else { self.learn()? });
@@ -72,13 +72,13 @@ impl Lab<'_> {
 
     /// For a server that serves only a few polite clients: the scenario with just as many clients, and the error that reports it. `None`
     /// for any other server.
-    pub(in crate::hunt) fn unserved(&self) -> Option<(Scenario, TargetError)> {
+    pub(in crate::hunt) fn unserved(&self) -> Option<(Scenario, HuntError)> {
         let Unserved { served, error } = self.unserved.as_ref()?;
         Some((as_scenario(self.protocol(), *served), error.clone()))
     }
 
     /// Starts a server and warms it up, in several attempts.
-    fn begin(&mut self) -> Result<(), TargetError> {
+    fn begin(&mut self) -> Result<(), HuntError> {
         let is_first = self.baseline.is_none();
         let attempts = if is_first { FIRST_ATTEMPTS } else { ATTEMPTS };
         let mut attempt = 0;
@@ -89,7 +89,7 @@ impl Lab<'_> {
             self.still_wanted()?;
             let Err(Failed { error, again }) = began else { return Ok(()) };
             attempt += 1;
-            let served = if let TargetError::Unserved { served, .. } = error { served } else { 0 };
+            let served = if let HuntError::Unserved { served, .. } = error { served } else { 0 };
             least_served = Some(least_served.map_or(served, |least: usize| least.min(served)));
             if again && attempt < attempts {
                 continue;
@@ -113,18 +113,18 @@ impl Lab<'_> {
         let is_first = self.started == 0;
         self.make_way()?;
         self.pinned = self.pinned.take().or_else(Pinned::here);
-        let scratch = Scratch::new().map_err(TargetError::Command)?;
+        let scratch = Scratch::new().map_err(HuntError::Command)?;
         if let Some(setup) = &self.target.setup {
             let _doing = self.activity.enter(Activity::SetsUp);
             let command = Target::filled(setup, self.port, scratch.path());
             let done = crate::hunt::shell::run(&command, scratch.path(), &self.stop);
             self.still_wanted()?;
             done.map_err(|why| Failed {
-                error: TargetError::Command(format!("the setup command: {why}")),
+                error: HuntError::Command(format!("the setup command: {why}")),
                 again: !is_first,
             })?;
         }
-        let mut plan = self.target.plan(self.port, scratch.path()).map_err(TargetError::Command)?;
+        let mut plan = self.target.plan(self.port, scratch.path()).map_err(HuntError::Command)?;
         plan.gate &= self.no_gate.is_none();
         let port = (self.target.names_port() || self.target.listen_fd).then_some(self.port);
         let start = Instant::now();
@@ -139,13 +139,13 @@ impl Lab<'_> {
                 return self.start(attempt);
             }
             Err(NotListening::Kernel(error)) => return Err(error.into()),
-            Err(NotListening::Stopped) => return Err(TargetError::Stopped.into()),
+            Err(NotListening::Stopped) => return Err(HuntError::Stopped.into()),
             Err(why) => {
                 // On the first start, only a server that has ended is started again: another process may have taken its port. Any other
                 // failure would repeat.
                 let again = !is_first || matches!(why, NotListening::Ended(_));
                 let output = end_of(&scratch, 0, SHOWN);
-                return Err(Failed { error: TargetError::NotListening { why: why.to_string(), output }, again });
+                return Err(Failed { error: HuntError::NotListening { why: why.to_string(), output }, again });
             }
             Ok(mut world) => {
                 world.server.expect_signals(&self.signals);
@@ -161,7 +161,7 @@ impl Lab<'_> {
 
     /// Makes sure that nothing keeps the next server from listening. Connections that the last server closed first are in TIME_WAIT, and a
     /// server that does not set SO_REUSEADDR cannot bind their port.
-    fn make_way(&mut self) -> Result<(), TargetError> {
+    fn make_way(&mut self) -> Result<(), HuntError> {
         // The command does not name the port, so the next server may choose the same one. A new network namespace keeps that port free.
         if self.namespace && self.started > 0 && !self.target.names_port() && !self.target.listen_fd {
             namespaces::enter()?;
@@ -198,13 +198,13 @@ impl Lab<'_> {
     }
 
     /// Whether the server has ended with its first client, and the protocol does not say that it should have answered.
-    fn is_all_that_came_an_end(&mut self) -> Result<bool, TargetError> {
+    fn is_all_that_came_an_end(&mut self) -> Result<bool, HuntError> {
         let is_asked = self.protocol() != Protocol::None || matches!(self.target.polite, Polite::Command(_));
         Ok(!is_asked && self.running()?.world.main_ended().is_some())
     }
 
     /// Records the server's counts. Returns whether they are the same as before.
-    fn take_counts(&mut self) -> Result<bool, TargetError> {
+    fn take_counts(&mut self) -> Result<bool, HuntError> {
         let running = self.running()?;
         let counts = running.world.server.counts();
         let same = counts == running.counts;
@@ -214,7 +214,7 @@ impl Lab<'_> {
     }
 
     /// The error for a fresh server that served this many polite clients, and not the next one.
-    fn not_served(&mut self, served: usize, answered: &Answered) -> Result<TargetError, TargetError> {
+    fn not_served(&mut self, served: usize, answered: &Answered) -> Result<HuntError, HuntError> {
         if served == 0 && self.target.listen_fd {
             return Ok(self.impolite(answered)?);
         }
@@ -228,14 +228,14 @@ impl Lab<'_> {
         });
         let output = self.output();
         Ok(match (served, ended) {
-            (0, Some(how)) => TargetError::Ended { how, output },
-            (0, None) => TargetError::Impolite { why: answered.to_string(), output },
-            (_, ended) => TargetError::Unserved { served, why: ended.unwrap_or_else(|| answered.to_string()), output },
+            (0, Some(how)) => HuntError::Ended { how, output },
+            (0, None) => HuntError::Impolite { why: answered.to_string(), output },
+            (_, ended) => HuntError::Unserved { served, why: ended.unwrap_or_else(|| answered.to_string()), output },
         })
     }
 
     /// The baseline of a server that serves no further client, so that little can be learnt.
-    fn unlearnt(&mut self) -> Result<Baseline, TargetError> {
+    fn unlearnt(&mut self) -> Result<Baseline, HuntError> {
         let running = self.running()?;
         let sigpipe = crate::linux::sigpipe_of(running.world.serving_process()).unwrap_or_else(|e| e.to_string());
         let idle = super::idle(&running.counts);

@@ -1,15 +1,13 @@
 //! Confirms a suspected failure on fresh servers, minimises it, and replaces an injected error by a real cause if there is one.
 
-use super::{CONFIRMATIONS, HuntEvent, Hunting, TargetFinding, for_real};
-use crate::detect::identity::Identity;
+use super::{HuntEvent, Hunting, for_real};
 use crate::detect::outcome::{Outcome, Seen};
-use crate::detect::symptom::Symptom;
+use crate::detect::{CONFIRMATIONS, Finding, Gate, Kind, Signature};
 use crate::hunt::activity::Activity;
-use crate::hunt::baseline::TargetError;
+use crate::hunt::baseline::HuntError;
 use crate::hunt::lab::Lab;
 use crate::scenario::{Event, Fault, Repeat, Scenario};
 use crate::search::minimise;
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 /// How long, and over how many scenarios, a failure is minimised at most.
@@ -30,9 +28,9 @@ pub(super) struct Suspicion {
 
 impl Suspicion {
     /// The finding that is reported if fresh servers do not show the failure.
-    pub(super) fn unconfirmed(&self, gate: bool) -> TargetFinding {
+    pub(super) fn unconfirmed(&self, lab: &Lab<'_>) -> Finding {
         let Suspicion { scenario, seen, .. } = self;
-        TargetFinding { evidence: seen.evidence.clone(), ..TargetFinding::of(seen.identity, scenario, gate) }
+        Finding { evidence: seen.evidence.clone(), ..lab.finding(seen.signature, scenario) }
     }
 }
 
@@ -40,70 +38,70 @@ impl Suspicion {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wanted {
     /// Any failure of this kind.
-    Kind(Symptom),
-    /// A failure that is like this one ([`Identity::is_like`]).
-    Like(Identity),
+    Kind(Kind),
+    /// A failure that is like this one ([`Signature::is_like`]).
+    Like(Signature),
     /// A failure that is like this one, in a run without injected errors.
-    Real(Identity),
+    Real(Signature),
 }
 
 impl Wanted {
     fn of(suspicion: &Suspicion) -> Wanted {
-        let identity = suspicion.seen.identity;
-        if suspicion.injected.is_empty() { Wanted::Real(identity) } else { Wanted::Like(identity) }
+        let signature = suspicion.seen.signature;
+        if suspicion.injected.is_empty() { Wanted::Real(signature) } else { Wanted::Like(signature) }
     }
 
-    const fn identity(self) -> Identity {
+    const fn signature(self) -> Signature {
         match self {
-            Wanted::Kind(symptom) => Identity::of(symptom),
-            Wanted::Like(identity) | Wanted::Real(identity) => identity,
+            Wanted::Kind(kind) => Signature::of(kind),
+            Wanted::Like(signature) | Wanted::Real(signature) => signature,
         }
     }
 
-    /// The failure in an outcome that matches: one with the same identity if there is one, else one that is like it.
+    /// The failure in an outcome that matches: one with the same signature if there is one, else one that is like it.
     fn among(self, outcome: &Outcome) -> Option<&Seen> {
-        let identity = self.identity();
+        let signature = self.signature();
         match self {
-            Wanted::Kind(symptom) => outcome.seen.iter().find(|seen| seen.identity.symptom == symptom),
+            Wanted::Kind(kind) => outcome.seen.iter().find(|seen| seen.signature.kind == kind),
             Wanted::Real(_) if !outcome.injected.is_empty() => None,
             Wanted::Like(_) | Wanted::Real(_) => {
-                let like = outcome.seen.iter().filter(|seen| seen.identity.is_like(&identity));
-                like.min_by_key(|seen| seen.identity != identity)
+                let like = outcome.seen.iter().filter(|seen| seen.signature.is_like(&signature));
+                like.min_by_key(|seen| seen.signature != signature)
             }
         }
     }
 
-    /// Whether an outcome shows a failure with the same identity.
+    /// Whether an outcome shows a failure with the same signature.
     fn is_shown_by(self, outcome: &Outcome) -> bool {
-        self.among(outcome).is_some_and(|seen| seen.identity == self.identity())
+        self.among(outcome).is_some_and(|seen| seen.signature == self.signature())
     }
 }
 
 /// Plays a scenario on fresh servers, [`CONFIRMATIONS`] times, and counts how often the failure shows.
-pub(super) fn confirm(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted) -> Result<TargetFinding, TargetError> {
-    let mut finding = TargetFinding::of(wanted.identity(), scenario, lab.has_gate());
+pub(super) fn confirm(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted) -> Result<Finding, HuntError> {
+    let mut finding = lab.finding(wanted.signature(), scenario);
     for _ in 0..CONFIRMATIONS {
         let outcome = once(lab, scenario, wanted, false)?;
-        if let Some(Seen { identity, evidence }) = wanted.among(&outcome).cloned() {
+        if let Some(Seen { signature, evidence }) = wanted.among(&outcome).cloned() {
             finding.confirmed += 1;
             let Outcome { trace, injected, output, doubt, .. } = outcome;
             let doubt = finding.doubt.or(doubt);
-            finding = TargetFinding { identity, evidence, trace, injected, output, doubt, ..finding };
+            finding = Finding { signature, evidence, trace, injected, output, doubt, ..finding };
         }
     }
     Ok(finding)
 }
 
 /// Plays a scenario on a fresh server, and looks for one symptom.
-fn once(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted, patient: bool) -> Result<Outcome, TargetError> {
-    match wanted.identity().symptom {
-        Symptom::MemoryGrowth => lab.grows_in_memory(scenario, false),
-        symptom => lab.examine(scenario, symptom, patient),
+fn once(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted, patient: bool) -> Result<Outcome, HuntError> {
+    match wanted.signature().kind {
+        Kind::MemoryGrowth => lab.grows_in_memory(scenario, false),
+        kind => lab.examine(scenario, kind, patient),
     }
 }
 
 /// Whether the server ran short of a resource in a finding's scenario, by an injected error or a limit.
-fn is_short(finding: &TargetFinding) -> bool {
+fn is_short(finding: &Finding) -> bool {
     let mut events = finding.scenario.events().iter().flat_map(Event::parts);
     finding.is_injected() || events.any(|event| matches!(event, Event::Limit(_)))
 }
@@ -123,13 +121,13 @@ fn repeated(scenario: &Scenario) -> Option<Scenario> {
     (often != events).then(|| Scenario::from_valid(often))
 }
 
-impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
+impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
     /// Confirms a suspected failure, without its injected error if it shows without one. `None` if the failure is known already.
-    pub(super) fn followed_up(&mut self, mut suspicion: Suspicion) -> Result<Option<TargetFinding>, TargetError> {
+    pub(super) fn followed_up(&mut self, mut suspicion: Suspicion) -> Result<Option<Finding>, HuntError> {
         let _doing = self.lab.activity.enter(Activity::Confirms);
         if !suspicion.injected.is_empty() {
             let real = suspicion.scenario.filtered(|event| !matches!(event, Event::Fault(_)));
-            if let Some(real) = self.suspected(real, suspicion.seen.identity)? {
+            if let Some(real) = self.suspected(real, suspicion.seen.signature)? {
                 suspicion = real;
             }
             if self.is_known(&suspicion) {
@@ -137,15 +135,15 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
             }
         }
         let finding = self.confirmed(&suspicion)?;
-        if finding.is_confirmed() && finding.identity.role.is_main() && finding.identity.symptom.ends_the_server() {
+        if finding.is_confirmed() && finding.signature.role.is_main() && finding.kind().ends_the_server() {
             self.deadly.extend(&finding.injected);
         }
         if !finding.is_confirmed() || !finding.is_injected() {
             return Ok(Some(finding));
         }
         for scenario in for_real::variants(&finding.scenario) {
-            let Some(real) = self.suspected(scenario, finding.identity)? else { continue };
-            if real.seen.identity.call != finding.identity.call {
+            let Some(real) = self.suspected(scenario, finding.signature)? else { continue };
+            if real.seen.signature.call != finding.signature.call {
                 continue;
             }
             if self.is_known(&real) {
@@ -159,34 +157,33 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         Ok(Some(finding))
     }
 
-    /// Screens a scenario without injected errors. Returns the suspected failure if it is like `identity`.
-    fn suspected(&mut self, scenario: Scenario, identity: Identity) -> Result<Option<Suspicion>, TargetError> {
+    /// Screens a scenario without injected errors. Returns the suspected failure if it is like `signature`.
+    fn suspected(&mut self, scenario: Scenario, signature: Signature) -> Result<Option<Suspicion>, HuntError> {
         let outcome = self.lab.screen(&scenario)?;
-        let seen = Wanted::Real(identity).among(&outcome).cloned();
+        let seen = Wanted::Real(signature).among(&outcome).cloned();
         Ok(seen.map(|seen| Suspicion { scenario, seen, injected: Vec::new() }))
     }
 
     /// Confirms a suspected failure on fresh servers and minimises it.
-    fn confirmed(&mut self, suspicion: &Suspicion) -> Result<TargetFinding, TargetError> {
+    fn confirmed(&mut self, suspicion: &Suspicion) -> Result<Finding, HuntError> {
         let Suspicion { scenario, seen, .. } = suspicion;
-        let (wanted, symptom) = (Wanted::of(suspicion), seen.identity.symptom);
-        let unconfirmed = |gate| suspicion.unconfirmed(gate);
+        let (wanted, kind) = (Wanted::of(suspicion), seen.signature.kind);
         // The failure has to show only once before it is minimised, because the result is then confirmed. A busy loop is watched for
         // longer, and need not show again before it is minimised.
-        let mut finding = unconfirmed(self.lab.has_gate());
-        let outcome = match symptom {
+        let mut finding = suspicion.unconfirmed(&self.lab);
+        let outcome = match kind {
             // A busy loop that needs an injected error is a warning at most, so it is not watched.
-            Symptom::Spin if suspicion.injected.is_empty() => self.lab.watch(scenario)?,
-            Symptom::Spin => Outcome::default(),
+            Kind::Spin if suspicion.injected.is_empty() => self.lab.watch(scenario)?,
+            Kind::Spin => Outcome::default(),
             _ => once(&mut self.lab, scenario, wanted, true)?,
         };
         if let Some(doubt) = outcome.doubt {
             // A smaller scenario does not remove the doubt.
             finding.evidence += &format!("; but {doubt}");
-            return Ok(TargetFinding { doubt: Some(doubt), ..finding });
+            return Ok(Finding { doubt: Some(doubt), ..finding });
         }
-        let sure = symptom == Symptom::Spin || wanted.among(&outcome).is_some();
-        if !sure && symptom.takes_time() {
+        let sure = kind == Kind::Spin || wanted.among(&outcome).is_some();
+        if !sure && kind.takes_time() {
             return Ok(finding);
         }
         // A scenario that was minimised on servers that had served others before may be too small for fresh servers. Then it is minimised
@@ -205,7 +202,7 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
         if finding.confirmed > 0 && !(finding.is_confirmed() && self.comes_true_often(&finding, wanted)?) {
             finding = self.tried_often(finding, suspicion)?;
         }
-        if finding.confirmed > 0 && matches!(symptom, Symptom::Unresponsive | Symptom::NotListening) {
+        if finding.confirmed > 0 && matches!(kind, Kind::Unresponsive | Kind::NotListening) {
             let mut recovery = self.lab.recovery(&finding.scenario, false)?;
             if recovery.is_recovered() && is_short(&finding) {
                 // Some servers wait until one of their clients leaves. If none is connected, they wait for ever.
@@ -213,18 +210,14 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
             }
             if recovery.is_recovered() && is_short(&finding) {
                 // A server that ran short of a resource may stop accepting until it has enough again.
-                return Ok(unconfirmed(finding.gate));
+                return Ok(suspicion.unconfirmed(&self.lab));
             }
             finding.evidence += &recovery.words();
-            if let Some(Seen { identity, evidence }) = recovery.throttling() {
-                finding = TargetFinding { identity, evidence, ..finding };
+            if let Some(Seen { signature, evidence }) = recovery.throttling() {
+                finding = Finding { signature, evidence, ..finding };
             }
         }
-        if finding.confirmed > 0
-            && symptom == Symptom::Spin
-            && finding.injected.is_empty()
-            && finding.scenario != *scenario
-        {
+        if finding.confirmed > 0 && kind == Kind::Spin && finding.injected.is_empty() && finding.scenario != *scenario {
             // The minimised scenario may show a busy loop that ends by itself.
             finding.doubt = self.lab.watch(&finding.scenario)?.doubt;
         }
@@ -232,13 +225,13 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
             finding.evidence += &format!("; but {doubt}");
         }
         self.lab.end();
-        Ok(if finding.confirmed == 0 { unconfirmed(finding.gate) } else { finding })
+        Ok(if finding.confirmed == 0 { suspicion.unconfirmed(&self.lab) } else { finding })
     }
 
     /// Repeats the scenario of a failure that shows now and then, so often that the failure shows each time, and minimises the result.
     /// Until a failure shows each time, it cannot be decided which events make no difference. Returns `finding` if the repeated scenario
     /// does not fail each time.
-    fn tried_often(&mut self, finding: TargetFinding, suspicion: &Suspicion) -> Result<TargetFinding, TargetError> {
+    fn tried_often(&mut self, finding: Finding, suspicion: &Suspicion) -> Result<Finding, HuntError> {
         let wanted = Wanted::of(suspicion);
         let Some(scenario) = repeated(&finding.scenario) else { return Ok(finding) };
         let often = confirm(&mut self.lab, &scenario, wanted)?;
@@ -257,13 +250,12 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
 
     /// Whether a failure that showed each time shows [`RACES`] more times. Checked only if the order of the server's calls was left to
     /// chance.
-    fn comes_true_often(&mut self, finding: &TargetFinding, wanted: Wanted) -> Result<bool, TargetError> {
-        if finding.gate || !self.lab.is_parallel() {
-            return Ok(true);
-        }
-        if self.report.baseline.gate.is_ok() {
+    fn comes_true_often(&mut self, finding: &Finding, wanted: Wanted) -> Result<bool, HuntError> {
+        match finding.gate {
             // The failure did not show with the gate, so it is a race.
-            return Ok(false);
+            Gate::Lifted if self.lab.is_parallel() => return Ok(false),
+            Gate::Off if self.lab.is_parallel() => {}
+            _ => return Ok(true),
         }
         for _ in 0..RACES {
             if wanted.among(&once(&mut self.lab, &finding.scenario, wanted, false)?).is_none() {
@@ -274,13 +266,13 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
     }
 
     /// A smaller scenario that shows the same failure in screening, on fresh servers if `fresh`, else on servers that are used again.
-    fn reduced(&mut self, suspicion: &Suspicion, fresh: bool) -> Result<Scenario, TargetError> {
+    fn reduced(&mut self, suspicion: &Suspicion, fresh: bool) -> Result<Scenario, HuntError> {
         let _doing = self.lab.activity.enter(Activity::Minimises);
         let deadline = Instant::now() + MINIMISING;
         let wanted = Wanted::of(suspicion);
         let mut asked = 0;
         let lab = &mut self.lab;
-        let small = minimise(&suspicion.scenario, |scenario: &Scenario| -> Result<bool, TargetError> {
+        let small = minimise(&suspicion.scenario, |scenario: &Scenario| -> Result<bool, HuntError> {
             asked += 1;
             // Without events, only the polite client afterwards would be played, and that is no part of the scenario.
             if scenario.events().is_empty() {
@@ -317,17 +309,17 @@ mod tests {
 
     #[test]
     fn what_is_wanted_is_the_very_same_or_else_one_like_it() {
-        let of = |call, state| Identity { call: Some(call), state: Some(state), ..Identity::of(Symptom::Exit) };
+        let of = |call, state| Signature { call: Some(call), state: Some(state), ..Signature::of(Kind::Exit) };
         let (accept, recv) = (of("accept", TcpState::Listen), of("recv", TcpState::Close));
-        let child = Identity { role: Role::Worker, ..recv };
-        let seen = |identity| Seen { identity, evidence: String::new() };
+        let child = Signature { role: Role::Worker, ..recv };
+        let seen = |signature| Seen { signature, evidence: String::new() };
         let outcome = Outcome { seen: vec![seen(accept), seen(recv)], ..Outcome::default() };
-        let among = |wanted: Wanted| wanted.among(&outcome).map(|seen| seen.identity);
+        let among = |wanted: Wanted| wanted.among(&outcome).map(|seen| seen.signature);
         assert_eq!(among(Wanted::Real(recv)), Some(recv));
         assert_eq!(among(Wanted::Real(of("send", TcpState::Close))), Some(accept));
         assert!(!Wanted::Real(of("send", TcpState::Close)).is_shown_by(&outcome));
         assert_eq!(among(Wanted::Like(child)), None);
-        assert_eq!(among(Wanted::Kind(Symptom::Spin)), None);
+        assert_eq!(among(Wanted::Kind(Kind::Spin)), None);
         let injected = Fault::new(Call::Accept, Errno::EMFILE).into_iter().collect();
         let outcome = Outcome { injected, ..outcome };
         assert!(Wanted::Like(recv).is_shown_by(&outcome) && !Wanted::Real(recv).is_shown_by(&outcome));

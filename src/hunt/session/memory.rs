@@ -2,16 +2,14 @@
 
 use super::follow_up::{Wanted, confirm};
 use super::{HuntEvent, Hunting};
-use crate::detect::symptom::Symptom;
-use crate::hunt::baseline::TargetError;
+use crate::detect::{Kind, Severity};
+use crate::hunt::baseline::HuntError;
 use crate::hunt::seeds::briefest;
-use crate::hunt::severity::Severity;
 use crate::scenario::{Client, Event, Payload, Scenario};
-use std::ops::ControlFlow;
 
-impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
+impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
     /// Checks a few short scenarios for growing memory, unless there is a finding already.
-    pub(super) fn memory(&mut self, payloads: &[Payload]) -> Result<(), TargetError> {
+    pub(super) fn memory(&mut self, payloads: &[Payload]) -> Result<(), HuntError> {
         // A server that writes without end is never idle, so the memory that it uses says nothing.
         let is_found = self.report.findings.iter().any(|f| f.severity() == Severity::Finding);
         if self.is_done() || self.lab.floods() || is_found {
@@ -31,7 +29,7 @@ impl<W: FnMut(HuntEvent<'_>) -> ControlFlow<()>> Hunting<'_, W> {
             if self.lab.grows_in_memory(&scenario, false)?.seen.is_empty() {
                 continue;
             }
-            let finding = confirm(&mut self.lab, &scenario, Wanted::Kind(Symptom::MemoryGrowth))?;
+            let finding = confirm(&mut self.lab, &scenario, Wanted::Kind(Kind::MemoryGrowth))?;
             if finding.is_confirmed() {
                 self.add(finding);
                 break;

@@ -9,7 +9,7 @@
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::{Passed, Server};
 use crate::linux::gate::seccomp::notify::Answer;
-use crate::linux::gate::seccomp::pending_call::{Owner, Parked};
+use crate::linux::gate::seccomp::pending_call::{Owner, PendingCall};
 use crate::linux::sys::pidfd_kill;
 use crate::world::quiescence::{Outside, Quiescence, TaskState, Wakes, quiescence};
 use std::os::fd::AsFd;
@@ -80,7 +80,7 @@ impl Server {
     /// call whose thread has a signal to handle. False if there is none. To be called when the server is idle.
     pub(super) fn let_signals_through(&mut self) -> Result<bool, KernelError> {
         // On a kernel where a signal cancels received calls too, calls that never return EINTR without the gate are released first.
-        let waits = self.guardian.shared.is_killable() || !self.parked.values().any(Parked::never_fails);
+        let waits = self.guardian.shared.is_killable() || !self.parked.values().any(PendingCall::never_fails);
         if waits && self.let_deferred_in()? {
             return Ok(true);
         }

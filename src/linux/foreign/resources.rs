@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// The resources of an idle server at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Residue {
+pub(crate) struct Resources {
     /// Processes that have not ended, by pid.
     pub(crate) processes: BTreeMap<i32, Held>,
     /// Processes that have ended and are not reaped.
@@ -30,7 +30,7 @@ pub(crate) struct Held {
     pub(crate) processor: Duration,
 }
 
-/// The part of a [`Residue`] that is cheap to read. If these counts are the same as before, nothing that they cover was left behind.
+/// The part of a [`Resources`] that is cheap to read. If these counts are the same as before, nothing that they cover was left behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) processes: usize,
@@ -82,14 +82,14 @@ impl Server {
     }
 
     /// Reads all of the server's resources.
-    pub(crate) fn residue(&mut self) -> Result<Residue, KernelError> {
+    pub(crate) fn residue(&mut self) -> Result<Resources, KernelError> {
         self.tree.refresh()?;
         let zombies: Vec<i32> = self.tree.zombies().collect();
         let processes = self.tree.threads_by_process().map(|(pid, threads)| (pid, held(pid, threads))).collect();
-        Ok(Residue { processes, zombies })
+        Ok(Resources { processes, zombies })
     }
 
-    /// Refreshes the tree, and checks again which processes have a signalfd ([`Tree::survey`](crate::linux::process::tasks::Tree::survey)).
+    /// Refreshes the tree, and checks again which processes have a signalfd ([`TaskTree::survey`](crate::linux::process::tasks::TaskTree::survey)).
     pub(crate) fn survey(&mut self) -> Result<(), KernelError> {
         self.tree.refresh()?;
         self.tree.survey();

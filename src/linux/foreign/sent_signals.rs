@@ -1,6 +1,6 @@
 //! Records the signals that a server's processes have sent.
 
-use crate::linux::gate::seccomp::pending_call::Parked;
+use crate::linux::gate::seccomp::pending_call::PendingCall;
 use crate::linux::process::tasks::Death;
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ impl Ledger {
     }
 
     /// Records a call that is about to send a signal. `outside` maps a pid in the server's pid namespace to the pid outside.
-    pub(crate) fn note(&mut self, call: &Parked, outside: impl Fn(i32) -> Option<i32>) {
+    pub(crate) fn note(&mut self, call: &PendingCall, outside: impl Fn(i32) -> Option<i32>) {
         let [first, second, third, ..] = *call.arguments();
         let (to, signal) = match call.name {
             "tgkill" | "rt_tgsigqueueinfo" => (outside(first as i32), third as i32),

@@ -17,11 +17,11 @@ use crate::linux::clock::timers::Timers;
 use crate::linux::error::KernelError;
 use crate::linux::foreign::sent_signals::Ledger;
 use crate::linux::gate::seccomp::notify::Notify;
-use crate::linux::gate::seccomp::pending_call::Parked;
+use crate::linux::gate::seccomp::pending_call::PendingCall;
 use crate::linux::net::peers::Peers;
 use crate::linux::process::guardian::{Guardian, Launched, Plan, launch};
 pub(crate) use crate::linux::process::tasks::Whose;
-use crate::linux::process::tasks::{Death, Tree};
+use crate::linux::process::tasks::{Death, TaskTree};
 use crate::linux::sys::proc;
 use crate::scenario::Errno;
 use crate::world::schedule::{InOrderOfArrival, Scheduler};
@@ -59,8 +59,8 @@ pub(crate) struct Server {
     // the gate would fail with ENOSYS, and on that libuv and tokio abort.
     pub(super) guardian: Guardian,
     pub(super) notify: Option<Notify>,
-    pub(super) parked: BTreeMap<i32, Parked>,
-    pub(super) tree: Tree,
+    pub(super) parked: BTreeMap<i32, PendingCall>,
+    pub(super) tree: TaskTree,
     pidfd: OwnedFd,
     pub(crate) pid: i32,
     order: u64,
@@ -108,7 +108,7 @@ impl Server {
         Ok(Server {
             notify,
             parked: BTreeMap::new(),
-            tree: Tree::new(guardian.pid),
+            tree: TaskTree::new(guardian.pid),
             pidfd,
             pid,
             order: 0,
@@ -193,7 +193,7 @@ impl Server {
 
     /// The calls that wait at the gate, each with the pid of its process, in the order in which they came.
     pub(crate) fn waits_in(&self) -> Vec<(i32, &'static str)> {
-        let mut all: Vec<&Parked> = self.parked.values().collect();
+        let mut all: Vec<&PendingCall> = self.parked.values().collect();
         all.sort_unstable_by_key(|parked| parked.order);
         all.iter().map(|parked| (parked.pid, parked.name)).collect()
     }
@@ -205,7 +205,7 @@ impl Server {
 
     /// The descriptor of the call that has waited longest at the gate, if it is made on one.
     pub(crate) fn first_descriptor(&self) -> Option<i32> {
-        self.parked.values().min_by_key(|parked| parked.order).and_then(Parked::descriptor)
+        self.parked.values().min_by_key(|parked| parked.order).and_then(PendingCall::descriptor)
     }
 
     /// The process that has this socket; of several, the one with the lowest pid.

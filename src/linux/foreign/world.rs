@@ -24,7 +24,7 @@ use super::start::{NotListening, wait_for_listener};
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::{LOOK_UP, Quiet, Server};
 use crate::linux::net::client::{ClientSocket, Listener};
-use crate::linux::net::sock_diag::Netstat;
+use crate::linux::net::sock_diag::SockDiag;
 use crate::linux::net::tables;
 use crate::linux::net::time_wait::Leftovers;
 use crate::linux::process::affinity;
@@ -82,7 +82,7 @@ pub(crate) struct Foreign {
     main: i32,
     /// The inode of the listener that was found when the server started.
     listener: u32,
-    netstat: Netstat,
+    sock_diag: SockDiag,
     leftovers: Leftovers,
     injection: Injection,
     /// Whether the server's descriptors were limited in the last run.
@@ -133,7 +133,7 @@ impl Foreign {
         bound: Duration,
     ) -> Result<Foreign, NotListening> {
         let pinned = affinity::Pinned::here();
-        let netstat = Netstat::open()?;
+        let sock_diag = SockDiag::open()?;
         let mut server = Server::start(plan, namespace)?;
         let (entry, main) = wait_for_listener(&mut server, port, stop, bound)?;
         let ip = match entry.address {
@@ -150,7 +150,7 @@ impl Foreign {
             address: SocketAddrV4::new(ip, entry.port),
             main,
             listener: entry.inode,
-            netstat,
+            sock_diag,
             leftovers: Leftovers::until(Arc::clone(stop)),
             injection: Injection::default(),
             was_limited: false,
@@ -176,7 +176,7 @@ impl Foreign {
             _pinned: pinned,
             _not_send: PhantomData,
         };
-        if foreign.netstat.queue_is_full(foreign.address)?.is_none() {
+        if foreign.sock_diag.queue_is_full(foreign.address)?.is_none() {
             // A process that ends closes its sockets before its end can be seen, so let it end first.
             foreign.settle()?;
             let end = foreign.ended.iter().find(|ended| ended.role == Role::Main);
@@ -237,7 +237,7 @@ impl Foreign {
 
     /// Whether there is still a listener at the server's address.
     pub(crate) fn is_listening(&mut self) -> Result<bool, KernelError> {
-        Ok(self.netstat.queue_is_full(self.address)?.is_some())
+        Ok(self.sock_diag.queue_is_full(self.address)?.is_some())
     }
 
     /// Lets the server make calls until none of its parked calls could finish.
@@ -303,7 +303,7 @@ impl Foreign {
         let mut count = 0;
         for connection in self.connections.iter().filter(|c| c.state == TcpState::CloseWait) {
             // The server cannot close a connection that still waits in the accept queue.
-            count += usize::from(self.netstat.is_accepted((self.address, connection.client.address))?);
+            count += usize::from(self.sock_diag.is_accepted((self.address, connection.client.address))?);
         }
         Ok(count)
     }
@@ -314,7 +314,7 @@ impl Foreign {
         if self.server.is_gated() {
             return Ok(!self.queue.contains(&i));
         }
-        self.netstat.is_accepted((self.address, self.connections[i].client.address))
+        self.sock_diag.is_accepted((self.address, self.connections[i].client.address))
     }
 
     /// Reads everything that has arrived for a client. Returns the bytes, and what follows them.
@@ -336,7 +336,7 @@ impl Foreign {
         if self.connection(client).is_some() {
             return Ok(Reply::Nothing(Reason::AlreadyConnected));
         }
-        if self.netstat.queue_is_full(self.address)? == Some(true) {
+        if self.sock_diag.queue_is_full(self.address)? == Some(true) {
             return Ok(Reply::Nothing(Reason::Full));
         }
         let small = self.stalling.contains(&client).then_some(SMALL_BUFFER);
@@ -347,7 +347,7 @@ impl Foreign {
             Err(KernelError::Call { call: "connect", errno, .. }) => return Ok(Reply::Error(errno)),
             Err(error) => return Err(error),
         };
-        let cookie = self.netstat.cookie((self.address, client.address))?;
+        let cookie = self.sock_diag.cookie((self.address, client.address))?;
         if !client.name.is_own() {
             self.injection.expose(cookie);
         }
@@ -369,7 +369,7 @@ impl Foreign {
             (0..self.connections.len()).filter(|i| self.connections[*i].state != TcpState::Close).collect();
         let pairs = live.iter().map(|i| (self.address, self.connections[*i].client.address)).collect::<Vec<_>>();
         let mut states = Vec::with_capacity(live.len());
-        self.netstat.states(pairs.into_iter(), |looked| states.push(looked.state))?;
+        self.sock_diag.states(pairs.into_iter(), |looked| states.push(looked.state))?;
         for (i, state) in live.into_iter().zip(states) {
             self.connections[i].state = state;
             self.connections[i].before.saw(state);
@@ -386,8 +386,8 @@ impl Foreign {
                 continue;
             }
             connection.client.reappear(self.address)?;
-            connection.client.close(true, self.address, &mut self.netstat)?;
-            self.leftovers.add((self.address, connection.client.address), &mut self.netstat)?;
+            connection.client.close(true, self.address, &mut self.sock_diag)?;
+            self.leftovers.add((self.address, connection.client.address), &mut self.sock_diag)?;
         }
         self.queue.clear();
         self.settle()

@@ -2,7 +2,7 @@
 
 use crate::linux::error::{KernelError, errno};
 use crate::linux::net::close;
-use crate::linux::net::sock_diag::Netstat;
+use crate::linux::net::sock_diag::SockDiag;
 use crate::linux::sys;
 use crate::linux::sys::fd_table;
 use crate::scenario::{Client, Errno, MAX_SEND, Payload};
@@ -160,7 +160,7 @@ impl ClientSocket {
         &mut self,
         abort: bool,
         server: SocketAddrV4,
-        netstat: &mut Netstat,
+        sock_diag: &mut SockDiag,
     ) -> Result<Reply, KernelError> {
         if let Some(socket) = self.socket.take() {
             if abort {
@@ -168,7 +168,7 @@ impl ClientSocket {
                 linger.map_err(KernelError::io("abort a client's connection", "setsockopt SO_LINGER"))?;
             }
             drop(socket);
-            close::wait(netstat, (self.address, server))?;
+            close::wait(sock_diag, (self.address, server))?;
         }
         Ok(Reply::Ok(0))
     }

@@ -6,7 +6,7 @@
 //! FIN or RST is sent. Beside a program that did nothing but list descriptors, three in a thousand closes came late.
 
 use crate::linux::error::KernelError;
-use crate::linux::net::sock_diag::{Netstat, Pair};
+use crate::linux::net::sock_diag::{Pair, SockDiag};
 use std::time::{Duration, Instant};
 
 /// Bound on the time for which others may refer to a socket that has been closed.
@@ -19,8 +19,8 @@ const LOOK_AGAIN: Duration = Duration::from_micros(200);
 /// # Errors
 ///
 /// [`KernelError::Late`] if another process still refers to it after [`CLOSE_BOUND`].
-pub(crate) fn wait(netstat: &mut Netstat, pair: Pair) -> Result<(), KernelError> {
-    until("close a socket to which another process has a reference", || netstat.is_closed(pair))
+pub(crate) fn wait(sock_diag: &mut SockDiag, pair: Pair) -> Result<(), KernelError> {
+    until("close a socket to which another process has a reference", || sock_diag.is_closed(pair))
 }
 
 /// Waits until this socket has left the kernel's tables: it has received an RST.
@@ -28,8 +28,8 @@ pub(crate) fn wait(netstat: &mut Netstat, pair: Pair) -> Result<(), KernelError>
 /// # Errors
 ///
 /// [`KernelError::Late`] if it has not after [`CLOSE_BOUND`].
-pub(crate) fn wait_until_gone(netstat: &mut Netstat, pair: Pair) -> Result<(), KernelError> {
-    until("have an RST arrive", || netstat.is_gone(pair))
+pub(crate) fn wait_until_gone(sock_diag: &mut SockDiag, pair: Pair) -> Result<(), KernelError> {
+    until("have an RST arrive", || sock_diag.is_gone(pair))
 }
 
 fn until(doing: &'static str, mut done: impl FnMut() -> Result<bool, KernelError>) -> Result<(), KernelError> {
@@ -64,12 +64,12 @@ mod tests {
         let (tell, told) = mpsc::channel();
         let waiting = std::thread::spawn(move || {
             tell.send(nix::unistd::gettid().as_raw()).unwrap();
-            wait(&mut Netstat::open().unwrap(), (own, peer))
+            wait(&mut SockDiag::open().unwrap(), (own, peer))
         });
         wait_for_sleep(told.recv().unwrap(), &[libc::SYS_clock_nanosleep, libc::SYS_nanosleep]);
         drop(reference);
         waiting.join().unwrap().unwrap();
         // The other end waits in the accept queue and has no inode either, but is open.
-        assert!(!Netstat::open().unwrap().is_closed((peer, own)).unwrap());
+        assert!(!SockDiag::open().unwrap().is_closed((peer, own)).unwrap());
     }
 }

@@ -4,7 +4,7 @@ use crate::linux::error::KernelError;
 use crate::linux::net::client::{ClientSocket, Listener};
 use crate::linux::net::close;
 use crate::linux::net::drain::Flight;
-use crate::linux::net::sock_diag::Netstat;
+use crate::linux::net::sock_diag::SockDiag;
 use crate::linux::sys;
 use crate::scenario::{Action, Client, Errno};
 use crate::trace::{Reason, Reply, TcpState, WINDOW};
@@ -67,12 +67,12 @@ impl Connection {
 
     /// Performs a client's action and returns its result. An action that the client cannot perform does nothing.
     ///
-    /// `netstat` must be of the network of the connection.
+    /// `sock_diag` must be of the network of the connection.
     pub(crate) fn act(
         &mut self,
         action: &Action,
         server: SocketAddrV4,
-        netstat: &mut Netstat,
+        sock_diag: &mut SockDiag,
     ) -> Result<Reply, KernelError> {
         if *action == Action::Connect {
             return Ok(Reply::Nothing(Reason::AlreadyConnected));
@@ -115,11 +115,11 @@ impl Connection {
                 let abort = *action == Action::Rst;
                 let resets = (abort || self.to_client > 0) && !self.client.is_in_close();
                 self.to_client = 0;
-                let reply = self.client.close(abort, server, netstat)?;
+                let reply = self.client.close(abort, server, sock_diag)?;
                 if resets {
                     // The kernel takes a socket out of its tables before it sends the RST (`tcp_disconnect`, `__tcp_close`). The RST takes
                     // the server-side socket out of them.
-                    close::wait_until_gone(netstat, (server, self.client.address))?;
+                    close::wait_until_gone(sock_diag, (server, self.client.address))?;
                 }
                 Ok(reply)
             }

@@ -58,7 +58,7 @@ const BATCH: usize = 64;
 
 /// A view of the kernel's socket tables, in the network namespace in which it was opened.
 #[derive(Debug)]
-pub(crate) struct Netstat {
+pub(crate) struct SockDiag {
     socket: Socket,
     requests: Vec<u8>,
     reply: Vec<u8>,
@@ -91,11 +91,11 @@ const TIME_WAIT: u8 = 6;
 /// another look-up the trace would show a false CLOSE.
 const DOUBTS: u32 = 2;
 
-impl Netstat {
-    pub(crate) fn open() -> Result<Netstat, KernelError> {
+impl SockDiag {
+    pub(crate) fn open() -> Result<SockDiag, KernelError> {
         let socket = Socket::new(NETLINK_SOCK_DIAG).map_err(KernelError::io(DOING, "socket"))?;
         socket.connect(&SocketAddr::new(0, 0)).map_err(KernelError::io(DOING, "connect"))?;
-        Ok(Netstat { socket, requests: Vec::new(), reply: Vec::with_capacity(8192), asked: 0, expected: 1 })
+        Ok(SockDiag { socket, requests: Vec::new(), reply: Vec::with_capacity(8192), asked: 0, expected: 1 })
     }
 
     /// Calls `found` for each of these sockets, in order.
@@ -146,7 +146,7 @@ impl Netstat {
         Ok(seen)
     }
 
-    /// Looks one socket up, as [`Netstat::ask`] does.
+    /// Looks one socket up, as [`SockDiag::ask`] does.
     fn ask_one(&mut self, pair: Pair) -> Result<Seen, KernelError> {
         self.ask(&[pair])?.pop().ok_or(KernelError::Garbled { what: "sock_diag" })
     }
@@ -200,7 +200,7 @@ impl Netstat {
         self.destroy_by_cookie(&there)
     }
 
-    /// Destroys this socket in any state. Returns false as [`Netstat::destroy`] does.
+    /// Destroys this socket in any state. Returns false as [`SockDiag::destroy`] does.
     pub(crate) fn destroy_own(&mut self, pair: Pair) -> Result<bool, KernelError> {
         let cookie = self.ask_one(pair)?.cookie;
         self.destroy_by_cookie(&[(pair, cookie)])
@@ -256,7 +256,7 @@ impl Netstat {
         }
     }
 
-    /// Begins a batch of requests. Replies to an earlier, abandoned batch may still arrive; [`Netstat::receive`] skips them.
+    /// Begins a batch of requests. Replies to an earlier, abandoned batch may still arrive; [`SockDiag::receive`] skips them.
     fn begin(&mut self) {
         self.requests.clear();
         self.expected = self.asked.wrapping_add(1);
@@ -334,12 +334,12 @@ mod tests {
             let (_dropped, gone) = listener();
             gone
         };
-        let mut netstat = Netstat::open().unwrap();
+        let mut sock_diag = SockDiag::open().unwrap();
         // The reply to this request is not read.
-        netstat.begin();
-        netstat.request(pair, ANY, NLM_F_REQUEST, None);
-        netstat.send().unwrap();
-        assert_eq!(netstat.queue_is_full(gone.0).unwrap(), None);
-        assert_eq!(netstat.queue_is_full(pair.0).unwrap(), Some(false));
+        sock_diag.begin();
+        sock_diag.request(pair, ANY, NLM_F_REQUEST, None);
+        sock_diag.send().unwrap();
+        assert_eq!(sock_diag.queue_is_full(gone.0).unwrap(), None);
+        assert_eq!(sock_diag.queue_is_full(pair.0).unwrap(), Some(false));
     }
 }

@@ -4,7 +4,7 @@
 //! more, and a trace would show CLOSE in place of TIME_WAIT.
 
 use crate::linux::error::KernelError;
-use crate::linux::net::sock_diag::{Netstat, Pair};
+use crate::linux::net::sock_diag::{Pair, SockDiag};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -36,19 +36,19 @@ impl Leftovers {
     }
 
     /// Records both ends of a connection, which may be in TIME_WAIT. Makes room if many sockets have been recorded.
-    pub(crate) fn add(&mut self, (local, peer): Pair, netstat: &mut Netstat) -> Result<(), KernelError> {
+    pub(crate) fn add(&mut self, (local, peer): Pair, sock_diag: &mut SockDiag) -> Result<(), KernelError> {
         self.pairs.extend([(local, peer), (peer, local)]);
-        if self.pairs.len() < BATCH { Ok(()) } else { self.clear(netstat) }
+        if self.pairs.len() < BATCH { Ok(()) } else { self.clear(sock_diag) }
     }
 
     /// Destroys the recorded sockets. If that is not permitted, waits until the kernel has room again.
-    fn clear(&mut self, netstat: &mut Netstat) -> Result<(), KernelError> {
-        if self.take_down(netstat)? { Ok(()) } else { wait_for_room(self.stop.as_deref()) }
+    fn clear(&mut self, sock_diag: &mut SockDiag) -> Result<(), KernelError> {
+        if self.take_down(sock_diag)? { Ok(()) } else { wait_for_room(self.stop.as_deref()) }
     }
 
     /// Destroys the recorded sockets that are in TIME_WAIT, and forgets them all. Returns false if destroying is not permitted.
-    pub(crate) fn take_down(&mut self, netstat: &mut Netstat) -> Result<bool, KernelError> {
-        self.refused = self.refused || !netstat.destroy(&self.pairs)?;
+    pub(crate) fn take_down(&mut self, sock_diag: &mut SockDiag) -> Result<bool, KernelError> {
+        self.refused = self.refused || !sock_diag.destroy(&self.pairs)?;
         self.pairs.clear();
         Ok(!self.refused)
     }

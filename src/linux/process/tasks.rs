@@ -34,7 +34,7 @@ pub(crate) struct Process {
     zombie: bool,
     /// Whether the process had a signalfd when that was last checked.
     pub(crate) signalfd: bool,
-    /// Whether the process has made a call at the gate since the last [`Tree::survey`], or is new.
+    /// Whether the process has made a call at the gate since the last [`TaskTree::survey`], or is new.
     pub(crate) calls: bool,
 }
 
@@ -93,7 +93,7 @@ pub(crate) enum Look {
 
 /// All processes below the guardian.
 #[derive(Debug)]
-pub(crate) struct Tree {
+pub(crate) struct TaskTree {
     guardian: i32,
     pub(crate) processes: BTreeMap<i32, Process>,
     /// The process of each thread.
@@ -107,9 +107,9 @@ pub(crate) struct Tree {
     deaths: Vec<Death>,
 }
 
-impl Tree {
-    pub(crate) fn new(guardian: i32) -> Tree {
-        Tree {
+impl TaskTree {
+    pub(crate) fn new(guardian: i32) -> TaskTree {
+        TaskTree {
             guardian,
             processes: BTreeMap::new(),
             threads: BTreeMap::new(),
@@ -190,7 +190,7 @@ impl Tree {
         }
     }
 
-    /// Whether there are ends that [`Tree::deaths`] has not returned yet.
+    /// Whether there are ends that [`TaskTree::deaths`] has not returned yet.
     pub(crate) fn has_ends(&self) -> bool {
         !self.deaths.is_empty()
     }
@@ -378,7 +378,7 @@ mod tests {
     fn a_process_that_a_walk_misses_is_there_until_it_has_ended() {
         let (mut guardian, above) = child();
         let (mut missed, pid) = child();
-        let mut tree = Tree::new(above);
+        let mut tree = TaskTree::new(above);
         let pidfd = pidfd_open(pid).unwrap();
         let (tasks, inner) = (BTreeMap::new(), inner_pid(pid));
         tree.processes.insert(pid, Process { pidfd, inner, tasks, zombie: false, signalfd: false, calls: false });

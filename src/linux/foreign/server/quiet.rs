@@ -3,7 +3,7 @@
 use super::{DEFERRED_AT_MOST, DOING, LOOK_AGAIN, Quiet, Server};
 use crate::linux::error::KernelError;
 use crate::linux::gate::seccomp::notify::{Answer, Notify};
-use crate::linux::gate::seccomp::pending_call::{Arrival, Owner, Parked};
+use crate::linux::gate::seccomp::pending_call::{Arrival, Owner, PendingCall};
 use crate::linux::process::tasks::{Look, Whose};
 use crate::linux::sys;
 use crate::scenario::Errno;
@@ -50,8 +50,8 @@ impl Server {
             let alone = process.has_one_thread() && !self.tree.stale && !self.makers;
             let owner = Owner { pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone };
             self.order += 1;
-            match Parked::arrive(&call, owner, self.order) {
-                Arrival::Parked(parked) => drop(self.parked.insert(call.tid, parked)),
+            match PendingCall::arrive(&call, owner, self.order) {
+                Arrival::PendingCall(parked) => drop(self.parked.insert(call.tid, parked)),
                 Arrival::Timer(parked) => {
                     let answer = self.timers.called(pid, parked.name, parked.arguments());
                     passed |= notify.answer(call.id, answer)?;

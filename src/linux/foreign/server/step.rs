@@ -5,7 +5,7 @@ use crate::linux::error::KernelError;
 use crate::linux::foreign::injection::Injection;
 use crate::linux::gate::seccomp::filter::Class;
 use crate::linux::gate::seccomp::notify::Answer;
-use crate::linux::gate::seccomp::pending_call::{Foreseen, Owner, Parked};
+use crate::linux::gate::seccomp::pending_call::{Foreseen, Owner, PendingCall};
 use crate::linux::process::tasks::Whose;
 use crate::linux::sys::process::{self as sys, TcpInfo};
 use crate::linux::sys::{fd_table, pidfd_getfd};
@@ -130,7 +130,7 @@ impl Server {
     }
 
     /// Describes a call that is about to be answered.
-    pub(crate) fn passed(&self, parked: &Parked, answer: Answer) -> Passed {
+    pub(crate) fn passed(&self, parked: &PendingCall, answer: Answer) -> Passed {
         let accepts = parked.class.accepts();
         let foreseen = |socket: Option<BorrowedFd<'_>>, info| match answer {
             Answer::Error(errno) => Foreseen::Result(Err(errno)),

@@ -68,7 +68,7 @@ impl Foreign {
         let mut place = 0;
         if self.queue.len() > 1 {
             for (n, i) in self.queue.iter().enumerate() {
-                if self.netstat.is_accepted((self.address, self.connections[*i].client.address))? {
+                if self.sock_diag.is_accepted((self.address, self.connections[*i].client.address))? {
                     place = n;
                     break;
                 }

@@ -72,7 +72,7 @@ impl World for Foreign {
             Action::Recv if client.stalled => Reply::Nothing(Reason::Stalled),
             Action::Recv => ClientSocket::recv(socket),
             Action::Fin => ClientSocket::fin(socket),
-            Action::Close | Action::Rst => client.close(*action == Action::Rst, address, &mut self.netstat)?,
+            Action::Close | Action::Rst => client.close(*action == Action::Rst, address, &mut self.sock_diag)?,
             Action::Vanish => client.vanish(address)?,
             Action::Stall => {
                 client.stalled = true;
@@ -184,7 +184,7 @@ impl World for Foreign {
         self.server.disturb();
         let all = self.connections.iter_mut().filter(|c| c.client.name == client && !c.client.vanished);
         for connection in all {
-            connection.client.close(false, self.address, &mut self.netstat)?;
+            connection.client.close(false, self.address, &mut self.sock_diag)?;
         }
         Ok(Reply::Ok(0))
     }
@@ -202,7 +202,7 @@ impl World for Foreign {
         self.server.disturb();
         for connection in self.connections.iter_mut().filter(|c| c.client.vanished) {
             connection.client.reappear(address)?;
-            connection.client.close(true, address, &mut self.netstat)?;
+            connection.client.close(true, address, &mut self.sock_diag)?;
         }
         self.settle()?;
         Ok(Survivor::default())

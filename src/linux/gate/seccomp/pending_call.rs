@@ -24,7 +24,7 @@ const DOING: &str = "look at what the server waits for";
 
 /// A call that waits at the gate.
 #[derive(Debug)]
-pub(crate) struct Parked {
+pub(crate) struct PendingCall {
     pub(crate) id: u64,
     pub(crate) pid: i32,
     pub(crate) tid: i32,
@@ -63,29 +63,29 @@ pub(crate) enum Arrival {
     /// The call sets up an io_uring.
     Ring,
     /// The call arms, disarms or reads a timer.
-    Timer(Parked),
+    Timer(PendingCall),
     /// The call makes a timer descriptor.
     TimerDescriptor,
     /// The call makes a watch on files.
     FileWatch,
     /// The call sends a signal to one thread. It is not held back, because runtimes wake their own threads in this way.
-    ThreadSignal(Parked),
+    ThreadSignal(PendingCall),
     /// The call waits at the gate.
-    Parked(Parked),
+    PendingCall(PendingCall),
 }
 
 /// The longest list of descriptors that the harness reads: as many as a process may have open, unless an administrator has raised that
 /// number (`fs.nr_open`).
 const MOST_DESCRIPTORS: u64 = 1 << 20;
 
-impl Parked {
+impl PendingCall {
     /// Classifies a call that has just come to the gate. The call waits there if it is made on a socket, waits for events that may be those
     /// of a socket, ends its process, or sends a signal to a process.
     pub(crate) fn arrive(call: &Notification, owner: Owner<'_>, order: u64) -> Arrival {
         let Some((name, class)) = filter::call(call.number) else {
             return Arrival::Pass;
         };
-        let mut parked = Parked {
+        let mut parked = PendingCall {
             id: call.id,
             pid: owner.pid,
             tid: call.tid,
@@ -133,7 +133,7 @@ impl Parked {
                 parked.deadline = time_limit(parked.name, &parked.args, &Pid(parked.pid)).and_then(from_now);
             }
         }
-        Arrival::Parked(parked)
+        Arrival::PendingCall(parked)
     }
 
     /// The call of a `fault` event that applies to this call, if there is one.
@@ -302,9 +302,9 @@ mod tests {
     use super::*;
 
     /// A call of this process, waiting at the gate.
-    pub(super) fn parked(name: &'static str, class: Class, args: [u64; 6]) -> Parked {
+    pub(super) fn parked(name: &'static str, class: Class, args: [u64; 6]) -> PendingCall {
         let (pid, tid) = (nix::unistd::getpid().as_raw(), nix::unistd::gettid().as_raw());
-        Parked { id: 0, pid, tid, name, class, number: 0, args, deadline: None, order: 0, kept: None }
+        PendingCall { id: 0, pid, tid, name, class, number: 0, args, deadline: None, order: 0, kept: None }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! The bytes that a pending call is going to send.
 
-use super::Parked;
+use super::PendingCall;
 use crate::linux::sys::process as sys;
 use crate::trace::{Data, KEPT};
 
 /// Most buffers of one call that are read.
 const MOST_BUFFERS: u64 = 8;
 
-impl Parked {
+impl PendingCall {
     /// The first bytes that the call will send if it succeeds. Empty if they do not come from the server's memory (`sendfile(2)`,
     /// `splice(2)`), or if that cannot be read.
     pub(crate) fn data(&self) -> Data {

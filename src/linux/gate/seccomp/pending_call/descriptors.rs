@@ -1,6 +1,6 @@
 //! Whether the descriptors that a pending call waits for are ready.
 
-use super::{Class, DOING, MOST_DESCRIPTORS, Owner, Parked};
+use super::{Class, DOING, MOST_DESCRIPTORS, Owner, PendingCall};
 use crate::linux::error::KernelError;
 use crate::linux::sys as kernel_sys;
 use crate::linux::sys::fd_table;
@@ -9,7 +9,7 @@ use crate::linux::sys::signals::{self, Masks};
 use crate::scenario::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-impl Parked {
+impl PendingCall {
     /// The list of a `poll`; `None` if it cannot be read.
     pub(super) fn poll_list(&self) -> Option<Vec<libc::pollfd>> {
         let mut list =

@@ -2,7 +2,7 @@
 //! before the call, some afterwards.
 
 use super::descriptors::poll_one;
-use super::{Class, Parked};
+use super::{Class, PendingCall};
 use crate::linux::sys::process::{self as sys, TcpInfo};
 use crate::scenario::Errno;
 use crate::trace::TcpState;
@@ -28,7 +28,7 @@ pub(crate) enum Foreseen {
     Unknown,
 }
 
-impl Parked {
+impl PendingCall {
     /// What `socket`, on which the call is made, shows of the call's result. `info` is what TCP reports of it, if it is a TCP socket.
     pub(crate) fn foreseen(&self, socket: BorrowedFd<'_>, info: Option<TcpInfo>) -> Foreseen {
         let events = match self.class {

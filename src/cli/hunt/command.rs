@@ -8,24 +8,23 @@ use crate::cli::failure::{BadText, Failure, lines, say};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::{Name, value};
 use crate::cli::{store, user};
-use brokenpipe::report::{self, TargetJson};
+use brokenpipe::report::{self, FindingJson};
 use brokenpipe::{
-    Baseline, Case, HuntEvent, MAX_SEND, Polite, Protocol, Severity, Sigpipe, Target, TargetError, TargetFinding,
-    TargetHunt, TargetReport, parse_payload,
+    Baseline, Finding, HuntError, HuntEvent, HuntOptions, HuntReport, MAX_SEND, Polite, Protocol, Severity, Sigpipe,
+    Target, parse_payload,
 };
 use clap::{Args, ValueEnum};
 use std::fs;
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// What is asked of the hunt of any server alone.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options for a command after `--`")]
-pub(super) struct TargetOptions {
+pub(super) struct CommandOptions {
     /// The server's protocol: what clients send, and how a polite client asks [default: none]
     #[arg(long, value_name = "NAME", requires = "command", value_parser = Name(|| Protocol::ALL.map(Protocol::name).to_vec()))]
     protocol: Option<String>,
@@ -101,11 +100,11 @@ fn variable(text: &str) -> Result<(String, String), String> {
 /// What the hunting thread has to say.
 enum Word {
     Ready(Baseline),
-    Found(TargetFinding),
+    Found(Box<Finding>),
     Skipped(&'static str),
 }
 
-impl TargetOptions {
+impl CommandOptions {
     pub(super) fn run(self, command: Vec<String>, search: &Search, out: &mut Out) -> Result<u8, Failure> {
         let target = self.target(command)?;
         let cases = search.cases.unwrap_or(CASES);
@@ -118,23 +117,21 @@ impl TargetOptions {
             user::enter_namespace();
         }
         let interrupt = Interrupt::listen()?;
-        let mut how = TargetHunt::default().cases(cases).seed(search.seed).clients(search.clients.into());
+        let mut how = HuntOptions::default().cases(cases).seed(search.seed).clients(search.clients.into());
         how = how.first(self.first).strict(self.strict).faults(!self.no_faults).stop(interrupt.flag());
         how.time = search.seconds;
         how.max_events = search.max_events.map_or(how.max_events, usize::from);
         let bar = bar(search.seconds.is_none().then_some(cases));
         let start = Instant::now();
         let (tell, told) = mpsc::channel();
-        let stop = AtomicBool::new(false);
         // The server's thread is a child's of this one; the output is this one's.
         let (shown, report) = std::thread::scope(|scope| {
             let hunting = scope.spawn(|| {
                 let tell = tell;
                 target.hunt(&how, |event| {
-                    // Nobody may be listening any more: then it is stopped right here.
                     let heard = match event {
                         HuntEvent::Ready(baseline) => tell.send(Word::Ready(baseline.clone())),
-                        HuntEvent::Found(finding) => tell.send(Word::Found(finding.clone())),
+                        HuntEvent::Found(finding) => tell.send(Word::Found(Box::new(finding.clone()))),
                         HuntEvent::Skipped(what) => tell.send(Word::Skipped(what)),
                         HuntEvent::Played(played, _) => {
                             bar.set_position(played);
@@ -142,10 +139,8 @@ impl TargetOptions {
                         }
                         HuntEvent::Unconfirmed(_) => Ok(()),
                     };
-                    match heard {
-                        Ok(()) if !interrupt.asked() && !stop.load(Ordering::Relaxed) => ControlFlow::Continue(()),
-                        _ => ControlFlow::Break(()),
-                    }
+                    // An error means that nobody is listening any more.
+                    how.stop.fetch_or(heard.is_err(), Ordering::Relaxed);
                 })
             });
             let mut shower = Shower {
@@ -177,14 +172,14 @@ impl TargetOptions {
                     say(line);
                 }
             };
-            stop.store(shown.is_err(), Ordering::Relaxed);
+            how.stop.fetch_or(shown.is_err(), Ordering::Relaxed);
             drop(told);
             (shown, hunting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         bar.finish_and_clear();
         shown?;
         let report = match report {
-            Err(TargetError::Stopped) => {
+            Err(HuntError::Stopped) => {
                 say("interrupted before the server listened");
                 return Ok(Exit::INTERRUPTED);
             }
@@ -196,7 +191,7 @@ impl TargetOptions {
         if let Some(error) = &report.ended {
             say(format_args!("the hunt ended early: {}", lines(error)));
         }
-        self.suspicions(&target, &report, out)?;
+        self.suspicions(&report, out)?;
         let tally = tally(&report, start);
         match self.format {
             Format::Text => writeln!(out, "{tally}")?,
@@ -214,8 +209,8 @@ impl TargetOptions {
 
     /// What no fresh server confirmed, before the last line: in text the first few, a line each; as JSON all of them, but on standard error,
     /// so that standard output has a line for each finding and no other.
-    fn suspicions(&self, target: &Target, report: &TargetReport, out: &mut Out) -> Result<(), Failure> {
-        let TargetReport { unconfirmed, baseline, distrusted, .. } = report;
+    fn suspicions(&self, report: &HuntReport, out: &mut Out) -> Result<(), Failure> {
+        let HuntReport { unconfirmed, baseline, distrusted, .. } = report;
         if *distrusted > 0 {
             say(format_args!(
                 "not reported: what {distrusted} runs showed in which a signal of brokenpipe's made a call fail with EINTR"
@@ -224,13 +219,13 @@ impl TargetOptions {
         if self.format == Format::Json {
             for finding in unconfirmed {
                 let mut line = Vec::new();
-                TargetJson { finding, target, baseline, case: None }.write_line(&mut line)?;
+                FindingJson { finding, baseline, case: None }.write_line(&mut line)?;
                 say(String::from_utf8_lossy(&line).trim_end());
             }
             return Ok(());
         }
         for finding in unconfirmed.iter().take(MOST_SUSPICIONS) {
-            write!(out, "{}", report::target_suspicion(finding))?;
+            write!(out, "{}", report::suspicion(finding))?;
         }
         match unconfirmed.len().saturating_sub(MOST_SUSPICIONS) {
             0 => {}
@@ -296,7 +291,7 @@ impl TargetOptions {
 /// Shows findings as they come, and keeps them.
 struct Shower<'s> {
     target: &'s Target,
-    how: &'s TargetHunt,
+    how: &'s HuntOptions,
     dir: &'s Path,
     format: Format,
     baseline: Option<Baseline>,
@@ -325,41 +320,28 @@ impl Shower<'_> {
         Ok(out.flush()?)
     }
 
-    fn found(&self, finding: &TargetFinding, out: &mut Out) -> Result<(), Failure> {
+    fn found(&self, finding: &Finding, out: &mut Out) -> Result<(), Failure> {
         // The first thing that is told is what the server is like.
         let Some(baseline) = &self.baseline else { return Ok(()) };
         if self.how.counts(finding.severity()) {
             out.found();
         }
-        // What did not come true each time would not replay each time.
-        let case = finding.is_confirmed().then(|| Case::of_finding(self.target, finding));
-        let saved = case.as_ref().map(|case| store::save_target(self.target, case, self.dir)).transpose();
-        let path = saved.as_ref().ok().and_then(Option::as_ref);
-        let shown = path.map(|path| path.display().to_string());
-        if self.format == Format::Json {
-            path.map(|path| store::save_output(finding, path)).transpose()?;
-            TargetJson { finding, target: self.target, baseline, case: shown.as_deref() }.write_line(&mut *out)?;
-        } else {
-            out.write_all(report::target_finding(finding, self.target, baseline).as_bytes())?;
-            match (path, &case) {
-                (Some(path), _) => {
-                    writeln!(out, "case:   {}", path.display())?;
-                    if let Some(output) = store::save_output(finding, path)? {
-                        writeln!(out, "output: {}", output.display())?;
-                    }
-                    writeln!(out, "replay: {}\n", store::replay_command(path))?
-                }
-                // It is shown, so that it is not lost.
-                (None, Some(case)) => writeln!(out, "{case}")?,
-                (None, None) => writeln!(out)?,
-            }
+        if self.format == Format::Text {
+            store::show(finding, self.dir, out)?;
+            return Ok(writeln!(out)?);
         }
+        // What did not come true each time would not replay each time.
+        let saved = finding.is_confirmed().then(|| store::save(finding, self.dir)).transpose();
+        let path = saved.as_ref().ok().and_then(Option::as_ref);
+        path.map(|path| store::save_output(finding, path)).transpose()?;
+        let case = path.map(|path| path.display().to_string());
+        FindingJson { finding, baseline, case: case.as_deref() }.write_line(&mut *out)?;
         saved.map(drop)
     }
 }
 
 /// The last line.
-fn tally(report: &TargetReport, start: Instant) -> String {
+fn tally(report: &HuntReport, start: Instant) -> String {
     let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let count = |severity| report.findings.iter().filter(|f| f.severity() == severity).count() as u64;
     let [findings, warnings, flaky] = [Severity::Finding, Severity::Warning, Severity::Flaky].map(count);

@@ -1,4 +1,4 @@
-//! The kinds of finding, each with its name.
+//! The kinds of finding.
 
 use super::detector::{About, Cost, Counted, Detector, Harm};
 use std::fmt;
@@ -7,21 +7,22 @@ use std::str::FromStr;
 /// Makes the type of kinds, and the list of detectors, from one list.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $kind:ident in $file:ident,)+) => {
-        /// A kind of failure: a difference from how the same server behaves with polite clients.
+        /// A kind of finding. The first seven are found in programs, by comparing traces; the others in commands and functions, as differences
+        /// from how the same server behaves with polite clients.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
-        pub enum Symptom {
+        pub enum Kind {
             $($(#[doc = $doc])+ $kind,)+
         }
 
-        impl Symptom {
+        impl Kind {
             /// Every kind, the worst first.
-            pub const ALL: [Symptom; [$(Symptom::$kind),+].len()] = [$(Symptom::$kind),+];
+            pub const ALL: [Kind; [$(Kind::$kind),+].len()] = [$(Kind::$kind),+];
 
             /// The detector of this kind.
             pub(super) const fn detector(self) -> &'static dyn Detector {
                 match self {
-                    $(Symptom::$kind => &super::$file::$kind,)+
+                    $(Kind::$kind => &super::$file::$kind,)+
                 }
             }
         }
@@ -30,6 +31,22 @@ macro_rules! kinds {
 
 // Insert a new kind by its severity: the findings of a run are reported in this order.
 kinds! {
+    /// The kernel's trace differs from the model's.
+    Disagreement in program,
+    /// Two runs of one scenario gave different traces.
+    Nondeterminism in program,
+    /// The traces under two policies differ before the first broken send (a send that fails with EPIPE).
+    PolicyDifference in program,
+    /// The server ended in a way that no order of events explains: it exited, got stuck, or was killed by a signal other than SIGPIPE.
+    WrongEnd in program,
+    /// SIGPIPE killed a server whose policy handles SIGPIPE.
+    HandledDeath in program,
+    /// The server survived but is not as it was before: it leaks descriptors or sockets, is blocked on a client that has closed, has a
+    /// SIGPIPE pending that its policy does not explain, or no longer serves.
+    Hygiene in program,
+    /// SIGPIPE killed a server under [`Policy::Default`](crate::Policy::Default), as the model predicts. This is what a hunt of a program
+    /// searches for.
+    Death in program,
     /// A process was killed by SIGPIPE.
     Sigpipe in sigpipe,
     /// A process was killed by another signal, or ended as a sanitizer or a runtime ends a process after its report.
@@ -64,7 +81,7 @@ kinds! {
     MemoryGrowth in memory_growth,
 }
 
-impl Symptom {
+impl Kind {
     pub(super) fn about(self) -> &'static About {
         self.detector().about()
     }
@@ -84,6 +101,11 @@ impl Symptom {
         self.about().advice
     }
 
+    /// Whether it is found in programs, by comparing traces.
+    pub fn is_of_programs(self) -> bool {
+        matches!(self.about().cost, Cost::Comparison)
+    }
+
     /// Whether a server that shows it serves no client any more.
     pub(crate) fn ends_the_server(self) -> bool {
         self.about().harm == Harm::EndsTheServer
@@ -98,7 +120,7 @@ impl Symptom {
     pub(crate) fn counted(self) -> Option<Counted> {
         match self.about().cost {
             Cost::Repetitions(counted) => Some(counted),
-            Cost::Run | Cost::Time | Cost::Batches => None,
+            Cost::Run | Cost::Time | Cost::Batches | Cost::Comparison => None,
         }
     }
 
@@ -113,22 +135,22 @@ impl Symptom {
     }
 }
 
-impl fmt::Display for Symptom {
+impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
 }
 
-/// A word that names no symptom.
+/// A word that names no kind of finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no symptom of that name")]
-pub struct UnknownSymptom;
+#[error("no kind of finding of that name")]
+pub struct UnknownKind;
 
-impl FromStr for Symptom {
-    type Err = UnknownSymptom;
+impl FromStr for Kind {
+    type Err = UnknownKind;
 
-    fn from_str(name: &str) -> Result<Symptom, UnknownSymptom> {
-        Symptom::ALL.into_iter().find(|symptom| symptom.name() == name).ok_or(UnknownSymptom)
+    fn from_str(name: &str) -> Result<Kind, UnknownKind> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or(UnknownKind)
     }
 }
 
@@ -137,11 +159,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back_and_the_readme_has_them_all() {
+    fn names_are_read_back_and_the_readme_has_those_of_commands() {
         let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-        for symptom in Symptom::ALL {
-            assert_eq!(symptom.name().parse(), Ok(symptom));
-            assert!(readme.contains(&format!("`{symptom}`")), "the README's table of findings lacks `{symptom}`");
+        for kind in Kind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+            let is_told = readme.contains(&format!("`{kind}`"));
+            assert!(is_told || kind.is_of_programs(), "the README's table of findings lacks `{kind}`");
+        }
+    }
+
+    #[test]
+    fn every_kind_has_its_advice() {
+        for kind in Kind::ALL {
+            assert!(kind.advice().ends_with('.') && !kind.what().ends_with('.'), "{kind}");
         }
     }
 }

@@ -1,48 +1,49 @@
-//! The JSON of a target's finding, described in `docs/json.md`. The format is stable, including the order of the
+//! The JSON of a finding about a command or a function, described in `docs/json.md`. The format is stable, including the order of the
 //! fields.
 
 use super::json::{Steps, Text};
-use crate::detect::Identity;
-use crate::hunt::{Baseline, CONFIRMATIONS, Severity, TargetFinding};
+use crate::detect::{CONFIRMATIONS, Finding, Severity, Signature};
+use crate::hunt::Baseline;
 use crate::scenario::Scenario;
-use crate::subject::Target;
+use crate::subject::Subject;
 use crate::trace::TcpState;
 use serde::Serialize;
-use serde::ser::Serializer;
+use serde::ser::{Error, Serializer};
 use std::io;
 
-/// A finding of a target, as one JSON object.
+/// A finding about a command or a function, as one JSON object.
 #[derive(Clone, Copy, Debug)]
-pub struct TargetJson<'t> {
+pub struct FindingJson<'t> {
     /// The finding.
-    pub finding: &'t TargetFinding,
-    /// The server.
-    pub target: &'t Target,
+    pub finding: &'t Finding,
     /// The server's behaviour under polite clients.
     pub baseline: &'t Baseline,
     /// The path of the case file, if one was written.
     pub case: Option<&'t str>,
 }
 
-impl TargetJson<'_> {
+impl FindingJson<'_> {
     /// Writes the object and a newline.
     ///
     /// # Errors
     ///
-    /// An error of writing to `out`.
+    /// An error of writing to `out`. A finding about a program has no JSON, and is an error too.
     pub fn write_line(&self, mut out: impl io::Write) -> io::Result<()> {
         serde_json::to_writer(&mut out, self)?;
         out.write_all(b"\n")
     }
 }
 
-impl Serialize for TargetJson<'_> {
+impl Serialize for FindingJson<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let TargetJson { finding, target, baseline, case } = *self;
-        let Identity { symptom, role, call, state } = finding.identity;
+        let FindingJson { finding, baseline, case } = *self;
+        let Subject::Command(target) = &finding.subject else {
+            return Err(S::Error::custom("a finding about a program has no JSON"));
+        };
+        let Signature { kind, role, call, state } = finding.signature;
         let severity = finding.severity();
         FindingObject {
-            kind: symptom.name(),
+            kind: kind.name(),
             confirmed: finding.confirmed,
             of: CONFIRMATIONS,
             warning: severity == Severity::Warning,
@@ -55,8 +56,8 @@ impl Serialize for TargetJson<'_> {
             call,
             state: state.map(TcpState::name),
             evidence: &finding.evidence,
-            advice: symptom.advice(),
-            gate: finding.gate,
+            advice: kind.advice(),
+            gate: finding.gate.is_on(),
             namespace: baseline.namespace,
             sigpipe: SigpipeObject { requested: target.sigpipe.name(), effective: &baseline.sigpipe },
             case,
