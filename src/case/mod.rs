@@ -185,7 +185,7 @@ impl Case {
     }
 
     /// Compares the trace of a run with the expected result. A trace never shows a finding: whether a case of a command holds is found out
-    /// with [`Target::confirm`].
+    /// with [`Target::confirm`](crate::Target::confirm).
     ///
     /// # Errors
     ///

@@ -79,7 +79,7 @@ impl Target {
         on_a_thread(|| Ok(Hunting::new(self, how, watch)?.run()))
     }
 
-    /// Plays a scenario on fresh servers [`CONFIRMATIONS`] times, and counts how often it shows this symptom.
+    /// Plays a scenario on fresh servers [`CONFIRMATIONS`](crate::CONFIRMATIONS) times, and counts how often it shows this symptom.
     ///
     /// # Errors
     ///
