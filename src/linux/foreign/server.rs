@@ -73,6 +73,8 @@ pub(crate) struct Server {
     /// Whether a call that creates a task was released, and no scan has found all tasks blocked since. The new task may not be known yet.
     makers: bool,
     io_uring: bool,
+    /// Whether the bytes that calls send are recorded.
+    pub(super) records: bool,
     /// The original limits while the limits are lowered.
     pub(super) lowered: Option<Lowered>,
     /// Calls that were released for a signal and are not recorded in the history yet.
@@ -117,6 +119,7 @@ impl Server {
             knocks: false,
             makers: false,
             io_uring: false,
+            records: false,
             lowered: None,
             interrupted: Vec::new(),
             signals_due: false,

@@ -36,7 +36,7 @@ pub(crate) struct Passed {
     pub(crate) raises_sigpipe: bool,
     /// What the socket showed of the result before the call.
     pub(crate) foreseen: Foreseen,
-    /// The first bytes of what the call sends.
+    /// The first bytes of what the call sends, if they are recorded.
     pub(crate) data: Data,
     /// The result, where it is known.
     pub(crate) result: Option<Result<u32, Errno>>,
@@ -162,7 +162,7 @@ impl Server {
             takes,
             raises_sigpipe: parked.raises_sigpipe(),
             foreseen,
-            data: if parked.class.sends() { parked.data() } else { Data::default() },
+            data: if self.records && parked.class.sends() { parked.data() } else { Data::default() },
             result: if let Foreseen::Result(result) = foreseen { Some(result) } else { None },
         }
     }

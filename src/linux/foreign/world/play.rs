@@ -26,6 +26,7 @@ impl World for Foreign {
         self.history.begin(self.server.pids()?);
         self.late.clear();
         self.tasks.clear();
+        self.server.records = true;
         self.began = Instant::now();
         Ok(())
     }
@@ -197,6 +198,7 @@ impl World for Foreign {
     /// Lifts the limits, and resets the connections of clients that have vanished, so that the server waits for no client. The caller
     /// examines the server.
     fn survivor(&mut self) -> Result<Survivor, KernelError> {
+        self.server.records = false;
         self.server.lift_limits()?;
         let address = self.address;
         self.server.disturb();
@@ -209,6 +211,7 @@ impl World for Foreign {
     }
 
     fn finish(&mut self) -> Result<(), KernelError> {
+        self.server.records = false;
         self.stalling.clear();
         // Errors that no call was answered with were meant for this run's clients, not for those of the next run.
         self.injection.end();
