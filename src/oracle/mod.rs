@@ -220,4 +220,4 @@ pub(crate) fn left_words(survivor: Survivor) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,18 +1,18 @@
 use super::*;
 use crate::world::{certain, play};
 
-fn setup(program: &str, policy: Policy) -> Setup {
+pub(crate) fn setup(program: &str, policy: Policy) -> Setup {
     Setup::new(program.parse().unwrap(), policy)
 }
 
-fn trace(scenario: &str, setup: &Setup) -> (Scenario, Trace) {
+pub(crate) fn trace(scenario: &str, setup: &Setup) -> (Scenario, Trace) {
     let scenario: Scenario = scenario.parse().unwrap();
     let mut trace = Trace::default();
     certain(play(&mut Model::default(), setup, &scenario, &mut trace));
     (scenario, trace)
 }
 
-const DEATH: &str = "a connect; b connect; b fin; b rst; a close";
+pub(crate) const DEATH: &str = "a connect; b connect; b fin; b rst; a close";
 
 #[test]
 fn the_first_difference_is_told_for_each_part_of_a_step() {

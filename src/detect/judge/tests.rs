@@ -1,22 +1,8 @@
 //! Runs whose traces come from the model, with another outcome where a kernel that deviates is to be played.
 
 use super::*;
-use crate::model::Model;
+use crate::oracle::tests::{DEATH, setup, trace};
 use crate::trace::{Hygiene, Survivor, TcpState};
-use crate::world::{certain, play};
-
-fn setup(program: &str, policy: Policy) -> Setup {
-    Setup::new(program.parse().unwrap(), policy)
-}
-
-fn trace(scenario: &str, setup: &Setup) -> (Scenario, Trace) {
-    let scenario: Scenario = scenario.parse().unwrap();
-    let mut trace = Trace::default();
-    certain(play(&mut Model::default(), setup, &scenario, &mut trace));
-    (scenario, trace)
-}
-
-const DEATH: &str = "a connect; b connect; b fin; b rst; a close";
 
 /// The kind that [`judge`] gives to a run in which both worlds produced the same trace. If `outcome` is given, it replaces the outcome of
 /// that trace.
