@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 /// Most characters of the program's name in the name of a case file.
 const LONGEST_PROGRAM: usize = 100;
 
-/// Writes the report of a finding, saves its case in `dir`, and says how to play it again. If the case cannot be saved, the finding is shown
-/// all the same, and so is what it takes to play it.
+/// Writes the report of a finding, saves its case in `dir`, and writes the command that plays the case. If the case cannot be saved, the
+/// report ends with the command that plays the scenario of a program, or with the text of the case of a command.
 ///
 /// # Errors
 ///

@@ -57,7 +57,7 @@ pub(crate) enum Cost {
     Repetitions(Counted),
     /// Many batches of runs, in a check of its own, because no single run shows anything.
     Batches,
-    /// Two traces of a program, which are compared.
+    /// A comparison of two traces of a program.
     Comparison,
 }
 

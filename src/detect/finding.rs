@@ -1,4 +1,4 @@
-//! Findings: what is wrong with a server, and what shows it. The same type for programs, commands and functions.
+//! Findings: what is wrong with a server, and the run that shows the failure. Programs, commands and functions have the same type.
 
 use super::kind::Kind;
 use super::signature::Signature;
@@ -23,12 +23,12 @@ pub struct Finding {
     pub trace: Trace,
     /// For a program: what the trace was compared with. `None` for a command or a function.
     pub compared: Option<Compared>,
-    /// What was seen, in words. Empty for a program, whose traces say everything.
+    /// What was seen, in words. Empty for a program: its traces show the failure.
     pub evidence: String,
     /// The end of the server's output in that run. A program has none.
     pub output: String,
-    /// How many times the failure reproduced on a fresh server, 0 to [`CONFIRMATIONS`]. A program's run goes the same each time, so one is
-    /// enough.
+    /// How many times the failure reproduced on a fresh server, 0 to [`CONFIRMATIONS`]. Every run of a scenario
+    /// against a program has the same trace, so one run is enough.
     pub confirmed: u32,
     /// Whether the server's calls passed the gate.
     pub gate: Gate,
@@ -52,11 +52,11 @@ pub struct Compared {
 /// Whether the calls of a server pass the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// They do.
+    /// The calls pass the gate.
     On,
-    /// They do not, as in the whole hunt.
+    /// The calls pass no gate in the whole hunt: the gate was not asked for, or is not possible.
     Off,
-    /// They did not in these runs, so that threads could race. In the rest of the hunt they do.
+    /// The calls passed no gate in the runs of this finding, so that threads could race. In the rest of the hunt they pass the gate.
     Lifted,
 }
 

@@ -7,8 +7,8 @@ pub(crate) const KEPT: usize = 32;
 
 /// Which task made a call, when, and the bytes that the call moved.
 ///
-/// Traces are compared without it: times differ from run to run. A world records it for a server that is a command or a function. A
-/// [`Program`](crate::Program) is one task, and the bytes that it sends mean nothing.
+/// `==` on traces ignores details, because times differ from run to run. Details are recorded for commands and functions only: a
+/// [`Program`](crate::Program) is one task, and its bytes are filling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Detail {
     /// The number of the task (a process or a thread). Tasks are numbered from 0 in the order of their first calls in the run.
