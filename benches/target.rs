@@ -24,7 +24,7 @@ fn main() {
     let (mut last, mut times) = (Instant::now(), Vec::new());
     let report = target.hunt(&how, |event| {
         // What waits takes its time, and a block is many events.
-        if let HuntEvent::Played(_, scenario) = event
+        if let HuntEvent::Played(_, Some(scenario)) = event
             && scenario.played() == EVENTS
             && !scenario.events().iter().any(|event| matches!(event, Event::Wait(_)))
         {

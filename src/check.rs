@@ -1,12 +1,13 @@
 //! A test of a server in one call: the server as text, a policy, and a number of scenarios.
 
 use crate::case::Case;
-use crate::detect::{Finding, judge};
+use crate::detect::Finding;
+use crate::hunt::play_numbered;
 use crate::input::Input;
 use crate::linux::{Kernel, KernelError};
 use crate::report;
 use crate::scenario::ParseError;
-use crate::search::{Random, Shape, Shard, hunt, reduce};
+use crate::search::{Random, Shape, reduce};
 use crate::subject::{Policy, Setup};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -32,9 +33,7 @@ pub fn check(program: &str, policy: Policy, scenarios: u64) -> Result<(), CheckE
     let setup = Setup::new(program.parse()?, policy);
     let mut kernel = Kernel::new()?;
     let random = Random::new(0, Shape::default());
-    let numbered = Shard::WHOLE.numbers().take_while(|k| *k < scenarios).map(|k| (k, random.scenario(k)));
-    let judge = |scenario: &_, kernel: &_, model: &_| judge(scenario, &setup, kernel, model);
-    let hunted = hunt(&mut kernel, &setup, numbered, judge, |_| ControlFlow::Continue(()))?;
+    let hunted = play_numbered(&mut kernel, &setup, &random, 0..scenarios, |_| ControlFlow::Continue(()))?;
     match hunted.found {
         None => Ok(()),
         Some(found) => Err(CheckError::Found(Box::new(reduce(&mut kernel, found.finding)?))),

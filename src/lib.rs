@@ -36,8 +36,8 @@
 //! - *Verdicts* read traces: [`judge`] makes a [`Finding`], [`compare`] says where two traces first differ. A finding has a [`Kind`], a
 //!   [`Signature`] and a [`Severity`], whatever the server.
 //! - *Search* looks for scenarios that fail and makes them small: [`Random`], [`hunt`], [`reduce`].
-//! - *Targets* are servers that nobody described, in whatever language: a [`Target`] is a command or a function of a test, and
-//!   [`Target::hunt`] finds what goes wrong with it.
+//! - *Targets* are servers that nobody described, in whatever language: a [`Target`] is a command or a function of a test.
+//! - *Hunts* find what goes wrong with a server: [`Setup::hunt`], [`Target::hunt`], or [`Subject::hunt`] of either.
 //! - *Cases* are files that a failure is kept in: [`Case`], whatever the server ([`Subject`]).
 //! - *Inputs* are what a fuzzer plays and keeps, as bytes: [`Input`]. What it found is sorted by [`triage`] and [`Group`].
 //! - *Reports* are for people and programs: [`report`].
@@ -68,6 +68,8 @@ mod world;
 pub use case::{Case, CaseError, Expect, ExpectedRun, Mismatch};
 pub use check::{CheckError, check};
 pub use detect::{CONFIRMATIONS, Compared, Finding, Gate, Kind, Seen, Severity, Signature, UnknownKind, judge};
+#[doc(hidden)]
+pub use hunt::Hunt;
 pub use hunt::{
     Activity, ActivityLog, Baseline, HuntError, HuntEvent, HuntOptions, HuntReport, ObservedRun, requirements,
 };

@@ -26,7 +26,7 @@ fn found(target: &Target, sigpipe: &str) -> Vec<Kind> {
     let how = HuntOptions::default().cases(200).first(true);
     let report = target.hunt(&how, |_| {}).unwrap();
     assert!(report.played > 0);
-    assert_eq!(report.baseline.sigpipe, sigpipe);
+    assert_eq!(report.baseline.as_ref().unwrap().sigpipe, sigpipe);
     let found = report.findings.iter().filter(|finding| finding.is_confirmed()).map(|finding| finding.kind());
     let found: Vec<Kind> = found.collect();
     if found.is_empty() {

@@ -37,6 +37,12 @@ pub(super) enum Failure {
         "`brokenpipe doctor` shows what this machine lacks; `--world model` of `run` and `explain` needs nothing"
     ))]
     Kernel(#[from] KernelError),
+    /// A program cannot be hunted.
+    #[error("{0}")]
+    #[diagnostic(help(
+        "`brokenpipe doctor` shows what this machine lacks; `--world model` of `run` and `explain` needs nothing"
+    ))]
+    Playing(#[source] HuntError),
     /// A target cannot be hunted or played.
     #[error("{}", lines(.0))]
     #[diagnostic(help(
@@ -66,9 +72,6 @@ pub(super) enum Failure {
     /// The user interrupted a run.
     #[error("interrupted")]
     Interrupted,
-    /// The workers of a hunt cannot be waited for.
-    #[error("cannot wait for the workers: {0}")]
-    Workers(String),
     /// The handler for Ctrl-C cannot be installed.
     #[error("cannot listen for Ctrl-C: {0}")]
     Signals(String),
@@ -131,11 +134,11 @@ impl Failure {
                 Exit::USAGE
             }
             Failure::Kernel(_)
+            | Failure::Playing(_)
             | Failure::Target(_)
             | Failure::Save { .. }
             | Failure::Write { .. }
             | Failure::Output(_)
-            | Failure::Workers(_)
             | Failure::Signals(_) => Exit::MACHINE,
         };
         say(format_args!("{:?}", Report::new(self)));

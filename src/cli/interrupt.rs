@@ -24,8 +24,12 @@ pub(super) struct Interrupt {
 impl Interrupt {
     /// Installs the handler, which runs on a thread of its own.
     pub(super) fn listen() -> Result<Interrupt, Failure> {
+        Interrupt::set(Arc::default())
+    }
+
+    /// The same. The handler sets this flag.
+    pub(super) fn set(asked: Arc<AtomicBool>) -> Result<Interrupt, Failure> {
         let (closed, open) = io::pipe().map_err(|e| Failure::Signals(e.to_string()))?;
-        let asked = Arc::new(AtomicBool::new(false));
         let interrupt = Interrupt { asked: Arc::clone(&asked), closed };
         let mut open = Some(open);
         ctrlc::set_handler(move || {

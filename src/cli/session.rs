@@ -10,18 +10,17 @@ use std::process::ExitStatus;
 /// `src/linux/process/session.rs`). Gives `None` in the process that continues. The parent passes signals on to its child, and gives the
 /// exit code once the child has ended. The process must have a single thread.
 pub(super) fn enter() -> Result<Option<u8>, Failure> {
-    Ok(enter_session()?.map(|status| exit_code(status, "the process that plays")))
+    Ok(enter_session()?.map(exit_code))
 }
 
-/// The exit code for a child process that has ended. If a signal killed it, other than SIGINT, SIGTERM or SIGHUP, a message says so, with
-/// `whose` as the name of the process.
-pub(super) fn exit_code(status: ExitStatus, whose: &str) -> u8 {
+/// The exit code for the process that plays. If a signal killed it, other than SIGINT, SIGTERM or SIGHUP, a message says so.
+fn exit_code(status: ExitStatus) -> u8 {
     match (status.code(), status.signal()) {
         (Some(code), _) => code.try_into().unwrap_or(Exit::MACHINE),
         // The child was interrupted before its handler for Ctrl-C was installed.
         (_, Some(libc::SIGINT | libc::SIGTERM | libc::SIGHUP)) => Exit::INTERRUPTED,
         (_, signal) => {
-            say(format_args!("{whose} was killed by {}", Signal::from_raw(signal.unwrap_or_default())));
+            say(format_args!("the process that plays was killed by {}", Signal::from_raw(signal.unwrap_or_default())));
             Exit::MACHINE
         }
     }

@@ -6,7 +6,7 @@ use crate::linux::KernelError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HuntError {
-    /// The command, its setup command or its environment cannot be used. The text says why.
+    /// The command, its setup command, its environment or an option cannot be used. The text says why.
     #[error("{0}")]
     Command(String),
     /// The server does not listen, or does not use the listener that it was given.
@@ -53,6 +53,9 @@ pub enum HuntError {
     /// The `stop` flag was set.
     #[error("stopped")]
     Stopped,
+    /// A worker process of the hunt of a program failed, for this reason.
+    #[error("{0}")]
+    Worker(String),
     /// The harness failed, for example in a system call.
     #[error(transparent)]
     Kernel(#[from] KernelError),

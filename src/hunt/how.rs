@@ -17,7 +17,7 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-#[must_use = "a hunt begins with `Target::hunt`"]
+#[must_use = "a hunt begins with `Subject::hunt`"]
 pub struct HuntOptions {
     /// The number of scenarios to play.
     pub cases: u64,
@@ -29,13 +29,16 @@ pub struct HuntOptions {
     pub clients: usize,
     /// Maximum number of events of a random scenario.
     pub max_events: usize,
+    /// The number of worker processes of the hunt of a program. 0: this process plays itself.
+    pub jobs: usize,
     /// Whether to stop at the first finding.
     pub first: bool,
     /// Whether warnings count as failures, as findings do.
     pub strict: bool,
     /// Whether errors may be injected (`fault` events).
     pub faults: bool,
-    /// Set by the caller to stop the hunt, also while a server is starting.
+    /// Set by the caller to stop the hunt, also while a server is starting. It is looked at after each scenario; if workers play, after each
+    /// chunk of scenarios, which takes some 50 ms.
     pub stop: Arc<AtomicBool>,
     /// Where the hunt records what it is doing.
     pub activity: ActivityLog,
@@ -65,6 +68,11 @@ impl HuntOptions {
     /// Sets the maximum number of events of a random scenario.
     pub fn max_events(self, max_events: usize) -> HuntOptions {
         HuntOptions { max_events, ..self }
+    }
+
+    /// Sets the number of worker processes of the hunt of a program. They can be made only while the process has no other thread.
+    pub fn jobs(self, jobs: usize) -> HuntOptions {
+        HuntOptions { jobs, ..self }
     }
 
     /// Sets whether to stop at the first finding.
@@ -106,6 +114,7 @@ impl Default for HuntOptions {
             seed: 0,
             clients: 3,
             max_events: 12,
+            jobs: 0,
             first: false,
             strict: false,
             faults: true,

@@ -1,4 +1,4 @@
-//! Hunts: finds the scenarios that make a server crash, hang, leak or run a busy loop. The server is any command.
+//! Hunts: finds the scenarios that make a server die, hang, leak or run a busy loop. The server is a program, a command or a function.
 
 mod activity;
 mod baseline;
@@ -9,15 +9,20 @@ mod lab;
 mod mixer;
 mod once;
 mod plan;
+mod program;
+mod report;
 mod requirements;
 mod scratch;
 mod seeds;
 mod session;
 mod shell;
+mod subject;
 
 pub use activity::{Activity, ActivityLog};
 pub use baseline::{Baseline, HuntError};
 pub use how::HuntOptions;
 pub use once::ObservedRun;
+pub(crate) use program::play_numbered;
+pub use report::{HuntEvent, HuntReport};
 pub use requirements::requirements;
-pub use session::{HuntEvent, HuntReport};
+pub use subject::Hunt;

@@ -5,14 +5,15 @@ mod for_real;
 mod memory;
 
 use super::activity::ActivityLog;
-use super::baseline::{Baseline, HuntError};
+use super::baseline::HuntError;
 use super::how::HuntOptions;
 use super::lab::Lab;
 use super::mixer::{Limits, Mixer};
+use super::report::{HuntEvent, HuntReport};
 use super::seeds::seeds;
 use crate::detect::{Finding, Kind, Severity, Signature};
 use crate::scenario::{Event, Fault, Scenario};
-use crate::subject::Target;
+use crate::subject::{Subject, Target};
 use follow_up::{Suspicion, Wanted, confirm};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,54 +29,18 @@ const MOST_OF_A_KIND: u32 = 3;
 /// The same if confirming the symptom takes real time, which may be more than a minute.
 const MOST_THAT_TAKE_TIME: u32 = 2;
 
-/// The result of a hunt.
-#[derive(Clone, Debug)]
-#[must_use = "what was found is in the report: `assert_clean` fails a test with it"]
-pub struct HuntReport {
-    /// The server.
-    pub target: Target,
-    /// How the server behaves with polite clients.
-    pub baseline: Baseline,
-    /// The number of scenarios played.
-    pub played: u64,
-    /// The number of servers started.
-    pub started: u64,
-    /// The findings, in the order in which they were found, including those that did not reproduce each time.
-    pub findings: Vec<Finding>,
-    /// Suspected failures that did not reproduce on fresh servers, or that may have another cause than the server.
-    pub unconfirmed: Vec<Finding>,
-    /// The number of runs whose symptoms were discarded because the harness had made a call of the server's fail with EINTR.
-    pub distrusted: u64,
-    /// Whether the hunt was stopped ([`HuntOptions::stop`]).
-    pub stopped: bool,
-    /// Why the hunt ended early, if it could not go on. What was found until then is kept.
-    pub ended: Option<HuntError>,
-}
-
-/// Progress of a hunt.
-#[derive(Debug)]
-pub enum HuntEvent<'e> {
-    /// The baseline has been learnt.
-    Ready(&'e Baseline),
-    /// The number of scenarios played so far, and the last one of them.
-    Played(u64, &'e Scenario),
-    /// A suspected failure was not confirmed on fresh servers.
-    Unconfirmed(&'e Finding),
-    /// A part of the hunt was left out, for this reason.
-    Skipped(&'static str),
-    /// A failure was found.
-    Found(&'e Finding),
-}
-
 impl Target {
     /// Hunts the target on a thread of its own, and reports progress to `watch`.
     ///
     /// # Errors
     ///
-    /// [`HuntError`] if the server cannot be started or does not answer a polite client, or if the harness fails before the first
-    /// scenario. A later error is in [`HuntReport::ended`].
+    /// [`HuntError`] if the server cannot be started or does not answer a polite client, if the harness fails before the first scenario, or
+    /// if there are to be worker processes. A later error is in [`HuntReport::ended`].
     pub fn hunt(&self, how: &HuntOptions, watch: impl FnMut(HuntEvent<'_>) + Send) -> Result<HuntReport, HuntError> {
         super::function::is_no_server()?;
+        if how.jobs > 0 {
+            return Err(HuntError::Command("only the hunt of a program has worker processes".to_owned()));
+        }
         on_a_thread(|| Ok(Hunting::new(self, how, watch)?.run()))
     }
 
@@ -136,17 +101,7 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         let lab = Lab::open(target, Arc::clone(&how.stop), how.activity.clone())?;
         let baseline = lab.baseline().cloned().ok_or(crate::linux::KernelError::StillBorn)?;
         watch(HuntEvent::Ready(&baseline));
-        let report = HuntReport {
-            target: target.clone(),
-            baseline,
-            played: 0,
-            started: 0,
-            findings: Vec::new(),
-            unconfirmed: Vec::new(),
-            distrusted: 0,
-            stopped: false,
-            ended: None,
-        };
+        let report = HuntReport::of(Subject::Command(target.clone()), Some(baseline));
         let (followed, deadly) = (BTreeMap::new(), Vec::new());
         Ok(Hunting { lab, how, watch, report, start: Instant::now(), followed, deadly })
     }
@@ -244,7 +199,7 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
             outcome => outcome?,
         };
         self.report.played += 1;
-        self.tell(HuntEvent::Played(self.report.played, &scenario));
+        self.tell(HuntEvent::Played(self.report.played, Some(&scenario)));
         for seen in outcome.seen {
             if self.is_done() {
                 break;

@@ -3,12 +3,15 @@
 use super::{finding, server, suspicion};
 use crate::detect::Severity;
 use crate::hunt::HuntReport;
+use crate::subject::Subject;
 use std::fmt;
 
 /// The description of the server, the results as `brokenpipe hunt` prints them, and the error that ended the hunt early, if one did.
 impl fmt::Display for HuntReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", server(&self.target, &self.baseline))?;
+        if let (Subject::Command(target), Some(baseline)) = (&self.subject, &self.baseline) {
+            writeln!(f, "{}", server(target, baseline))?;
+        }
         for found in &self.findings {
             writeln!(f, "{}", finding(found))?;
         }

@@ -1,23 +1,24 @@
-//! The JSON of a finding about a command or a function, described in `docs/json.md`. The format is stable, including the order of the
-//! fields.
+//! The JSON of a finding, described in `docs/json.md`. The format is stable, including the order of the fields.
 
-use super::json::{Steps, Text};
+use super::json::{OutcomeObject, Steps, Text};
+use super::why;
 use crate::detect::{CONFIRMATIONS, Finding, Severity, Signature};
 use crate::hunt::Baseline;
+use crate::oracle::Difference;
 use crate::scenario::Scenario;
-use crate::subject::Subject;
+use crate::subject::{Program, Subject};
 use crate::trace::TcpState;
 use serde::Serialize;
-use serde::ser::{Error, Serializer};
+use serde::ser::Serializer;
 use std::io;
 
-/// A finding about a command or a function, as one JSON object.
+/// A finding as one JSON object.
 #[derive(Clone, Copy, Debug)]
 pub struct FindingJson<'t> {
     /// The finding.
     pub finding: &'t Finding,
-    /// The server's behaviour under polite clients.
-    pub baseline: &'t Baseline,
+    /// The server's behaviour under polite clients; `None` for a program. Without it, `namespace` and `sigpipe` are left out.
+    pub baseline: Option<&'t Baseline>,
     /// The path of the case file, if one was written.
     pub case: Option<&'t str>,
 }
@@ -27,7 +28,7 @@ impl FindingJson<'_> {
     ///
     /// # Errors
     ///
-    /// An error of writing to `out`. A finding about a program has no JSON, and is an error too.
+    /// An error of writing to `out`.
     pub fn write_line(&self, mut out: impl io::Write) -> io::Result<()> {
         serde_json::to_writer(&mut out, self)?;
         out.write_all(b"\n")
@@ -37,31 +38,42 @@ impl FindingJson<'_> {
 impl Serialize for FindingJson<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let FindingJson { finding, baseline, case } = *self;
-        let Subject::Command(target) = &finding.subject else {
-            return Err(S::Error::custom("a finding about a program has no JSON"));
-        };
+        let Finding { subject, scenario, trace, compared, .. } = finding;
         let Signature { kind, role, call, state } = finding.signature;
         let severity = finding.severity();
+        let (server, around, of, evidence) = match subject {
+            Subject::Command(target) => {
+                let around = baseline.map(|baseline| Around {
+                    namespace: baseline.namespace,
+                    sigpipe: SigpipeObject { requested: target.sigpipe.name(), effective: &baseline.sigpipe },
+                });
+                (Server::Command { command: target.words() }, around, CONFIRMATIONS, finding.evidence.clone())
+            }
+            Subject::Program(setup) => {
+                let (program, policy, outcome) = (Text(&setup.program), setup.policy.name(), trace.outcome().into());
+                let difference = compared.as_ref().and_then(|compared| compared.difference.as_ref()).map(Text);
+                (Server::Program { program, policy, outcome, difference }, None, 1, why(scenario, setup, trace))
+            }
+        };
         FindingObject {
             kind: kind.name(),
             confirmed: finding.confirmed,
-            of: CONFIRMATIONS,
+            of,
             warning: severity == Severity::Warning,
             severity: severity.name(),
             injected: finding.is_injected(),
-            scenario: Text(&finding.scenario),
-            command: target.words(),
+            scenario: Text(scenario),
+            server,
             process: if role.is_main() { "main" } else { "child" },
             role: role.name(),
             call,
             state: state.map(TcpState::name),
-            evidence: &finding.evidence,
+            evidence,
             advice: kind.advice(),
             gate: finding.gate.is_on(),
-            namespace: baseline.namespace,
-            sigpipe: SigpipeObject { requested: target.sigpipe.name(), effective: &baseline.sigpipe },
+            around,
             case,
-            steps: Steps { scenario: &finding.scenario, trace: &finding.trace },
+            steps: Steps { scenario, trace },
         }
         .serialize(to)
     }
@@ -76,18 +88,42 @@ struct FindingObject<'t> {
     severity: &'static str,
     injected: bool,
     scenario: Text<&'t Scenario>,
-    command: &'t [String],
+    #[serde(flatten)]
+    server: Server<'t>,
     process: &'static str,
     role: &'static str,
     call: Option<&'static str>,
     state: Option<&'static str>,
-    evidence: &'t str,
+    evidence: String,
     advice: &'static str,
     gate: bool,
-    namespace: bool,
-    sigpipe: SigpipeObject<'t>,
+    #[serde(flatten)]
+    around: Option<Around<'t>>,
     case: Option<&'t str>,
     steps: Steps<'t>,
+}
+
+/// The server, and for a program how its run ended.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Server<'t> {
+    Command {
+        command: &'t [String],
+    },
+    Program {
+        program: Text<&'t Program>,
+        policy: &'static str,
+        outcome: OutcomeObject,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        difference: Option<Text<&'t Difference>>,
+    },
+}
+
+/// What a command runs in.
+#[derive(Serialize)]
+struct Around<'t> {
+    namespace: bool,
+    sigpipe: SigpipeObject<'t>,
 }
 
 /// The disposition of SIGPIPE.

@@ -83,7 +83,7 @@ struct RunObject<'t> {
 
 /// How a run ended.
 #[derive(Default, Serialize)]
-struct OutcomeObject {
+pub(super) struct OutcomeObject {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     waits_on: Option<Text<Client>>,

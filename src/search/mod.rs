@@ -6,6 +6,7 @@
 
 mod death;
 mod hunt;
+pub(crate) mod jobs;
 mod minimise;
 mod mutate;
 mod random;

@@ -85,6 +85,24 @@ fn two_at_once_find_the_same_and_keep_it_once() {
 }
 
 #[test]
+fn as_json_a_finding_is_one_line_and_the_summary_is_not_on_standard_output() {
+    let dir = Folder::new();
+    let said = hunt(&dir, &["--format", "json"]).code(1).err("found:  scenario ");
+    let object: serde_json::Value = serde_json::from_str(said.out.trim_end()).expect("one object");
+    assert_eq!(object["kind"], "death");
+    assert_eq!(
+        (&object["program"], &object["policy"]),
+        (&"accept; send 26; recv-all; close".into(), &"default".into())
+    );
+    assert_eq!((&object["outcome"]["at"], &object["severity"]), (&4.into(), &"finding".into()));
+    assert_eq!(object["case"], format!("./{CASE}"));
+    assert!(object["evidence"].as_str().is_some_and(|text| text.starts_with("b half-closed")), "{object}");
+    assert_eq!(object["steps"][4]["calls"][3]["error"], "EPIPE");
+    let said = hunt(&dir, &["--format", "json", "--policy", "ignore", "--cases", "20"]).code(0).err("nothing found");
+    assert_eq!(said.out, "");
+}
+
+#[test]
 fn a_server_that_takes_care_survives_and_that_is_a_success() {
     let dir = Folder::new();
     for policy in ["ignore", "handler", "nosignal", "blocked"] {

@@ -324,10 +324,8 @@ fn options_and_their_values_are_checked() {
         &["--sigpipe", "ignore"],
         &["--no-netns"],
         &["--no-gate"],
-        &["--no-faults"],
         &["--strict"],
         &["--first"],
-        &["--format", "json"],
     ] {
         refused(option).err("<COMMAND>...").err("-- <COMMAND>...");
     }

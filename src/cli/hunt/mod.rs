@@ -1,18 +1,24 @@
 //! `brokenpipe hunt`: hunts a described program, or any server that a command starts.
 
 mod command;
-mod jobs;
-mod program;
 mod progress;
+mod watch;
 
 use super::Out;
-use super::failure::Failure;
-use super::options;
-use clap::Args;
+use super::exit::Exit;
+use super::failure::{Failure, lines, say};
+use super::interrupt::Interrupt;
+use super::options::{self, Server};
+use super::user;
+use brokenpipe::{HuntError, HuntOptions, HuntReport, Setup, Shape, Subject, Worker};
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use std::fmt;
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use watch::Watch;
 
 /// Search for the order of events that kills the server
 ///
@@ -28,7 +34,10 @@ pub(super) struct Hunt {
     #[command(flatten)]
     search: Search,
     #[command(flatten)]
-    of_program: program::ProgramOptions,
+    server: Server,
+    /// The number of worker processes [default: one for each core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
     #[command(flatten)]
     of_command: command::CommandOptions,
     /// The server: its program and arguments
@@ -54,10 +63,27 @@ struct Search {
     /// The seed of the random scenarios
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Inject no errors: play no `fault` events
+    #[arg(long)]
+    no_faults: bool,
     /// The folder for case files
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     out: PathBuf,
+    /// Output format
+    #[arg(long, short, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A full report of each finding, and of a command a description of the server
+    Text,
+    /// One object for each finding, each on a line, see docs/json.md
+    Json,
+}
+
+/// Most scenarios of a program if nothing else is asked for. Those of a command are the library's default.
+const CASES_OF_PROGRAM: u64 = 100_000;
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "expected a number of seconds, as in 10 or 0.5".to_owned())?;
@@ -65,22 +91,87 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl Hunt {
-    /// Whether this process plays itself. The hunt of a described program plays in worker processes.
+    /// Whether this process plays itself. The hunt of a described program plays in worker processes; this process plays only what failed
+    /// there, once more.
     pub(super) fn plays(&self) -> bool {
         !self.command.is_empty()
     }
 
     pub(super) fn run(self, out: &mut Out) -> Result<u8, Failure> {
-        let Hunt { search, of_program, of_command, command } = self;
         // clap treats an empty list after `--` like no `--` at all. clap takes `--` for no option's value, so a last argument `--` is that
         // separator.
-        if command.is_empty() && std::env::args_os().next_back().is_some_and(|last| last == "--") {
+        if self.command.is_empty() && std::env::args_os().next_back().is_some_and(|last| last == "--") {
             return Err(Failure::Usage(
                 "there is no command after `--`: the server's program and its arguments go there".to_owned(),
             ));
         }
-        if command.is_empty() { of_program.run(&search, out) } else { of_command.run(command, &search, out) }
+        let Hunt { search, server, jobs, of_command, command } = self;
+        let mut how = HuntOptions::default().seed(search.seed).clients(search.clients.into());
+        let subject = if command.is_empty() {
+            how = how.cases(CASES_OF_PROGRAM).max_events(Shape::default().max_events);
+            how.jobs = jobs.map_or_else(Worker::at_once, usize::from);
+            Subject::Program(server.setup(Setup::default())?)
+        } else {
+            how = of_command.how(how);
+            Subject::Command(of_command.target(command)?)
+        };
+        how.faults = !search.no_faults;
+        how.time = search.seconds;
+        how.cases = search.cases.unwrap_or(how.cases);
+        how.max_events = search.max_events.map_or(how.max_events, usize::from);
+        if how.time.map_or(how.cases == 0, |time| time.is_zero()) {
+            say("nothing ran: there was no scenario to play");
+            return Ok(Exit::NOTHING_RAN);
+        }
+        // Both before there is any other thread.
+        if matches!(subject, Subject::Command(_)) && !of_command.no_netns {
+            user::enter_namespace();
+        }
+        let mut watch = Watch::new(&subject, &how, &search.out, search.format);
+        let failed = |error| match subject {
+            Subject::Program(_) => Failure::Playing(error),
+            Subject::Command(_) => Failure::Target(error),
+        };
+        let hunt = subject.prepare(&how).map_err(failed)?;
+        let interrupt = Interrupt::set(Arc::clone(&how.stop))?;
+        let report = match watch.run(hunt, out)? {
+            Err(HuntError::Stopped) => {
+                say("interrupted before the server listened");
+                return Ok(Exit::INTERRUPTED);
+            }
+            report => report.map_err(failed)?,
+        };
+        end(&watch, &report, interrupt.asked(), out)
     }
+}
+
+/// Says what is left to say of a hunt, and gives the exit code.
+fn end(watch: &Watch<'_>, report: &HuntReport, interrupted: bool, out: &mut Out) -> Result<u8, Failure> {
+    let is_program = matches!(report.subject, Subject::Program(_));
+    if interrupted && !is_program {
+        say("interrupted");
+    }
+    if let Some(error) = &report.ended {
+        say(format_args!("the hunt ended early: {}", lines(error)));
+    }
+    watch.suspicions(report, out)?;
+    let code = match report.played {
+        _ if is_program && watch.findings > 0 => Exit::FINDING,
+        _ if interrupted => Exit::INTERRUPTED,
+        _ if watch.findings > 0 => Exit::FINDING,
+        _ if report.ended.is_some() => Exit::MACHINE,
+        0 => Exit::NOTHING_RAN,
+        _ => Exit::HELD,
+    };
+    // A hunt of a program has one result, or none.
+    let is_result = !is_program || [Exit::FINDING, Exit::HELD].contains(&code);
+    let tally = watch.tally(report);
+    if watch.format == Format::Text && is_result {
+        writeln!(out, "{tally}")?
+    } else {
+        say(tally)
+    }
+    Ok(code)
 }
 
 /// A progress bar on standard error, hidden where that is not a terminal. `None` makes a bar without an end.
