@@ -4,7 +4,7 @@
 //! For a call at the gate the notification holds the number and arguments. For a task that is blocked elsewhere, both are read from
 //! `/proc/PID/task/TID/syscall` (`proc_pid_syscall(5)`) and decoded into a [`Wait`], with one rule per call, after its manual page.
 
-use crate::linux::gate::seccomp::filter;
+use crate::linux::gate::seccomp::calls::{self, Buffers, Class, LimitForm, Waits};
 use crate::linux::sys::fd_table;
 use crate::linux::sys::pidfd_getfd;
 use crate::linux::sys::process::{self as sys, socket_timeout};
@@ -98,19 +98,27 @@ pub(crate) fn parse(text: &str) -> Option<Call> {
     Some((call, arguments))
 }
 
+/// The class of a call, if the gate receives such calls.
+fn class_of(call: libc::c_long) -> Option<Class> {
+    calls::call(i32::try_from(call).ok()?).map(|(_, class)| class)
+}
+
 /// Whether a call fails with EINTR when its process is stopped by a signal and continued, even without a signal handler (`signal(7)`,
 /// "Interruption of system calls and library functions by stop signals").
 pub(crate) fn is_cut_by_stop((call, arguments): Call, process: BorrowedFd<'_>) -> bool {
-    match i32::try_from(call).ok().and_then(filter::call) {
-        Some((_, filter::Class::Epoll)) => true,
+    let class = class_of(call);
+    if let Some(option) = class.and_then(Class::timeout_option) {
         // Only if the socket has a timeout (`sock_intr_errno`). A socket that cannot be duplicated may have one.
-        Some((_, class @ (filter::Class::Accept | filter::Class::In(_) | filter::Class::Out(_)))) => {
-            let option = if matches!(class, filter::Class::Out(_)) { libc::SO_SNDTIMEO } else { libc::SO_RCVTIMEO };
-            let socket = pidfd_getfd(process, arguments[0] as i32).and_then(fd_table::beyond);
+        let has_timeout = |at: usize, option| {
+            let socket = pidfd_getfd(process, arguments[at] as i32).and_then(fd_table::beyond);
             socket.map_or(true, |socket| socket_timeout(socket.as_fd(), option).is_some())
-        }
-        _ => [libc::SYS_semop, libc::SYS_semtimedop, libc::SYS_rt_sigtimedwait].contains(&call),
+        };
+        let at = class.and_then(Class::moves).map_or(0, |moves| moves.socket);
+        let either = class.and_then(Class::buffers) == Some(Buffers::EitherEnd);
+        return has_timeout(at, option) || (either && has_timeout(0, libc::SO_RCVTIMEO));
     }
+    matches!(class, Some(Class::Epoll(_)))
+        || [libc::SYS_semop, libc::SYS_semtimedop, libc::SYS_rt_sigtimedwait].contains(&call)
 }
 
 /// Whether a task is blocked in `vfork(2)` until its child calls `execve(2)` or ends. The state of the task is then D, as in a disk wait.
@@ -185,11 +193,11 @@ pub(crate) fn decode((call, arguments): Call, process: &impl Process) -> Wait {
         }
         libc::SYS_semop | libc::SYS_msgrcv | libc::SYS_msgsnd => Wait::outside(Outside::SharedLock, Limit::None),
         libc::SYS_semtimedop => Wait::outside(Outside::SharedLock, relative(fourth)),
-        _ => match i32::try_from(call).ok().and_then(filter::call) {
+        _ => match class_of(call).and_then(|class| Some((class, class.waits()?))) {
             // A wait on descriptors none of which is a socket, or a call that the gate has released.
-            Some((name, filter::Class::Poll | filter::Class::Select | filter::Class::Epoll)) => {
-                let limit = time_limit(name, &arguments, process).map_or(Limit::None, Limit::Within);
-                match polled(name, &arguments, process) {
+            Some((class, waits)) => {
+                let limit = time_limit(waits, &arguments, process).map_or(Limit::None, Limit::Within);
+                match polled(class, &arguments, process) {
                     Some(fds) if fds.iter().all(|fd| on_descriptor(process, *fd, call) == Wakes::Controlled) => {
                         Wait::controlled(limit)
                     }
@@ -217,9 +225,9 @@ fn on_descriptor(process: &impl Process, fd: i32, call: libc::c_long) -> Wakes {
 }
 
 /// The descriptors in the list of a `poll` or `ppoll`; `None` for other calls, for long lists, and for lists that cannot be read.
-fn polled(name: &str, arguments: &[u64; 6], process: &impl Process) -> Option<Vec<i32>> {
+fn polled(class: Class, arguments: &[u64; 6], process: &impl Process) -> Option<Vec<i32>> {
     const MOST: u64 = 16;
-    if !matches!(name, "poll" | "ppoll") || arguments[1] > MOST {
+    if !matches!(class, Class::Poll(_)) || arguments[1] > MOST {
         return None;
     }
     // A pollfd is one word of eight bytes with the descriptor in its lower half.
@@ -240,16 +248,12 @@ fn time(process: &impl Process, address: u64, unit: u64) -> Option<Duration> {
 }
 
 /// The time limit of a call that waits for events, if it has one; zero if the call does not wait.
-pub(crate) fn time_limit(name: &str, arguments: &[u64; 6], process: &impl Process) -> Option<Duration> {
-    let milliseconds = |value: u64| u64::try_from(value as i32).ok().map(Duration::from_millis);
-    match name {
-        "poll" => milliseconds(arguments[2]),
-        "epoll_wait" | "epoll_pwait" => milliseconds(arguments[3]),
-        "ppoll" => time(process, arguments[2], NANOSECOND),
-        "epoll_pwait2" => time(process, arguments[3], NANOSECOND),
-        "select" => time(process, arguments[4], MICROSECOND),
-        "pselect6" => time(process, arguments[4], NANOSECOND),
-        _ => None,
+pub(crate) fn time_limit(waits: Waits, arguments: &[u64; 6], process: &impl Process) -> Option<Duration> {
+    let limit = arguments[waits.limit];
+    match waits.form {
+        LimitForm::Milliseconds => u64::try_from(limit as i32).ok().map(Duration::from_millis),
+        LimitForm::Timeval => time(process, limit, MICROSECOND),
+        LimitForm::Timespec => time(process, limit, NANOSECOND),
     }
 }
 

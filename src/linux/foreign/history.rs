@@ -70,7 +70,7 @@ impl History {
             process.last = last;
         }
         process.accepts |= passed.class.accepts();
-        if passed.class.moves() && client.is_some() {
+        if passed.class.moves().is_some() && client.is_some() {
             process.serves_several |= process.served.is_some() && process.served != passed.cookie;
             process.served = passed.cookie;
         }

@@ -119,7 +119,7 @@ impl Server {
         let Some(tid) = deferred.map(|parked| parked.tid) else { return Ok(false) };
         let Some(parked) = self.parked.remove(&tid) else { return Ok(false) };
         self.ending = parked.ends().then_some(parked.pid);
-        if parked.sends_signal() {
+        if parked.sends_signal().is_some() {
             let tree = &self.tree;
             self.sent.note(&parked, |inner| tree.outer(inner));
         }

@@ -1,5 +1,6 @@
 //! Records the signals that a server's processes have sent.
 
+use crate::linux::gate::seccomp::calls::Receiver;
 use crate::linux::gate::seccomp::pending_call::PendingCall;
 use crate::linux::process::tasks::Death;
 use std::collections::BTreeSet;
@@ -47,14 +48,14 @@ impl Ledger {
 
     /// Records a call that is about to send a signal. `outside` maps a pid in the server's pid namespace to the pid outside.
     pub(crate) fn note(&mut self, call: &PendingCall, outside: impl Fn(i32) -> Option<i32>) {
-        let [first, second, third, ..] = *call.arguments();
-        let (to, signal) = match call.name {
-            "tgkill" | "rt_tgsigqueueinfo" => (outside(first as i32), third as i32),
-            "pidfd_send_signal" => (told_of(call.pid, first as i32).and_then(outside), second as i32),
+        let Some(sends) = call.sends_signal() else { return };
+        let (to, signal) = (call.arguments()[0] as i32, call.arguments()[sends.signal] as i32);
+        let pid = match sends.to {
+            Receiver::Pidfd => told_of(call.pid, to),
             // 0 and negative numbers mean a process group, or all processes.
-            _ if first as i32 > 0 => (outside(first as i32), second as i32),
-            _ => (None, second as i32),
+            Receiver::Process | Receiver::Thread => Some(to).filter(|pid| *pid > 0),
         };
+        let to = pid.and_then(outside);
         let sent = Sent { signal, from: Some(call.pid), to };
         // Signal 0 only checks whether the process exists.
         if signal != 0 && !self.0.contains(&sent) {

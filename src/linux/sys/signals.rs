@@ -1,7 +1,5 @@
 //! Signals of other tasks, as `/proc` shows them: which are pending, blocked and caught, and which are read by a signalfd.
 
-use super::process as sys;
-
 /// The signal masks in `/proc/PID/task/TID/status`: one bit per signal, the lowest for signal 1 (`proc_pid_status(5)`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Masks {
@@ -76,23 +74,6 @@ pub(crate) fn told_by_descriptors(pid: i32) -> u64 {
         u64::from_str_radix(text.lines().find_map(|line| line.strip_prefix("sigmask:"))?.trim(), 16).ok()
     });
     masks.fold(0, |all, mask| all | mask)
-}
-
-/// The signal mask that a call sets while it waits, in place of its thread's (`ppoll(2)`); `None` if it sets none.
-pub(crate) fn mask_during(pid: i32, name: &str, arguments: &[u64; 6]) -> Option<u64> {
-    let address = match name {
-        "ppoll" => arguments[3],
-        "epoll_pwait" | "epoll_pwait2" => arguments[4],
-        "pselect6" if arguments[5] != 0 => {
-            // The argument is the address of two words: the mask's address and its size.
-            let mut pair = [0u64; 2];
-            sys::read_memory(pid, arguments[5], &mut pair).ok()?;
-            pair[0]
-        }
-        _ => 0,
-    };
-    let mut mask = [0u64];
-    (address != 0 && sys::read_memory(pid, address, &mut mask).is_ok()).then_some(mask[0])
 }
 
 #[cfg(test)]

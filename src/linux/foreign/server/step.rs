@@ -3,7 +3,7 @@
 use super::{LOOK_AGAIN, Quiet, Server};
 use crate::linux::error::KernelError;
 use crate::linux::foreign::injection::Injection;
-use crate::linux::gate::seccomp::filter::Class;
+use crate::linux::gate::seccomp::calls::Class;
 use crate::linux::gate::seccomp::notify::Answer;
 use crate::linux::gate::seccomp::pending_call::{Foreseen, Owner, PendingCall};
 use crate::linux::process::tasks::Whose;
@@ -171,7 +171,7 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linux::gate::seccomp::filter::CALLS;
+    use crate::linux::gate::seccomp::calls::CALLS;
 
     impl Passed {
         /// A call of this name, of which nothing else is known.

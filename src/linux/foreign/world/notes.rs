@@ -20,7 +20,7 @@ impl Foreign {
             let of = |cookie| self.connections.iter().find(|c| c.cookie == Some(cookie)).map(|c| c.client.name);
             passed.cookie.and_then(of)
         };
-        let result = passed.result.or((!passed.class.moves()).then_some(Ok(0)));
+        let result = passed.result.or(passed.class.moves().is_none().then_some(Ok(0)));
         Ok(Called {
             call: Call::Other(passed.name),
             client,

@@ -10,10 +10,10 @@ mod foreseen;
 
 use crate::linux::clock::blocked_call::{Pid, from_now, time_limit};
 use crate::linux::error::KernelError;
-use crate::linux::gate::seccomp::filter::{self, Class};
+use crate::linux::gate::seccomp::calls::{self, Buffers, Class, LimitForm, Mask, Receiver, Sends};
 use crate::linux::gate::seccomp::notify::{Answer, Notification};
 use crate::linux::sys::process::{self as sys, socket_timeout};
-use crate::linux::sys::signals::{self, Masks};
+use crate::linux::sys::signals::Masks;
 use crate::scenario::{Call, Errno};
 use descriptors::{duplicate, poll_one};
 pub(crate) use foreseen::Foreseen;
@@ -30,7 +30,6 @@ pub(crate) struct PendingCall {
     pub(crate) tid: i32,
     pub(crate) name: &'static str,
     pub(crate) class: Class,
-    number: i32,
     args: [u64; 6],
     /// When the time limit of the call expires; `None` if the call has none.
     pub(crate) deadline: Option<Instant>,
@@ -82,7 +81,7 @@ impl PendingCall {
     /// Classifies a call that has just come to the gate. The call waits there if it is made on a socket, waits for events that may be those
     /// of a socket, ends its process, or sends a signal to a process.
     pub(crate) fn arrive(call: &Notification, owner: Owner<'_>, order: u64) -> Arrival {
-        let Some((name, class)) = filter::call(call.number) else {
+        let Some((name, class)) = calls::call(call.number) else {
             return Arrival::Pass;
         };
         let mut parked = PendingCall {
@@ -91,7 +90,6 @@ impl PendingCall {
             tid: call.tid,
             name,
             class,
-            number: call.number,
             args: call.args,
             deadline: None,
             order,
@@ -103,34 +101,22 @@ impl PendingCall {
             Class::Timer => return Arrival::Timer(parked),
             Class::TimerDescriptor => return Arrival::TimerDescriptor,
             Class::FileWatch => return Arrival::FileWatch,
-            Class::Signal if ["tkill", "tgkill", "rt_tgsigqueueinfo"].contains(&name) => {
-                return Arrival::ThreadSignal(parked);
+            Class::Signal(Sends { to: Receiver::Thread, .. }) => return Arrival::ThreadSignal(parked),
+            Class::Exit | Class::Signal(_) => {}
+            Class::Now | Class::Connect | Class::Accept | Class::In(_) | Class::Out(_) => {
+                let Some(kept) = parked.socket(owner) else { return Arrival::Pass };
+                let limit = class.timeout_option().and_then(|option| socket_timeout(kept.0.as_fd(), option));
+                parked.deadline = limit.and_then(from_now);
+                parked.kept = Some(kept).filter(|_| owner.alone);
             }
-            Class::Exit | Class::Signal => {}
-            Class::Now(_) => match parked.socket(owner) {
-                None => return Arrival::Pass,
-                Some(kept) => parked.kept = Some(kept).filter(|_| owner.alone),
-            },
-            // The time limit of `accept` is the listener's SO_RCVTIMEO (`inet_csk_accept`).
-            Class::Accept | Class::In(_) | Class::Out(_) => match parked.socket(owner) {
-                None => return Arrival::Pass,
-                Some(kept) => {
-                    let option = if matches!(class, Class::Out(_)) { libc::SO_SNDTIMEO } else { libc::SO_RCVTIMEO };
-                    parked.deadline = socket_timeout(kept.0.as_fd(), option).and_then(from_now);
-                    parked.kept = Some(kept).filter(|_| owner.alone);
-                }
-            },
-            Class::Epoll => {
-                parked.deadline = time_limit(parked.name, &parked.args, &Pid(parked.pid)).and_then(from_now);
-                if owner.alone {
-                    parked.kept = duplicate(owner, parked.args[0] as i32).map(|epoll| (epoll, None));
-                }
-            }
-            Class::Poll | Class::Select => {
-                if !parked.is_steered(owner) {
+            Class::Poll(waits) | Class::Select(waits) | Class::Epoll(waits) => {
+                if let Class::Epoll(_) = class {
+                    let epoll = owner.alone.then(|| duplicate(owner, parked.args[0] as i32)).flatten();
+                    parked.kept = epoll.map(|epoll| (epoll, None));
+                } else if !parked.is_steered(owner) {
                     return Arrival::Pass;
                 }
-                parked.deadline = time_limit(parked.name, &parked.args, &Pid(parked.pid)).and_then(from_now);
+                parked.deadline = time_limit(waits, &parked.args, &Pid(parked.pid)).and_then(from_now);
             }
         }
         Arrival::PendingCall(parked)
@@ -149,8 +135,8 @@ impl PendingCall {
     /// The descriptor that the call is made on; `None` if there is not exactly one.
     pub(crate) fn descriptor(&self) -> Option<i32> {
         match self.class {
-            Class::In(i) | Class::Out(i) | Class::Now(i) => Some(self.args[i] as i32),
-            Class::Accept | Class::Epoll => Some(self.args[0] as i32),
+            Class::In(moves) | Class::Out(moves) => Some(self.args[moves.socket] as i32),
+            Class::Accept | Class::Connect | Class::Now | Class::Epoll(_) => Some(self.args[0] as i32),
             _ => None,
         }
     }
@@ -163,12 +149,12 @@ impl PendingCall {
     /// Whether the call ends its process or sends a signal. Such a call waits for nothing and does not count as a step of the server. The
     /// harness releases it once everything else is blocked, so that signals come to tasks that are known to be blocked.
     pub(crate) const fn is_deferred(&self) -> bool {
-        matches!(self.class, Class::Exit | Class::Signal)
+        matches!(self.class, Class::Exit | Class::Signal(_))
     }
 
     /// Whether the call never blocks, so that without the gate no signal could make it fail with EINTR.
     pub(crate) fn never_fails(&self) -> bool {
-        matches!(self.class, Class::Now(_))
+        self.class.is_instant()
     }
 
     /// Whether the call ends its process.
@@ -176,14 +162,17 @@ impl PendingCall {
         self.class == Class::Exit
     }
 
-    /// Whether the call sends a signal.
-    pub(crate) fn sends_signal(&self) -> bool {
-        self.class == Class::Signal
+    /// How the call sends a signal, if it does.
+    pub(crate) const fn sends_signal(&self) -> Option<Sends> {
+        match self.class {
+            Class::Signal(sends) => Some(sends),
+            _ => None,
+        }
     }
 
     /// Whether the call connects the server to a peer.
     pub(crate) fn connects(&self) -> bool {
-        self.name == "connect"
+        self.class == Class::Connect
     }
 
     /// Whether a pending signal of the thread would be delivered in this call. True only if the call could not finish now: released for the
@@ -193,15 +182,29 @@ impl PendingCall {
         if !masks.any() {
             return Ok(None);
         }
-        let waits = !matches!(self.class, Class::Now(_)) && !self.is_deferred();
-        let interrupted = waits && masks.deliverable(signals::mask_during(self.pid, self.name, &self.args)) != 0;
+        let waits = !self.class.is_instant() && !self.is_deferred();
+        let interrupted = waits && masks.deliverable(self.mask()) != 0;
         Ok(Some(interrupted && !self.could_finish(owner)?))
+    }
+
+    /// The signal mask that the call sets while it waits; `None` if it sets none.
+    fn mask(&self) -> Option<u64> {
+        let address = match self.class.waits()?.mask {
+            Mask::None => 0,
+            Mask::At(i) => self.args[i],
+            Mask::Within(i) => {
+                let mut pair = [0u64; 2];
+                sys::read_memory(self.pid, self.args[i], &mut pair).ok()?;
+                pair[0]
+            }
+        };
+        let mut mask = [0u64];
+        (address != 0 && sys::read_memory(self.pid, address, &mut mask).is_ok()).then_some(mask[0])
     }
 
     /// A duplicate of the socket that the call is made on, and the socket's cookie; `None` if the call is made on no socket.
     fn socket(&self, owner: Owner<'_>) -> Option<(OwnedFd, Option<u64>)> {
-        // `splice` can also move data from a socket to something else.
-        let alternative = if self.name == "splice" { Some(self.args[0] as i32) } else { None };
+        let alternative = (self.class.buffers() == Some(Buffers::EitherEnd)).then_some(self.args[0] as i32);
         let mut all = self.descriptor().into_iter().chain(alternative).filter_map(|fd| duplicate(owner, fd));
         // A descriptor that is not a socket has no SO_COOKIE.
         all.find_map(|fd| Some((sys::option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).ok()?, fd)))
@@ -217,7 +220,7 @@ impl PendingCall {
 
     /// Whether the call acts on one descriptor, rather than waiting for several, ending its process or sending a signal.
     fn is_on_socket(&self) -> bool {
-        !matches!(self.class, Class::Poll | Class::Select | Class::Epoll) && !self.is_deferred()
+        self.class.waits().is_none() && !self.is_deferred()
     }
 
     /// The answer to the call, if it could finish now or its time limit has expired; `None` if it has to stay pending.
@@ -237,27 +240,22 @@ impl PendingCall {
                 let events = if matches!(self.class, Class::Out(_)) { libc::POLLOUT } else { libc::POLLIN };
                 Ok(self.never_waits(socket) || poll_one(socket, events)? != 0)
             })?,
-            Class::Epoll => {
+            Class::Epoll(_) => {
                 let asked = if self.kept.is_some() { None } else { duplicate(owner, self.args[0] as i32) };
                 match self.kept.as_ref().map(|(epoll, _)| epoll).or(asked.as_ref()) {
                     None => true,
                     Some(epoll) => self.signalled(owner) || poll_one(epoll.as_fd(), libc::POLLIN)? != 0,
                 }
             }
-            Class::Poll => self.signalled(owner) || self.polled(owner)?,
-            Class::Select => self.signalled(owner) || self.selected(owner)?,
+            Class::Poll(_) => self.signalled(owner) || self.polled(owner)?,
+            Class::Select(_) => self.signalled(owner) || self.selected(owner)?,
             _ => true,
         })
     }
 
     /// The `MSG_*` flags of the call; 0 for a call that takes none.
     fn flags(&self) -> i32 {
-        let at = match self.number as libc::c_long {
-            libc::SYS_recvfrom | libc::SYS_sendto | libc::SYS_recvmmsg | libc::SYS_sendmmsg => 3,
-            libc::SYS_recvmsg | libc::SYS_sendmsg => 2,
-            _ => return 0,
-        };
-        self.args[at] as i32
+        self.class.moves().and_then(|moves| moves.flags).map_or(0, |at| self.args[at] as i32)
     }
 
     /// Whether the call returns at once rather than block, by its flags or by O_NONBLOCK.
@@ -281,15 +279,15 @@ impl PendingCall {
         };
         match self.class {
             Class::Accept | Class::In(_) | Class::Out(_) => return Answer::Error(Errno::EAGAIN),
-            Class::Poll => {
+            Class::Poll(waits) => {
                 let mut list = self.poll_list().unwrap_or_default();
                 list.iter_mut().for_each(|p| p.revents = 0);
                 let _ = sys::write_memory(self.pid, self.args[0], &list);
-                clear(if self.name == "ppoll" { self.args[2] } else { 0 }, TIME);
+                clear(if waits.form == LimitForm::Timespec { self.args[waits.limit] } else { 0 }, TIME);
             }
-            Class::Select => {
+            Class::Select(waits) => {
                 self.args[1..4].iter().for_each(|set| clear(*set, self.set_words()));
-                clear(self.args[4], TIME);
+                clear(self.args[waits.limit], TIME);
             }
             _ => {}
         }
@@ -302,9 +300,26 @@ mod tests {
     use super::*;
 
     /// A call of this process, waiting at the gate.
-    pub(super) fn parked(name: &'static str, class: Class, args: [u64; 6]) -> PendingCall {
+    pub(super) fn parked(name: &'static str, args: [u64; 6]) -> PendingCall {
+        let class = calls::class(name);
         let (pid, tid) = (nix::unistd::getpid().as_raw(), nix::unistd::gettid().as_raw());
-        PendingCall { id: 0, pid, tid, name, class, number: 0, args, deadline: None, order: 0, kept: None }
+        PendingCall { id: 0, pid, tid, name, class, args, deadline: None, order: 0, kept: None }
+    }
+
+    #[test]
+    fn the_signal_mask_of_a_call_is_found_where_its_manual_page_says() {
+        let mask = 1u64 << 16;
+        let pair = [&raw const mask as u64, 8];
+        let at = |position: usize, value: u64| std::array::from_fn(|i| if i == position { value } else { 0 });
+        let direct = [("ppoll", 3), ("epoll_pwait", 4), ("epoll_pwait2", 4)];
+        for (name, position) in direct {
+            assert_eq!(parked(name, at(position, pair[0])).mask(), Some(mask), "{name}");
+            assert_eq!(parked(name, [0; 6]).mask(), None, "{name}");
+        }
+        assert_eq!(parked("pselect6", at(5, pair.as_ptr() as u64)).mask(), Some(mask));
+        for name in ["pselect6", "accept", "recv", "exit_group"] {
+            assert_eq!(parked(name, [0; 6]).mask(), None, "{name}");
+        }
     }
 
     #[test]
@@ -316,7 +331,7 @@ mod tests {
         // `poll(2)` ignores all entries but the last, because their descriptors are negative.
         let mut list = vec![libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 }; LONG];
         list[LONG - 1].fd = read.as_raw_fd();
-        let poll = parked("poll", Class::Poll, [list.as_ptr() as u64, LONG as u64, 0, 0, 0, 0]);
+        let poll = parked("ppoll", [list.as_ptr() as u64, LONG as u64, 0, 0, 0, 0]);
         assert_eq!(poll.poll_list().map(|list| list.len()), Some(LONG));
         assert!(!poll.polled(owner).unwrap());
         drop(write);
@@ -324,7 +339,7 @@ mod tests {
 
         let mut words = vec![0u64; LONG.div_ceil(64)];
         words[(LONG - 1) / 64] |= 1 << ((LONG - 1) % 64);
-        let select = parked("select", Class::Select, [LONG as u64, words.as_ptr() as u64, 0, 0, 0, 0]);
+        let select = parked("pselect6", [LONG as u64, words.as_ptr() as u64, 0, 0, 0, 0]);
         let last = (LONG as i32 - 1, libc::POLLIN | libc::POLLHUP | libc::POLLERR);
         assert_eq!(select.select_list(), Some(vec![last]));
     }

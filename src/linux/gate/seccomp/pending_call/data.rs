@@ -1,6 +1,6 @@
 //! The bytes that a pending call is going to send.
 
-use super::PendingCall;
+use super::{Buffers, PendingCall};
 use crate::linux::sys::process as sys;
 use crate::trace::{Data, KEPT};
 
@@ -30,16 +30,16 @@ impl PendingCall {
             let mut list = vec![[0; 2]; count.min(MOST_BUFFERS) as usize];
             sys::read_memory(self.pid, address, &mut list).ok().map(|()| list)
         };
-        match self.name {
-            "write" | "send" => Some(vec![[self.args[1], self.args[2]]]),
-            "writev" => listed(self.args[1], self.args[2]),
-            "sendmsg" => {
+        match self.class.buffers()? {
+            Buffers::One => Some(vec![[self.args[1], self.args[2]]]),
+            Buffers::List => listed(self.args[1], self.args[2]),
+            Buffers::Message => {
                 // `struct msghdr`: its third word is the address of the list, its fourth the length of the list (sendmsg(2)).
                 let mut header = [0; 4];
                 sys::read_memory(self.pid, self.args[1], &mut header).ok()?;
                 listed(header[2], header[3])
             }
-            _ => None,
+            Buffers::Messages | Buffers::Elsewhere | Buffers::EitherEnd => None,
         }
     }
 }
@@ -47,12 +47,11 @@ impl PendingCall {
 #[cfg(test)]
 mod tests {
     use super::super::tests::parked;
-    use crate::linux::gate::seccomp::filter::Class;
     use crate::trace::KEPT;
 
     #[test]
     fn what_a_call_will_send_is_read_from_its_buffers() {
-        let data = |name, args| parked(name, Class::Out(0), args).data().bytes().to_vec();
+        let data = |name, args| parked(name, args).data().bytes().to_vec();
         let (head, body) = (*b"HTTP/1.0 200 OK\r\n\r\n", [b'x'; 100]);
         let list = [[head.as_ptr() as u64, head.len() as u64], [body.as_ptr() as u64, body.len() as u64]];
         let header = [0, 0, list.as_ptr() as u64, list.len() as u64];

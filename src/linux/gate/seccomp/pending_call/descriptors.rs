@@ -47,7 +47,7 @@ impl PendingCall {
     /// is no descriptor at all: then only the call's time limit ends the call, if it has one.
     pub(super) fn is_steered(&self, owner: Owner<'_>) -> bool {
         let fds: Option<Vec<i32>> = match self.class {
-            Class::Poll => self.poll_list().map(|list| list.iter().map(|p| p.fd).filter(|fd| *fd >= 0).collect()),
+            Class::Poll(_) => self.poll_list().map(|list| list.iter().map(|p| p.fd).filter(|fd| *fd >= 0).collect()),
             _ => self.select_list().map(|list| list.iter().map(|(fd, _)| *fd).collect()),
         };
         let is_socket = |fd| {

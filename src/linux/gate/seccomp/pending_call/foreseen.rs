@@ -2,7 +2,7 @@
 //! before the call, some afterwards.
 
 use super::descriptors::poll_one;
-use super::{Class, PendingCall};
+use super::{Buffers, Class, PendingCall};
 use crate::linux::sys::process::{self as sys, TcpInfo};
 use crate::scenario::Errno;
 use crate::trace::TcpState;
@@ -37,8 +37,8 @@ impl PendingCall {
             Class::Out(_) => libc::POLLOUT | libc::POLLRDHUP,
             _ => return Foreseen::Unknown,
         };
-        // The socket of a `splice` may be the one that is read, and its result says nothing about the other descriptor.
-        if self.name == "splice" {
+        // The socket may be the one that is read, and its result says nothing about the other descriptor.
+        if self.class.buffers() == Some(Buffers::EitherEnd) {
             return Foreseen::Unknown;
         }
         let Ok(found) = poll_one(socket, events) else { return Foreseen::Unknown };
@@ -53,8 +53,8 @@ impl PendingCall {
             _ => Foreseen::Unknown,
         };
         match foreseen {
-            // These return the number of messages.
-            Foreseen::Counted { .. } if ["sendmmsg", "recvmmsg"].contains(&self.name) => Foreseen::Unknown,
+            // The call returns the number of messages.
+            Foreseen::Counted { .. } if self.class.buffers() == Some(Buffers::Messages) => Foreseen::Unknown,
             foreseen => foreseen,
         }
     }
@@ -91,7 +91,7 @@ impl PendingCall {
 
     /// Whether the call asks for at least one byte. True for a call with a list of buffers.
     fn is_of_some_length(&self) -> bool {
-        !matches!(self.name, "read" | "recv" | "write" | "send") || self.args[2] > 0
+        self.args[2] > 0 || self.class.buffers() != Some(Buffers::One)
     }
 }
 
