@@ -2,7 +2,7 @@
 
 use crate::case::Case;
 use crate::detect::Finding;
-use crate::hunt::play_numbered;
+use crate::hunt::Playing;
 use crate::input::Input;
 use crate::linux::{Kernel, KernelError};
 use crate::report;
@@ -32,8 +32,8 @@ use std::ops::ControlFlow;
 pub fn check(program: &str, policy: Policy, scenarios: u64) -> Result<(), CheckError> {
     let setup = Setup::new(program.parse()?, policy);
     let mut kernel = Kernel::new()?;
-    let random = Random::new(0, Shape::default());
-    let hunted = play_numbered(&mut kernel, &setup, &random, 0..scenarios, |_| ControlFlow::Continue(()))?;
+    let playing = Playing { setup, random: Random::new(0, Shape::default()) };
+    let hunted = playing.play(&mut kernel, 0..scenarios, |_| ControlFlow::Continue(()))?;
     match hunted.found {
         None => Ok(()),
         Some(found) => Err(CheckError::Found(Box::new(reduce(&mut kernel, found.finding)?))),

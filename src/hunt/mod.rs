@@ -22,7 +22,7 @@ pub use activity::{Activity, ActivityLog};
 pub use baseline::{Baseline, HuntError};
 pub use how::HuntOptions;
 pub use once::ObservedRun;
-pub(crate) use program::play_numbered;
+pub(crate) use program::Playing;
 pub use report::{HuntEvent, HuntReport};
 pub use requirements::requirements;
 pub use subject::Hunt;

@@ -91,20 +91,21 @@ fn shape(how: &HuntOptions) -> Shape {
 
 /// What is played.
 #[derive(Debug)]
-struct Playing {
-    setup: Setup,
-    random: Random,
+pub(crate) struct Playing {
+    pub(crate) setup: Setup,
+    pub(crate) random: Random,
 }
 
 impl Playing {
-    /// Plays the scenarios with these numbers until one fails.
-    fn play(
+    /// Plays the scenarios with these numbers until one fails. `watch` is as in [`hunt()`].
+    pub(crate) fn play(
         &self,
         kernel: &mut Kernel,
         numbers: Range<u64>,
         watch: impl FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Hunted<Finding>, KernelError> {
-        play_numbered(kernel, &self.setup, &self.random, numbers, watch)
+        let numbered = numbers.map(|k| (k, self.random.scenario(k)));
+        hunt(kernel, &self.setup, numbered, |scenario, real, model| judge(scenario, &self.setup, real, model), watch)
     }
 
     /// Plays in this process.
@@ -192,18 +193,6 @@ impl Playing {
         }
         Ok(Finding::of_program(Kind::Nondeterminism, scenario, &self.setup, [&real, &expected], None))
     }
-}
-
-/// Plays the random scenarios with these numbers until one fails. `watch` is as in [`hunt()`].
-pub(crate) fn play_numbered(
-    kernel: &mut Kernel,
-    setup: &Setup,
-    random: &Random,
-    numbers: Range<u64>,
-    watch: impl FnMut(u64) -> ControlFlow<()>,
-) -> Result<Hunted<Finding>, KernelError> {
-    let judge = |scenario: &_, kernel: &_, model: &_| judge(scenario, setup, kernel, model);
-    hunt(kernel, setup, numbers.map(|k| (k, random.scenario(k))), judge, watch)
 }
 
 #[cfg(test)]
