@@ -132,3 +132,26 @@ struct SigpipeObject<'t> {
     requested: &'static str,
     effective: &'t str,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{setup, trace};
+    use super::*;
+    use crate::detect::judge;
+    use crate::subject::{Policy, Setup};
+
+    #[test]
+    fn a_disagreement_says_where_the_kernel_first_differs() {
+        let greeter = Setup::default();
+        let (scenario, kernel) = trace("a connect; a close", &greeter);
+        let (_, model) = trace("a connect; a close", &setup("echo", Policy::Default));
+        let finding = judge(&scenario, &greeter, &kernel, &model).unwrap();
+        let mut line = Vec::new();
+        FindingJson { finding: &finding, baseline: None, case: None }.write_line(&mut line).unwrap();
+        let object: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!((&object["kind"], &object["outcome"]["kind"]), (&"disagreement".into(), &"survived".into()));
+        let difference = finding.compared.and_then(|compared| compared.difference).unwrap().to_string();
+        assert_eq!(object["difference"], difference);
+        assert!(object.get("sigpipe").is_none() && object.get("command").is_none(), "{object}");
+    }
+}
