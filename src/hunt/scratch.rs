@@ -13,7 +13,6 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
-use tempfile::TempDir;
 
 /// The prefix of the names of scratch folders. Only folders with this prefix are checked when stale ones are removed.
 const PREFIX: &str = "brokenpipe-";
@@ -28,10 +27,25 @@ const INNER: &str = "dir";
 /// removes it.
 #[derive(Debug)]
 pub(super) struct Scratch {
-    // Fields are dropped in this order: the folder is removed while it is locked.
-    _folder: TempDir,
+    folder: PathBuf,
+    /// Held until the folder has been removed.
     _lock: Flock<File>,
     inner: PathBuf,
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // If this fails, a later run tries again.
+        let _ = remove(&self.folder);
+    }
+}
+
+/// Removes a scratch folder, the marker last: what is left if this fails, for example because there are no descriptors left, still has it.
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder.join(INNER)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => fs::remove_dir_all(folder),
+    }
 }
 
 impl Scratch {
@@ -60,7 +74,7 @@ impl Scratch {
             Ok(lock)
         });
         match filled {
-            Ok(lock) => Ok(Scratch { _folder: folder, _lock: lock, inner }),
+            Ok(lock) => Ok(Scratch { folder: folder.keep(), _lock: lock, inner }),
             Err(error) => {
                 // `TempDir` opens the folder in order to empty it, which fails if there are no descriptors left. These calls need none.
                 let _ = fs::remove_file(unlocked).or_else(|_| fs::remove_file(marker));
@@ -117,7 +131,7 @@ fn remove_if_stale(folder: &Path) -> io::Result<()> {
     if lock.metadata()?.nlink() == 0 {
         return Ok(());
     }
-    fs::remove_dir_all(folder)
+    remove(folder)
 }
 
 #[cfg(test)]
@@ -133,9 +147,24 @@ mod tests {
 
     /// A scratch folder of a process that has ended: no process holds its lock.
     fn abandoned(parent: &Path) -> PathBuf {
-        let Scratch { _folder: folder, _lock, inner } = Scratch::within(parent).unwrap();
-        fs::write(inner.join("file"), "of a server").unwrap();
-        folder.keep()
+        let mut scratch = Scratch::within(parent).unwrap();
+        fs::write(scratch.inner.join("file"), "of a server").unwrap();
+        std::mem::replace(&mut scratch.folder, parent.join("nothing"))
+    }
+
+    #[test]
+    fn what_cannot_be_removed_keeps_its_marker_for_a_later_run() {
+        let parent = tempfile::tempdir().unwrap();
+        let scratch = Scratch::within(parent.path()).unwrap();
+        let folder = scratch.folder.clone();
+        // A file cannot be removed as a folder is.
+        fs::remove_dir(&scratch.inner).unwrap();
+        fs::write(&scratch.inner, "").unwrap();
+        drop(scratch);
+        assert_eq!(names(&folder), [MARKER, INNER]);
+        fs::remove_file(folder.join(INNER)).unwrap();
+        remove_stale(parent.path());
+        assert!(names(parent.path()).is_empty());
     }
 
     #[test]
