@@ -76,7 +76,7 @@ pub use hunt::{
 pub use input::Input;
 pub use linux::{Kernel, KernelError, Requirement};
 #[doc(hidden)]
-pub use linux::{Worker, enter_session, enter_user_namespace};
+pub use linux::{Worker, enter_session, enter_user_namespace, keep_nohup};
 pub use model::Model;
 pub use oracle::{Difference, What, compare, compare_policies, compare_runs};
 pub use protocol::{Answer, Exchange, Progress, Protocol, parse_payload};

@@ -5,6 +5,7 @@
 
 use super::exit::Exit;
 use super::failure::Failure;
+use brokenpipe::keep_nohup;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, PipeReader};
@@ -32,13 +33,13 @@ impl Interrupt {
         let (closed, open) = io::pipe().map_err(|e| Failure::Signals(e.to_string()))?;
         let interrupt = Interrupt { asked: Arc::clone(&asked), closed };
         let mut open = Some(open);
-        ctrlc::set_handler(move || {
+        let handler = move || {
             if asked.swap(true, Ordering::SeqCst) {
                 std::process::exit(Exit::INTERRUPTED.into());
             }
             open.take();
-        })
-        .map_err(|e| Failure::Signals(e.to_string()))?;
+        };
+        keep_nohup(|| ctrlc::set_handler(handler)).map_err(|e| Failure::Signals(e.to_string()))?;
         Ok(interrupt)
     }
 

@@ -19,7 +19,7 @@ pub(crate) mod sys;
 pub use error::KernelError;
 pub use kernel::Kernel;
 pub(crate) use process::affinity::Pinned;
-pub use process::session::{Worker, enter_session};
+pub use process::session::{Worker, enter_session, keep_nohup};
 pub use process::user_namespace::enter_user_namespace;
 pub use requirements::Requirement;
 pub(crate) use requirements::requirements;

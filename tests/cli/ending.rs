@@ -159,6 +159,18 @@ fn ctrl_c_ends_a_hunt_with_a_clear_word_and_leaves_nothing() {
     assert!(dir.names().is_empty(), "{:?}", dir.names());
 }
 
+#[test]
+fn under_nohup_a_hangup_ends_nothing() {
+    let dir = Folder::new();
+    let mut command = Command::new("nohup");
+    command.arg(env!("CARGO_BIN_EXE_brokenpipe")).args(["hunt", "--policy", "ignore", "--seconds", "2"]);
+    let hunt = Running::start(command.current_dir(dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let group = hunt.with_server();
+    hunt.signal(Signal::SIGHUP);
+    hunt.end().code(0).out("nothing found: played ");
+    group.is_gone();
+}
+
 /// A scenario that takes twenty minutes, most of them in `wait`.
 fn slow() -> String {
     format!("a connect; {}", ["wait 60000ms"; 20].join("; "))

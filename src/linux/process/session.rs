@@ -92,6 +92,24 @@ pub fn enter_session() -> Result<Option<ExitStatus>, KernelError> {
     }
 }
 
+/// Calls `install`, which installs signal handlers, and ignores SIGHUP again afterwards if it was ignored before, as under nohup(1).
+#[doc(hidden)]
+pub fn keep_nohup<T>(install: impl FnOnce() -> T) -> T {
+    let mut before = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the kernel writes the disposition into `before`, and zeros are a valid value of it.
+    let before = unsafe {
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), before.as_mut_ptr());
+        before.assume_init()
+    };
+    let result = install();
+    if before.sa_sigaction == libc::SIG_IGN {
+        let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+        // SAFETY: no handler is installed. `sigaction` fails only for an invalid signal.
+        let _ = unsafe { sigaction(Signal::SIGHUP, &ignore) };
+    }
+    result
+}
+
 /// A worker process. Dropping it kills the worker, and the worker's servers with it.
 #[doc(hidden)]
 #[derive(Debug)]
