@@ -58,7 +58,13 @@ pub enum HuntError {
     Worker(String),
     /// The harness failed, for example in a system call.
     #[error(transparent)]
-    Kernel(#[from] KernelError),
+    Kernel(KernelError),
+}
+
+impl From<KernelError> for HuntError {
+    fn from(error: KernelError) -> HuntError {
+        if error == KernelError::Interrupted { HuntError::Stopped } else { HuntError::Kernel(error) }
+    }
 }
 
 fn polite_clients(served: usize) -> String {

@@ -25,7 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a polite client waits for its answer while scenarios are screened, and when one is examined. It waits longer if the first
 /// clients had to.
@@ -77,6 +77,8 @@ pub(super) struct Lab<'t> {
     pub(super) started: u64,
     /// Set by the caller to stop the hunt.
     stop: Arc<AtomicBool>,
+    /// When runs are stopped, if there is such a time. What is found out about a suspicion has all the time that it needs.
+    pub(super) deadline: Option<Instant>,
     /// Where the current activity is recorded.
     pub(super) activity: ActivityLog,
 }
@@ -110,6 +112,7 @@ impl<'t> Lab<'t> {
             slowest_start: Duration::ZERO,
             started: 0,
             stop,
+            deadline: None,
             activity,
         };
         lab.fresh()?;
@@ -153,7 +156,8 @@ impl<'t> Lab<'t> {
 
     /// Fails if the hunt was stopped. Anything observed meanwhile must then be discarded.
     fn still_wanted(&self) -> Result<(), HuntError> {
-        if self.stop.load(Relaxed) { Err(HuntError::Stopped) } else { Ok(()) }
+        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if late || self.stop.load(Relaxed) { Err(HuntError::Stopped) } else { Ok(()) }
     }
 
     /// Ends the running server, and sets whether the calls of later servers pass the gate.

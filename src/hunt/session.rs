@@ -98,12 +98,14 @@ struct Followed {
 
 impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
     fn new(target: &'h Target, how: &'h HuntOptions, mut watch: W) -> Result<Hunting<'h, W>, HuntError> {
-        let lab = Lab::open(target, Arc::clone(&how.stop), how.activity.clone())?;
+        let mut lab = Lab::open(target, Arc::clone(&how.stop), how.activity.clone())?;
         let baseline = lab.baseline().cloned().ok_or(crate::linux::KernelError::StillBorn)?;
         watch(HuntEvent::Ready(&baseline));
         let report = HuntReport::of(Subject::Command(target.clone()), Some(baseline));
+        let start = Instant::now();
+        lab.deadline = how.time.and_then(|time| start.checked_add(time));
         let (followed, deadly) = (BTreeMap::new(), Vec::new());
-        Ok(Hunting { lab, how, watch, report, start: Instant::now(), followed, deadly })
+        Ok(Hunting { lab, how, watch, report, start, followed, deadly })
     }
 
     fn run(mut self) -> HuntReport {
@@ -228,7 +230,10 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         }
         *self.followed.entry(followed).or_insert(0) += 1;
         let suspected = suspicion.unconfirmed(&self.lab);
-        let finding = match self.followed_up(suspicion) {
+        let deadline = self.lab.deadline.take();
+        let followed_up = self.followed_up(suspicion);
+        self.lab.deadline = deadline;
+        let finding = match followed_up {
             Ok(finding) => finding,
             Err(error) => {
                 // The suspected failure is reported, although it was not checked to the end.

@@ -9,7 +9,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum KernelError {
     /// A call of the harness itself failed.
-    #[error("failed to {doing}: {call}: {errno} ({})", errno.text())]
+    #[error("failed to {doing}: {call}: {errno} ({}{})", errno.text(), remedy(*errno))]
     Call {
         /// The purpose of the call.
         doing: &'static str,
@@ -43,6 +43,9 @@ pub enum KernelError {
         std::env::consts::ARCH
     )]
     Architecture,
+    /// The run was stopped, or its time was over.
+    #[error("interrupted")]
+    Interrupted,
     /// The kernel's reply is malformed or unexpected.
     #[error("failed to understand {what}")]
     Garbled {
@@ -61,6 +64,11 @@ impl KernelError {
     pub(crate) fn io(doing: &'static str, call: &'static str) -> impl FnOnce(std::io::Error) -> KernelError {
         move |error| KernelError::Call { doing, call, errno: errno(&error) }
     }
+}
+
+/// What helps against this error of a call, where that is known.
+fn remedy(errno: Errno) -> &'static str {
+    if errno == Errno::EMFILE { "; `ulimit -n` shows and raises the limit" } else { "" }
 }
 
 /// The errno in an `io::Error`; EIO if it has none.

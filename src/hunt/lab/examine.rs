@@ -210,6 +210,7 @@ impl Lab<'_> {
         world.spin();
         world.measures = pace.measures;
         world.measured_for = pace.watched;
+        world.deadline = self.deadline;
         let stayed = bystander.take();
         let connected = Instant::now();
         let bystander = self.bystander(stayed, pace)?;

@@ -54,6 +54,9 @@ impl<E: Into<HuntError>> From<E> for Failed {
     }
 }
 
+/// What is added if a server that is not told its port does not listen.
+const NO_PORT: &str = " (there is no {port} in the command: if the server needs to be told its port, put it there)";
+
 impl Lab<'_> {
     /// Starts a fresh server in place of the running one, and warms it up. The first time, also learns the baseline.
     pub(in crate::hunt) fn fresh(&mut self) -> Result<(), HuntError> {
@@ -120,7 +123,7 @@ impl Lab<'_> {
             let done = crate::hunt::shell::run(&command, scratch.path(), &self.stop);
             self.still_wanted()?;
             done.map_err(|why| Failed {
-                error: HuntError::Command(format!("the setup command: {why}")),
+                error: HuntError::Command(format!("the setup command failed: {why}")),
                 again: !is_first,
             })?;
         }
@@ -145,7 +148,9 @@ impl Lab<'_> {
                 // failure would repeat.
                 let again = !is_first || matches!(why, NotListening::Ended(_));
                 let output = end_of(&scratch, 0, SHOWN);
-                return Err(Failed { error: HuntError::NotListening { why: why.to_string(), output }, again });
+                let hint = if port.is_none() { NO_PORT } else { "" };
+                let why = format!("{why}{hint}");
+                return Err(Failed { error: HuntError::NotListening { why, output }, again });
             }
             Ok(mut world) => {
                 world.server.expect_signals(&self.signals);

@@ -29,7 +29,10 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
             if self.lab.grows_in_memory(&scenario, false)?.seen.is_empty() {
                 continue;
             }
-            let finding = confirm(&mut self.lab, &scenario, Wanted::Kind(Kind::MemoryGrowth))?;
+            let deadline = self.lab.deadline.take();
+            let finding = confirm(&mut self.lab, &scenario, Wanted::Kind(Kind::MemoryGrowth));
+            self.lab.deadline = deadline;
+            let finding = finding?;
             if finding.is_confirmed() {
                 self.add(finding);
                 break;

@@ -117,6 +117,8 @@ pub(crate) struct Foreign {
     pub(crate) measured_for: Duration,
     /// Set by another thread to stop the run.
     stop: Arc<AtomicBool>,
+    /// When the run is stopped, if it has not ended by then.
+    pub(crate) deadline: Option<Instant>,
     _pinned: Option<affinity::Pinned>,
     /// The network namespace belongs to the thread, so the world must stay on that thread.
     _not_send: PhantomData<*mut ()>,
@@ -173,6 +175,7 @@ impl Foreign {
             measures: false,
             measured_for: Duration::ZERO,
             stop: Arc::clone(stop),
+            deadline: None,
             _pinned: pinned,
             _not_send: PhantomData,
         };

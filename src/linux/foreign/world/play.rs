@@ -7,6 +7,7 @@ use crate::linux::net::client::ClientSocket;
 use crate::scenario::{Action, Client, Event, Fault, HarmlessSignal, Limit};
 use crate::trace::{Detail, Reason, Reply, Survivor, TcpState};
 use crate::world::{Sealed, Stepped, World};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 impl Sealed for Foreign {}
@@ -41,6 +42,9 @@ impl World for Foreign {
     }
 
     fn act(&mut self, client: Client, action: &Action) -> Result<Reply, KernelError> {
+        if self.stop.load(Relaxed) || self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(KernelError::Interrupted);
+        }
         self.calls = 0;
         self.server.disturb();
         if *action == Action::Connect {
