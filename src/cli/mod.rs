@@ -79,7 +79,13 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => match error.print() {
             Err(closed) if closed.kind() == io::ErrorKind::BrokenPipe => Exit::HELD,
             Err(failed) => Failure::Output(failed).show(),
-            Ok(()) => error.exit_code().try_into().unwrap_or(Exit::USAGE),
+            Ok(()) => {
+                let is_hunt = std::env::args().nth(1).is_some_and(|command| command == "hunt");
+                if is_hunt && error.kind() == clap::error::ErrorKind::UnknownArgument {
+                    failure::say("\nA server's command goes after `--`: brokenpipe hunt -- ./server --port {port}");
+                }
+                error.exit_code().try_into().unwrap_or(Exit::USAGE)
+            }
         },
     })
 }

@@ -99,16 +99,16 @@ pub struct Program {
 #[non_exhaustive]
 pub enum ProgramError {
     /// The first op is not the only `accept`: the program would have no connection to work on, or two.
-    #[error("a program begins with `accept` and has no other")]
+    #[error("a program that begins with `accept` and has no other")]
     Accept,
     /// The last op is not the only `close`: the program would leak connections, or use them after their close.
-    #[error("a program ends with `close` and has no other")]
+    #[error("a program that ends with `close` and has no other")]
     Close,
     /// The program has more than [`MAX_OPS`] ops.
-    #[error("a program has at most {MAX_OPS} ops")]
+    #[error("a program of at most {MAX_OPS} ops")]
     TooLong,
     /// A send is longer than [`MAX_SEND`].
-    #[error("one send carries at most {MAX_SEND} bytes")]
+    #[error("a send of at most {MAX_SEND} bytes")]
     SendTooLong,
 }
 
@@ -250,7 +250,7 @@ mod tests {
         assert!(error("").contains("begins with `accept`"));
         assert!(
             error("accept; send 26")
-                .contains("line 1, column 9: `send` does not fit here; expected a program ends with `close`")
+                .contains("line 1, column 9: `send` does not fit here; expected a program that ends with `close`")
         );
         assert!(error("accept; close; recv; close").contains("column 9"));
         assert!(error("accept; accept; close").contains("column 9"));

@@ -125,7 +125,7 @@ fn values_that_are_none_are_shown_with_the_place_and_the_nearest() {
     run(&["run", "-", "a rst"]).code(2).err("does not go with");
     run(&["explain", "death.cas"]).code(2).err("there is no file of that name either");
     run(&["enumerate", "--events", "2", "--shard", "2/2"]).code(2).err("there is no shard 2 of 2");
-    run(&["hunt", "--seconds", "-1"]).code(2).err("not negative");
+    run(&["hunt", "--seconds", "-1"]).code(2).err("from 0 to 1e19");
     run(&["hunt", "--jobs", "0"]).code(2).err("1..=1024");
     run(&["hunt", "--clients", "99"]).code(2);
     run(&["hnt"]).code(2).err("'hunt'");

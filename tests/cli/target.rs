@@ -278,7 +278,9 @@ fn where_no_case_can_be_written_the_finding_is_shown_with_it_all_the_same() {
         .err("cannot write a case file into file/cases")
         .out("finding: sigpipe: ");
     let case = said.out.split_once("brokenpipe case 1\n").expect("the case itself").1;
-    fs::write(dir.path().join("a.case"), format!("brokenpipe case 1\n{case}")).expect("a scratch file");
+    let [headers, events, rest] = case.splitn(3, "\n\n").collect::<Vec<_>>()[..] else { panic!("{case}") };
+    assert!(rest.contains(" finding"), "the hunt went on: {rest}");
+    fs::write(dir.path().join("a.case"), format!("brokenpipe case 1\n{headers}\n\n{events}\n")).expect("a file");
     in_folder(&dir, &["replay", "a.case"]).code(0).out("sigpipe 3 of 3");
 }
 

@@ -35,8 +35,8 @@ pub(super) struct Hunt {
     search: Search,
     #[command(flatten)]
     server: Server,
-    /// The number of worker processes [default: one for each core]
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// The number of worker processes, without a command [default: one for each core]
+    #[arg(long, short, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
     #[command(flatten)]
     of_command: command::CommandOptions,
@@ -48,20 +48,21 @@ pub(super) struct Hunt {
 /// What both hunts are told.
 #[derive(Debug, Args)]
 struct Search {
-    /// Most clients of a scenario
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = options::clients())]
+    /// Most clients of a random scenario. The shortest one that shows a failure may have more
+    #[arg(long, value_name = "N", default_value_t = 3, allow_negative_numbers = true, value_parser = options::clients())]
     clients: u16,
-    /// Most events of a scenario [default: 8, with a command 12]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Most events of a random scenario [default: 8, with a command 12]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..))]
     max_events: Option<u16>,
     /// Stop after this many scenarios [default: 100000, with a command 1000]
-    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "seconds")]
     cases: Option<u64>,
-    /// Stop after this time instead of after a number of scenarios
+    /// Play for this time instead of a number of scenarios. A server's first start does not count, and what is suspected by then is
+    /// followed up
     #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = seconds)]
     seconds: Option<Duration>,
     /// The seed of the random scenarios
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
     /// Inject no errors: play no `fault` events
     #[arg(long)]
@@ -87,7 +88,7 @@ const CASES_OF_PROGRAM: u64 = 100_000;
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "expected a number of seconds, as in 10 or 0.5".to_owned())?;
-    Duration::try_from_secs_f64(number).map_err(|_| "expected a number of seconds that is not negative".to_owned())
+    Duration::try_from_secs_f64(number).map_err(|_| "expected a number of seconds from 0 to 1e19".to_owned())
 }
 
 impl Hunt {
@@ -156,6 +157,7 @@ fn end(watch: &Watch<'_>, report: &HuntReport, interrupted: bool, out: &mut Out)
     }
     watch.suspicions(report, out)?;
     let code = match report.played {
+        _ if watch.is_unsaved => Exit::MACHINE,
         _ if is_program && watch.findings > 0 => Exit::FINDING,
         _ if interrupted => Exit::INTERRUPTED,
         _ if watch.findings > 0 => Exit::FINDING,

@@ -34,11 +34,13 @@ pub(super) struct Watch<'s> {
     baseline: Option<Baseline>,
     /// How many findings were shown that count as failures.
     pub(super) findings: usize,
+    /// Whether a case could not be written. The hunt goes on: what it finds is shown.
+    pub(super) is_unsaved: bool,
 }
 
 impl<'s> Watch<'s> {
     pub(super) fn new(subject: &'s Subject, how: &'s HuntOptions, dir: &'s Path, format: Format) -> Watch<'s> {
-        Watch { subject, how, dir, format, start: Instant::now(), baseline: None, findings: 0 }
+        Watch { subject, how, dir, format, start: Instant::now(), baseline: None, findings: 0, is_unsaved: false }
     }
 
     /// Runs a hunt on a thread of its own, and shows what it reports. The inner error is one of the hunt, the outer one of showing it.
@@ -106,7 +108,15 @@ impl<'s> Watch<'s> {
                 }
                 self.baseline = Some(baseline);
             }
-            Word::Found(finding) => self.found(&finding, out)?,
+            Word::Found(finding) => match self.found(&finding, out) {
+                Err(failure @ (Failure::Save { .. } | Failure::Write { .. })) => {
+                    self.is_unsaved = true;
+                    writeln!(out)?;
+                    out.flush()?;
+                    failure.show();
+                }
+                found => found?,
+            },
             Word::Skipped(what) => say(what),
         }
         // Somebody may be waiting for it.
