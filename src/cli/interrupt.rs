@@ -49,7 +49,7 @@ impl Interrupt {
     }
 
     /// A descriptor for use in `poll`: it reports POLLHUP once the user has interrupted.
-    pub(super) fn closed(&self) -> BorrowedFd<'_> {
+    fn closed(&self) -> BorrowedFd<'_> {
         self.closed.as_fd()
     }
 

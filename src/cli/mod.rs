@@ -22,6 +22,7 @@ mod triage;
 mod user;
 mod worlds;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use exit::Exit;
 use failure::Failure;
@@ -81,7 +82,9 @@ pub(crate) fn main() -> ExitCode {
             Err(failed) => Failure::Output(failed).show(),
             Ok(()) => {
                 let is_hunt = std::env::args().nth(1).is_some_and(|command| command == "hunt");
-                if is_hunt && error.kind() == clap::error::ErrorKind::UnknownArgument {
+                let is_word = |argument: &ContextValue| !argument.to_string().starts_with('-');
+                let unknown = error.kind() == ErrorKind::UnknownArgument;
+                if is_hunt && unknown && error.get(ContextKind::InvalidArg).is_some_and(is_word) {
                     failure::say("\nA server's command goes after `--`: brokenpipe hunt -- ./server --port {port}");
                 }
                 error.exit_code().try_into().unwrap_or(Exit::USAGE)

@@ -230,10 +230,7 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         }
         *self.followed.entry(followed).or_insert(0) += 1;
         let suspected = suspicion.unconfirmed(&self.lab);
-        let deadline = self.lab.deadline.take();
-        let followed_up = self.followed_up(suspicion);
-        self.lab.deadline = deadline;
-        let finding = match followed_up {
+        let finding = match self.unhurried(|hunting| hunting.followed_up(suspicion)) {
             Ok(finding) => finding,
             Err(error) => {
                 // The suspected failure is reported, although it was not checked to the end.
@@ -249,6 +246,14 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
             self.add(finding);
         }
         Ok(())
+    }
+
+    /// Calls `act`, which may go on after the hunt's time is over.
+    fn unhurried<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        let deadline = self.lab.deadline.take();
+        let result = act(self);
+        self.lab.deadline = deadline;
+        result
     }
 
     /// Whether this failure has been found. A finding that needs an injected error does not hide a failure that needs none.

@@ -88,6 +88,10 @@ fn a_folder_that_is_not_there_is_named_and_is_wrong_usage() {
 #[test]
 fn a_hunt_of_no_command_at_all_is_refused() {
     let dir = Folder::new();
+    const HINT: &str = "A server's command goes after `--`";
+    in_folder(&dir, &["hunt", "./server", "{port}"]).code(2).err(HINT);
+    let mistyped = in_folder(&dir, &["hunt", "--no-fault", "--", "./server"]).code(2).err("--no-faults");
+    assert!(!mistyped.err.contains(HINT), "{}", mistyped.err);
     in_folder(&dir, &["hunt", "--"]).code(2).err("there is no command after `--`");
     assert!(dir.names().is_empty(), "{:?}", dir.names());
 }

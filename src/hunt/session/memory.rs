@@ -29,10 +29,8 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
             if self.lab.grows_in_memory(&scenario, false)?.seen.is_empty() {
                 continue;
             }
-            let deadline = self.lab.deadline.take();
-            let finding = confirm(&mut self.lab, &scenario, Wanted::Kind(Kind::MemoryGrowth));
-            self.lab.deadline = deadline;
-            let finding = finding?;
+            let wanted = Wanted::Kind(Kind::MemoryGrowth);
+            let finding = self.unhurried(|hunting| confirm(&mut hunting.lab, &scenario, wanted))?;
             if finding.is_confirmed() {
                 self.add(finding);
                 break;
