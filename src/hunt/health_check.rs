@@ -97,7 +97,7 @@ impl PoliteClient {
             }
             world.settle()?;
         }
-        let mut patience = Patience::new();
+        let mut patience = Patience::new(&world.server);
         loop {
             let (bytes, end) = world.take(self.name);
             let more = !bytes.is_empty();
@@ -125,7 +125,7 @@ impl PoliteClient {
             if world.is_at_rest() || patience.is_up(&world.server, self.bound) {
                 return Ok(Answered::Silent(self.received.len()));
             }
-            world.idle(patience.next(self.bound))?;
+            world.idle(patience.next(&world.server, self.bound))?;
         }
     }
 
@@ -143,7 +143,7 @@ impl PoliteClient {
     /// Waits until the server has accepted the connection and, if `says`, has sent something. If the server sends its answer and closes at
     /// once, it has accepted the connection, and the end of file is the end of a full answer.
     pub(super) fn let_in(&mut self, world: &mut Foreign, says: bool) -> Result<Answered, KernelError> {
-        let mut patience = Patience::new();
+        let mut patience = Patience::new(&world.server);
         loop {
             let (bytes, end) = world.take(self.name);
             self.received.extend(bytes);
@@ -159,7 +159,7 @@ impl PoliteClient {
                 End::Open if world.is_at_rest() || patience.is_up(&world.server, self.bound) => {
                     return Ok(Answered::Silent(0));
                 }
-                End::Open => world.idle(patience.next(self.bound))?,
+                End::Open => world.idle(patience.next(&world.server, self.bound))?,
             }
         }
     }

@@ -55,6 +55,7 @@ impl Target {
             listener: self.listen_fd.then_some(port),
             sigpipe: self.sigpipe,
             gate: self.gate,
+            jumps: self.gate && !self.real_time,
         })
     }
 }

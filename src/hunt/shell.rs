@@ -95,9 +95,10 @@ pub(super) fn ask(command: &OsStr, world: &mut Foreign, bound: Duration) -> Resu
         Ok(running) => running,
         Err(error) => return Ok(Answered::Wrong(error.to_string())),
     };
-    let deadline = Instant::now() + bound;
+    // The command has the machine's clock, so the server's does not jump meanwhile.
+    let deadline = world.server.now() + bound;
     while !readable(&running.pidfd, Duration::ZERO) {
-        let now = Instant::now();
+        let now = world.server.now();
         if now >= deadline || world.is_stopped() {
             return Ok(Answered::Silent(0));
         }
@@ -105,7 +106,7 @@ pub(super) fn ask(command: &OsStr, world: &mut Foreign, bound: Duration) -> Resu
             // The server has ended, so there are no calls to release. The command notices the end by itself.
             readable(&running.pidfd, LOOK_UP.min(deadline - now));
         } else {
-            world.idle_or(deadline, Some(running.pidfd.as_fd()))?;
+            world.idle_or(deadline, running.pidfd.as_fd())?;
         }
     }
     Ok(match running.ended() {

@@ -2,9 +2,12 @@
 
 pub(crate) mod fd_table;
 pub(crate) mod limit;
+pub(crate) mod memory;
 pub(crate) mod proc;
 pub(crate) mod process;
 pub(crate) mod signals;
+pub(crate) mod timerfd;
+pub(crate) mod trace;
 
 use crate::scenario::Errno;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -37,7 +40,7 @@ pub(crate) fn pidfd_getfd(pidfd: BorrowedFd<'_>, fd: i32) -> Result<OwnedFd, Err
 
 /// `pidfd_open(2)`.
 pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
-    let pid = Pid::from_raw(pid).ok_or(Errno::from_raw(libc::ESRCH))?;
+    let pid = Pid::from_raw(pid).ok_or(Errno::ESRCH)?;
     rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(failed)
 }
 
@@ -63,7 +66,7 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> Result<Exit, Errno> {
         let signal = status.terminating_signal().map(Exit::Signal);
         status.exit_status().map(Exit::Code).or(signal)
     });
-    exit.ok_or(Errno::from_raw(libc::ECHILD))
+    exit.ok_or(Errno::ECHILD)
 }
 
 /// Polls `fds` for POLLIN and returns their `revents`, which may also hold POLLERR, POLLHUP and POLLNVAL. All are empty if `bound` has passed.

@@ -30,6 +30,7 @@ pub struct Target {
     pub(crate) listen_fd: bool,
     pub(crate) sigpipe: Sigpipe,
     pub(crate) gate: bool,
+    pub(crate) real_time: bool,
     pub(crate) namespace: bool,
     pub(crate) protocol: Protocol,
     pub(crate) says: Vec<Payload>,
@@ -62,6 +63,7 @@ impl Target {
             listen_fd: false,
             sigpipe: Sigpipe::Default,
             gate: true,
+            real_time: false,
             namespace: true,
             protocol: Protocol::default(),
             says: Vec::new(),
@@ -130,6 +132,12 @@ impl Target {
     /// when all its tasks sleep, and `hold` stops its processes with SIGSTOP.
     pub fn gate(self, gate: bool) -> Target {
         Target { gate, ..self }
+    }
+
+    /// Whether the server's clock keeps to real time. Else it is put forward to the next deadline whenever the server is idle and no client
+    /// acts, where the machine allows that ([`Baseline::virtual_time`](crate::Baseline::virtual_time)).
+    pub fn real_time(self, real_time: bool) -> Target {
+        Target { real_time, ..self }
     }
 
     /// Whether the server runs in a network namespace of its own, where that is allowed.

@@ -27,11 +27,12 @@ const COMMAND: &[Header] = &[
 const NO_GATE: &str = "no-gate";
 const NO_NETNS: &str = "no-netns";
 const LISTEN_FD: &str = "listen-fd";
-const OPTIONS: [&str; 3] = [NO_GATE, NO_NETNS, LISTEN_FD];
+const REAL_TIME: &str = "real-time";
+const OPTIONS: [&str; 4] = [NO_GATE, NO_NETNS, LISTEN_FD, REAL_TIME];
 
 /// The names of the options that are set.
 pub(crate) fn options(target: &Target) -> Vec<&'static str> {
-    let set = [!target.gate, !target.namespace, target.listen_fd];
+    let set = [!target.gate, !target.namespace, target.listen_fd, target.real_time];
     OPTIONS.into_iter().zip(set).filter(|(_, set)| *set).map(|(name, _)| name).collect()
 }
 
@@ -100,9 +101,10 @@ fn command(line: Value<'_>, headers: &Headers<'_>) -> Result<Target, ParseError>
             NO_GATE => target.gate(false),
             NO_NETNS => target.namespace(false),
             LISTEN_FD => target.listen_fd(true),
+            REAL_TIME => target.real_time(true),
             _ => {
-                let error =
-                    headers.need("options")?.error(format!("`{option}` is no option"), "no-gate, no-netns, listen-fd");
+                let expected = "no-gate, no-netns, listen-fd, real-time";
+                let error = headers.need("options")?.error(format!("`{option}` is no option"), expected);
                 return Err(error.near(option, OPTIONS));
             }
         };

@@ -50,6 +50,9 @@ pub(super) struct CommandOptions {
     /// Do not hold back the server's calls: `hold` then stops its processes
     #[arg(long, requires = "command")]
     no_gate: bool,
+    /// Do not put the server's clock forward while the server waits for it
+    #[arg(long, requires = "command")]
+    real_time: bool,
     /// Count warnings as findings, for the exit code and for `--first`
     #[arg(long, requires = "command")]
     strict: bool,
@@ -79,7 +82,8 @@ impl CommandOptions {
             .sigpipe(self.sigpipe.as_deref().map_or(Ok(Sigpipe::Default), |text| value("--sigpipe", text))?)
             .listen_fd(self.listen_fd)
             .namespace(!self.no_netns)
-            .gate(!self.no_gate);
+            .gate(!self.no_gate)
+            .real_time(self.real_time);
         for text in &self.say {
             let payload = parse_payload(text).map_err(|error| BadText::new("--say", text, error))?;
             target = target.say(payload.given().unwrap_or_default());

@@ -16,7 +16,7 @@ use crate::linux::foreign::world::Foreign;
 use crate::scenario::{Client, Scenario};
 use crate::world::play;
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A polite client may wait this many times as long as the slowest client of the warm-up, if that is longer than the fixed bound: when
 /// examining, and when screening.
@@ -212,7 +212,7 @@ impl Lab<'_> {
         world.measured_for = pace.watched;
         world.deadline = self.deadline;
         let stayed = bystander.take();
-        let connected = Instant::now();
+        let connected = world.server.now();
         let bystander = self.bystander(stayed, pace)?;
         let world = &mut self.running()?.world;
         play(world, &(), scenario, &mut outcome.trace)?;
@@ -225,7 +225,7 @@ impl Lab<'_> {
             && world.main_ended().is_none()
         {
             bystander.bound = pace.bound;
-            outcome.idle = connected.elapsed();
+            outcome.idle = world.server.now().saturating_duration_since(connected);
             Self::ask_bystander(world, bystander, &mut outcome)?;
             spin = world.spin();
         }
@@ -317,7 +317,7 @@ impl Lab<'_> {
         let Running { world, counts, .. } = self.running.as_mut().ok_or(KernelError::StillBorn)?;
         let before = *counts;
         let tolerated = if pace.measures { &BTreeSet::new() } else { &self.tolerated };
-        let mut patience = Patience::new();
+        let mut patience = Patience::new(&world.server);
         let mut doing = None;
         let left = loop {
             let left = Left::of(world, before)?;
@@ -329,7 +329,7 @@ impl Lab<'_> {
                 break left;
             }
             doing.get_or_insert_with(|| self.activity.enter(Activity::LetsGo));
-            world.idle(patience.next(bound))?;
+            world.idle(patience.next(&world.server, bound))?;
         };
         outcome.observe(&Observation::Left(&left));
         outcome.seen.retain(|seen| !tolerated.contains(&seen.signature.kind));

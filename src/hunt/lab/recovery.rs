@@ -14,7 +14,7 @@ use crate::hunt::health_check::Answered;
 use crate::linux::KernelError;
 use crate::scenario::Scenario;
 use crate::world::World;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a server is given to recover.
 const RECOVERY: Duration = Duration::from_secs(20);
@@ -68,21 +68,22 @@ impl Lab<'_> {
     /// Waits until the running server serves a polite client again.
     pub(super) fn recovers(&mut self) -> Result<Recovery, HuntError> {
         let _doing = self.activity.enter(Activity::Recovers);
-        let start = Instant::now();
+        let start = self.running()?.world.server.now();
         let (mut wait, mut refused) = (FIRST_WAIT, true);
         loop {
             let answered = self.polite(SCREENING, false)?;
             self.still_wanted()?;
+            let world = &mut self.running.as_mut().ok_or(KernelError::StillBorn)?.world;
+            let time = world.server.now().saturating_duration_since(start);
             if answered.is_full() {
-                return Ok(Recovery::After { time: start.elapsed(), refused });
+                return Ok(Recovery::After { time, refused });
             }
             refused &= matches!(answered, Answered::Refused | Answered::CutOff(_));
-            let world = &mut self.running.as_mut().ok_or(KernelError::StillBorn)?.world;
             // If no process listens, no client can make the server do anything.
             if (!refused || !world.is_listening()?) && world.is_at_rest() {
                 return Ok(Recovery::Frozen);
             }
-            if start.elapsed() >= RECOVERY {
+            if time >= RECOVERY {
                 return Ok(Recovery::Not);
             }
             world.wait(wait.min(RECOVERY))?;

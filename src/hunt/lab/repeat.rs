@@ -201,7 +201,7 @@ impl Lab<'_> {
         if world.peers_outside()? > peers {
             return Ok(Some("it may wait for peers that it has connected to".to_owned()));
         }
-        let left = world.server.last_deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = world.server.last_deadline().map(|deadline| deadline.saturating_duration_since(world.server.now()));
         let late = left.filter(|left| *left > PATIENCE);
         Ok(late.map(|left| format!("it may let go of it in {} s, until when it waits", left.as_secs())))
     }
@@ -243,7 +243,7 @@ impl Lab<'_> {
     fn keeps(&mut self, sampled: Sampled, samples: &[u64], patient: bool) -> Result<bool, HuntError> {
         let half = samples.first().unwrap_or(&0) + growth(samples) / 2;
         let _doing = self.activity.enter(Activity::LetsGo);
-        let mut time = Patience::new();
+        let mut time = Patience::new(&self.running()?.world.server);
         loop {
             if self.sample(sampled)? <= half {
                 return Ok(false);
@@ -253,7 +253,7 @@ impl Lab<'_> {
             if world.is_at_rest() || time.is_up(&world.server, bound) {
                 return Ok(true);
             }
-            world.idle(time.next(bound))?;
+            world.idle(time.next(&world.server, bound))?;
         }
     }
 

@@ -187,10 +187,11 @@ impl Lab<'_> {
         self.take_counts()?;
         let mut steady = 0;
         for served in 0..most {
-            let start = Instant::now();
+            let start = self.running()?.world.server.now();
             let answered = self.polite(FIRST_ANSWER, false)?;
             self.still_wanted()?;
-            self.latency = self.latency.max(start.elapsed());
+            let took = self.running()?.world.server.now().saturating_duration_since(start);
+            self.latency = self.latency.max(took);
             if !answered.is_full() || (served == 0 && self.is_all_that_came_an_end()?) {
                 return Err(Failed { error: self.not_served(served, &answered)?, again: true });
             }

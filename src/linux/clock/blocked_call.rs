@@ -4,6 +4,7 @@
 //! For a call at the gate the notification holds the number and arguments. For a task that is blocked elsewhere, both are read from
 //! `/proc/PID/task/TID/syscall` (`proc_pid_syscall(5)`) and decoded into a [`Wait`], with one rule per call, after its manual page.
 
+use super::server_clock::{ServerClock, jumps};
 use crate::linux::gate::seccomp::calls::{self, Buffers, Class, LimitForm, Waits};
 use crate::linux::sys::fd_table;
 use crate::linux::sys::pidfd_getfd;
@@ -18,7 +19,7 @@ pub(crate) enum Limit {
     None,
     /// Relative to the time of the call.
     Within(Duration),
-    /// Absolute, on this clock.
+    /// Absolute, on this clock, which is not one of processor time.
     At(libc::clockid_t, Duration),
 }
 
@@ -38,21 +39,15 @@ impl Wait {
         Wait { wakes: Wakes::Uncontrolled(what), limit }
     }
 
-    /// The deadline of a call that was made at `since` or earlier. `None` if the call has no limit, if the clock cannot be read, or if an
+    /// The deadline, on the server's clock, of a call that was made at `since` or earlier. `None` if the call has no limit, or if an
     /// `Instant` cannot hold the deadline.
-    pub(crate) fn deadline(&self, since: Instant) -> Option<Instant> {
+    pub(crate) fn deadline(&self, since: Instant, now: ServerClock) -> Option<Instant> {
         match self.limit {
             Limit::None => None,
             Limit::Within(time) => since.checked_add(time),
-            Limit::At(clock, time) => Instant::now().checked_add(time.saturating_sub(reading(clock)?)),
+            Limit::At(clock, time) => now.instant_of(clock, time),
         }
     }
-}
-
-/// The time on a clock; `None` if this process cannot read the clock.
-fn reading(clock: libc::clockid_t) -> Option<Duration> {
-    let clock = nix::time::ClockId::from_raw(clock);
-    nix::time::clock_gettime(clock).ok().map(Duration::from)
 }
 
 /// What decoding a call needs to know about its process.
@@ -164,14 +159,16 @@ pub(crate) fn decode((call, arguments): Call, process: &impl Process) -> Wait {
                 if operation & libc::FUTEX_CLOCK_REALTIME != 0 { libc::CLOCK_REALTIME } else { libc::CLOCK_MONOTONIC };
             match operation & FUTEX_COMMAND {
                 libc::FUTEX_WAIT => Wait::controlled(relative(fourth)),
-                libc::FUTEX_WAIT_BITSET | libc::FUTEX_WAIT_REQUEUE_PI | libc::FUTEX_LOCK_PI2 => {
-                    Wait::controlled(absolute(clock, fourth))
+                libc::FUTEX_WAIT_BITSET => Wait::controlled(absolute(clock, fourth)),
+                // Those with priority inheritance, whose end the harness cannot bring about.
+                libc::FUTEX_WAIT_REQUEUE_PI | libc::FUTEX_LOCK_PI2 | libc::FUTEX_LOCK_PI if fourth == 0 => {
+                    Wait::controlled(Limit::None)
                 }
-                libc::FUTEX_LOCK_PI => Wait::controlled(absolute(libc::CLOCK_REALTIME, fourth)),
                 _ => Wait::outside(Outside::Call(call), Limit::None),
             }
         }
         libc::SYS_nanosleep => Wait::controlled(relative(first)),
+        libc::SYS_clock_nanosleep if !jumps(first as libc::clockid_t) => Wait::outside(Outside::Timer, Limit::None),
         libc::SYS_clock_nanosleep => match second as i32 & libc::TIMER_ABSTIME {
             0 => Wait::controlled(relative(third)),
             _ => Wait::controlled(absolute(first as libc::clockid_t, third)),
@@ -255,11 +252,6 @@ pub(crate) fn time_limit(waits: Waits, arguments: &[u64; 6], process: &impl Proc
         LimitForm::Timeval => time(process, limit, MICROSECOND),
         LimitForm::Timespec => time(process, limit, NANOSECOND),
     }
-}
-
-/// The deadline after `time` from now; `None` if an `Instant` cannot hold it.
-pub(crate) fn from_now(time: Duration) -> Option<Instant> {
-    Instant::now().checked_add(time)
 }
 
 #[cfg(test)]

@@ -4,12 +4,16 @@
 //!   them, and a signal that arrives while a call waits at the gate and its notification has not been received would make the call return
 //!   EINTR without having run, even `close(2)`. So the harness answers these calls itself, and sends SIGALRM when the timer has expired and
 //!   every task is blocked. A `fork(2)` does not inherit them; an `execve(2)` keeps them.
-//! - *POSIX timers* (`timer_settime(2)`) run in the kernel. The harness records their expiry when `timer_settime` passes the gate, because
-//!   `/proc/PID/timers` does not contain it.
+//! - *POSIX timers* (`timer_settime(2)`) are kept by the harness too if the server's clock may jump. Else they run in the kernel, and the
+//!   harness records their expiry when `timer_settime` passes the gate, because `/proc/PID/timers` does not contain it. Timers on a clock of
+//!   processor time always run in the kernel.
 //! - The expiry of *timer descriptors* (`timerfd_create(2)`) is read from `/proc/PID/fdinfo`.
 
+use super::descriptors;
+use super::server_clock::{ServerClock, jumps};
 use crate::linux::gate::seccomp::notify::Answer;
 use crate::linux::sys::process as sys;
+use crate::linux::sys::signals::{TimerSignal, timer_signal};
 use crate::scenario::Errno;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -43,14 +47,21 @@ pub(crate) struct Timers {
     interval: BTreeMap<i32, Armed>,
     /// By pid, and the timer's number in that process.
     posix: BTreeMap<(i32, i32), Armed>,
+    /// Whether the harness keeps POSIX timers.
+    keeps_posix: bool,
     /// Whether any process has created a timer descriptor.
     pub(crate) descriptors: bool,
 }
 
 impl Timers {
+    /// No timers. Whether those of POSIX are to be kept by the harness.
+    pub(crate) fn new(keeps_posix: bool) -> Timers {
+        Timers { keeps_posix, ..Timers::default() }
+    }
+
     /// Handles a call that arms, disarms or reads a timer, and returns the answer to the call.
-    pub(crate) fn called(&mut self, pid: i32, name: &str, arguments: &[u64; 6]) -> Answer {
-        let now = Instant::now();
+    pub(crate) fn called(&mut self, pid: i32, name: &str, arguments: &[u64; 6], clock: ServerClock) -> Answer {
+        let now = clock.now();
         match name {
             "alarm" => {
                 let left = self.left(pid, now).0;
@@ -75,10 +86,19 @@ impl Timers {
                 }
                 told
             }
+            "timer_settime" if self.keeps(pid, arguments) => {
+                let old = self.told_posix(pid, arguments[0], arguments[3], now);
+                if old == Answer::Value(0) { self.note(pid, arguments, clock) } else { old }
+            }
             "timer_settime" => {
-                self.note(pid, arguments, now);
+                self.note(pid, arguments, clock);
                 Answer::Continue
             }
+            "timer_gettime" if arguments[1] != 0 && self.keeps(pid, arguments) => {
+                self.told_posix(pid, arguments[0], arguments[1], now)
+            }
+            // Expiries that were missed are not counted.
+            "timer_getoverrun" if self.keeps(pid, arguments) => Answer::Value(0),
             // ITIMER_VIRTUAL and ITIMER_PROF: timers on clocks of processor time stay with the kernel.
             _ => Answer::Continue,
         }
@@ -93,14 +113,7 @@ impl Timers {
 
     /// The time until the interval timer of a process expires, and its interval. Both are zero if the timer is disarmed.
     fn left(&self, pid: i32, now: Instant) -> (Duration, Duration) {
-        match self.interval.get(&pid) {
-            Some(Armed { deadline: Some(deadline), interval }) => {
-                // The timer may have expired without SIGALRM having been sent. It is not disarmed then, so the time is not zero.
-                (deadline.saturating_duration_since(now).max(Duration::from_micros(1)), *interval)
-            }
-            Some(Armed { deadline: None, interval }) => (Duration::MAX, *interval),
-            None => (Duration::ZERO, Duration::ZERO),
-        }
+        left(self.interval.get(&pid), now)
     }
 
     /// Writes the remaining time and the interval into the memory of the process, as `getitimer(2)` does.
@@ -113,32 +126,42 @@ impl Timers {
         }
     }
 
-    /// Records a `timer_settime(2)`.
-    fn note(&mut self, pid: i32, arguments: &[u64; 6], now: Instant) {
+    /// Whether the harness keeps the POSIX timer with the number in the first argument of a call.
+    fn keeps(&self, pid: i32, arguments: &[u64; 6]) -> bool {
+        self.keeps_posix && clock_of(pid, arguments[0] as i32).is_some_and(jumps)
+    }
+
+    /// Writes the remaining time and the interval of a POSIX timer into the memory of the process, unless the address is null.
+    fn told_posix(&self, pid: i32, id: u64, address: u64, now: Instant) -> Answer {
+        let (left, interval) = left(self.posix.get(&(pid, id as i32)), now);
+        let words = [interval, left].map(|time| [time.as_secs() as i64, i64::from(time.subsec_nanos())]);
+        match address == 0 || sys::write_memory(pid, address, words.as_flattened()).is_ok() {
+            true => Answer::Value(0),
+            false => Answer::Error(Errno::EFAULT),
+        }
+    }
+
+    /// Records a `timer_settime(2)`. Returns the answer if the harness keeps the timer.
+    fn note(&mut self, pid: i32, arguments: &[u64; 6], clock: ServerClock) -> Answer {
         let id = arguments[0] as i32;
         let mut new = [0i64; 4];
         if sys::read_memory(pid, arguments[2], &mut new).is_err() {
-            return;
+            return Answer::Error(Errno::EFAULT);
         }
-        let time = |i: usize| {
-            Duration::from_secs(new[i].max(0) as u64).saturating_add(Duration::from_nanos(new[i + 1].max(0) as u64))
+        let (Some(interval), Some(value)) = (timespec(new[0], new[1]), timespec(new[2], new[3])) else {
+            return Answer::Error(Errno::EINVAL);
         };
-        let (interval, value) = (time(0), time(2));
         if value.is_zero() {
             self.posix.remove(&(pid, id));
-            return;
+            return Answer::Value(0);
         }
-        let clock = clock_of(pid, id);
-        let readable = [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC, libc::CLOCK_BOOTTIME];
-        let deadline = match clock.filter(|clock| readable.contains(clock)) {
+        let deadline = match clock_of(pid, id).filter(|shown| jumps(*shown)) {
             None => None,
-            Some(_) if arguments[1] as i32 & libc::TIMER_ABSTIME == 0 => now.checked_add(value),
-            Some(clock) => {
-                let shown = nix::time::clock_gettime(nix::time::ClockId::from_raw(clock)).map(Duration::from);
-                shown.ok().and_then(|shown| now.checked_add(value.saturating_sub(shown)))
-            }
+            Some(_) if arguments[1] as i32 & libc::TIMER_ABSTIME == 0 => clock.from_now(value),
+            Some(shown) => clock.instant_of(shown, value),
         };
         self.posix.insert((pid, id), Armed { deadline, interval });
+        Answer::Value(0)
     }
 
     /// The processes whose interval timers have expired by `now`, each of which must be sent SIGALRM. Periodic timers are armed again.
@@ -149,14 +172,23 @@ impl Timers {
         pids
     }
 
-    /// Whether a POSIX timer has expired by `now`. Periodic timers are armed again, others are removed.
+    /// Whether a POSIX timer has expired by `now`. Periodic timers are armed again, others are removed. The signals of those that the
+    /// harness keeps are sent.
     pub(crate) fn posix_expired(&mut self, now: Instant) -> bool {
-        let before = self.posix.len();
-        let due = self.posix.values().any(|armed| armed.deadline.is_some_and(|deadline| deadline <= now));
-        if due {
+        let expired = self.posix.iter().filter(|(_, armed)| armed.deadline.is_some_and(|deadline| deadline <= now));
+        let expired: Vec<(i32, i32)> = expired.map(|(timer, _)| *timer).collect();
+        if !expired.is_empty() {
             self.posix = go_on(std::mem::take(&mut self.posix), now);
         }
-        due || self.posix.len() < before
+        for (pid, id) in expired.iter().filter(|_| self.keeps_posix) {
+            if let Some(signal) =
+                std::fs::read_to_string(format!("/proc/{pid}/timers")).ok().and_then(|t| signal_in(&t, *id))
+            {
+                // Errors mean that the process or the thread has ended.
+                let _ = timer_signal(*pid, *id, signal);
+            }
+        }
+        !expired.is_empty()
     }
 
     /// Removes the timers of processes that have ended, and POSIX timers that have been deleted.
@@ -175,12 +207,19 @@ impl Timers {
         self.interval.values().filter_map(|armed| armed.deadline).min()
     }
 
+    /// The earliest deadline of the POSIX timers that the harness keeps.
+    pub(crate) fn next_posix(&self) -> Option<Instant> {
+        let kept = self.posix.values().filter(|_| self.keeps_posix);
+        kept.filter_map(|armed| armed.deadline).min()
+    }
+
     /// The next deadline of each timer, including the timer descriptors of these processes.
-    pub(crate) fn deadlines(&self, processes: impl Iterator<Item = i32>) -> Vec<Instant> {
+    pub(crate) fn deadlines(&self, processes: impl Iterator<Item = i32>, clock: ServerClock) -> Vec<Instant> {
         let kept = self.interval.values().chain(self.posix.values()).filter_map(|armed| armed.deadline);
         let mut all: Vec<Instant> = kept.collect();
         if self.descriptors {
-            all.extend(processes.flat_map(of_descriptors));
+            let left = processes.flat_map(descriptors::left_of_all);
+            all.extend(left.filter_map(|left| clock.from_now(left)));
         }
         all
     }
@@ -192,6 +231,25 @@ fn go_on<K: Ord>(timers: BTreeMap<K, Armed>, now: Instant) -> BTreeMap<K, Armed>
         _ => Some(armed),
     };
     timers.into_iter().filter_map(|(key, armed)| Some((key, next(armed)?))).collect()
+}
+
+/// The time until a timer expires, and its interval. Both are zero if it is disarmed.
+fn left(timer: Option<&Armed>, now: Instant) -> (Duration, Duration) {
+    match timer {
+        Some(Armed { deadline: Some(deadline), interval }) => {
+            // The timer may have expired without its signal having been sent. It is not disarmed then, so the time is not zero.
+            (deadline.saturating_duration_since(now).max(Duration::from_micros(1)), *interval)
+        }
+        Some(Armed { deadline: None, interval }) => (Duration::MAX, *interval),
+        None => (Duration::ZERO, Duration::ZERO),
+    }
+}
+
+/// Converts a `struct timespec`; `None` if the kernel would refuse the value.
+fn timespec(seconds: i64, nanoseconds: i64) -> Option<Duration> {
+    let seconds = u64::try_from(seconds).ok()?;
+    let nanoseconds = u32::try_from(nanoseconds).ok().filter(|rest| *rest < 1_000_000_000)?;
+    Some(Duration::new(seconds, nanoseconds))
 }
 
 /// Converts a `struct timeval`; `None` if the kernel would refuse the value.
@@ -218,26 +276,14 @@ fn clock_in(text: &str, id: i32) -> Option<libc::clockid_t> {
     None
 }
 
-/// The deadlines of the timer descriptors of a process.
-fn of_descriptors(pid: i32) -> Vec<Instant> {
-    let now = Instant::now();
-    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let timerfds = entries
-        .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|link| link.as_os_str() == "anon_inode:[timerfd]"));
-    let left = timerfds.filter_map(|entry| {
-        let path = format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_str()?);
-        left_in(&std::fs::read_to_string(path).ok()?)
-    });
-    left.filter_map(|left| now.checked_add(left)).collect()
-}
-
-/// The time until a timer descriptor expires, from its `/proc/PID/fdinfo`; `None` if it is disarmed.
-fn left_in(text: &str) -> Option<Duration> {
-    let value = text.lines().find_map(|line| line.strip_prefix("it_value:"))?.trim();
-    let (seconds, nanoseconds) = value.strip_prefix('(')?.strip_suffix(')')?.split_once(',')?;
-    let left =
-        Duration::from_secs(seconds.trim().parse().ok()?) + Duration::from_nanos(nanoseconds.trim().parse().ok()?);
-    (!left.is_zero()).then_some(left)
+/// The signal that a POSIX timer sends, from `/proc/PID/timers`; `None` if it sends none.
+fn signal_in(text: &str, id: i32) -> Option<TimerSignal> {
+    let mut lines = text.lines().skip_while(|line| line.strip_prefix("ID:").map(str::trim) != Some(&id.to_string()));
+    let (number, value) = lines.find_map(|line| line.strip_prefix("signal:"))?.trim().split_once('/')?;
+    let (how, whom) = lines.find_map(|line| line.strip_prefix("notify:"))?.trim().split_once('/')?;
+    let thread = whom.strip_prefix("tid.").and_then(|tid| tid.parse().ok());
+    let value = u64::from_str_radix(value, 16).ok()?;
+    (how != "none").then_some(TimerSignal { number: number.parse().ok()?, value, thread })
 }
 
 #[cfg(test)]
@@ -245,6 +291,8 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    /// A clock that has not jumped.
+    const REAL: ServerClock = ServerClock::at(Duration::ZERO);
 
     #[test]
     fn an_interval_timer_expires_and_goes_on_as_it_was_set() {
@@ -266,9 +314,9 @@ mod tests {
     #[test]
     fn an_alarm_says_how_many_seconds_were_left() {
         let mut timers = Timers::default();
-        assert_eq!(timers.called(7, "alarm", &[20, 0, 0, 0, 0, 0]), Answer::Value(0));
-        assert_eq!(timers.called(7, "alarm", &[0; 6]), Answer::Value(20));
-        assert_eq!(timers.called(7, "alarm", &[0; 6]), Answer::Value(0));
+        assert_eq!(timers.called(7, "alarm", &[20, 0, 0, 0, 0, 0], REAL), Answer::Value(0));
+        assert_eq!(timers.called(7, "alarm", &[0; 6], REAL), Answer::Value(20));
+        assert_eq!(timers.called(7, "alarm", &[0; 6], REAL), Answer::Value(0));
     }
 
     #[test]
@@ -277,7 +325,7 @@ mod tests {
         let mut timers = Timers::default();
         let (new, old) = ([3i64, 0, 100, 0], [-1i64; 4]);
         let set = |timers: &mut Timers, new: &[i64; 4]| {
-            timers.called(pid, "setitimer", &[0, new.as_ptr() as u64, old.as_ptr() as u64, 0, 0, 0])
+            timers.called(pid, "setitimer", &[0, new.as_ptr() as u64, old.as_ptr() as u64, 0, 0, 0], REAL)
         };
         assert_eq!(set(&mut timers, &new), Answer::Value(0));
         assert_eq!(set(&mut timers, &new), Answer::Value(0));
@@ -287,7 +335,7 @@ mod tests {
         assert!((99..=100).contains(&old[2]), "{old:?}");
         assert_eq!(set(&mut timers, &[0, 1_000_000, 1, 0]), Answer::Error(Errno::from_raw(libc::EINVAL)));
         // Timers on processor time stay with the kernel.
-        assert_eq!(timers.called(pid, "setitimer", &[1, 0, 0, 0, 0, 0]), Answer::Continue);
+        assert_eq!(timers.called(pid, "setitimer", &[1, 0, 0, 0, 0, 0], REAL), Answer::Continue);
     }
 
     #[test]
@@ -295,9 +343,11 @@ mod tests {
         let text = "ID: 1\nsignal: 14/0000000000000000\nnotify: signal/pid.7\nClockID: 1\n\
                     ID: 0\nsignal: 10/0000000000000000\nnotify: signal/pid.7\nClockID: 0\n";
         assert_eq!((clock_in(text, 1), clock_in(text, 0), clock_in(text, 2)), (Some(1), Some(0), None));
-        let text =
-            "pos:\t0\nflags:\t02\nclockid: 1\nticks: 0\nsettime flags: 00\nit_value: (59, 5)\nit_interval: (0, 0)\n";
-        assert_eq!(left_in(text), Some(Duration::new(59, 5)));
-        assert_eq!(left_in("it_value: (0, 0)\n"), None);
+        let signal = |number, value, thread| Some(TimerSignal { number, value, thread });
+        assert_eq!(signal_in(text, 0), signal(10, 0, None));
+        let text = "ID: 3\nsignal: 32/00007f0000000010\nnotify: signal/tid.91\nClockID: 1\n\
+                    ID: 4\nsignal: 0/0000000000000000\nnotify: none/pid.7\nClockID: 1\n";
+        assert_eq!(signal_in(text, 3), signal(32, 0x7f00_0000_0010, Some(91)));
+        assert_eq!((signal_in(text, 4), signal_in(text, 5)), (None, None));
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn try_gate() -> Result<(), KernelError> {
         listener: None,
         sigpipe: Sigpipe::Default,
         gate: true,
+        jumps: false,
     };
     launch(&plan, false).map(drop)
 }

@@ -14,7 +14,7 @@ use std::os::fd::AsFd;
 
 const DOING: &str = "limit the server's descriptors";
 /// The error of an operation on a process that has ended.
-const GONE: Errno = Errno::from_raw(libc::ESRCH);
+const GONE: Errno = Errno::ESRCH;
 
 impl Server {
     /// Whether the harness has limited the descriptors of the server's processes.

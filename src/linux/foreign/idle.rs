@@ -46,26 +46,27 @@ impl Server {
 
     /// The state of each task, and the next expiry of each timer.
     fn waits(&mut self) -> (Vec<TaskState>, Vec<Instant>) {
-        let mut tasks = self.tree.states(|tid| self.parked.contains_key(&tid));
+        let clock = self.clock();
+        let mut tasks = self.tree.states(|tid| self.parked.contains_key(&tid), clock);
         let at_the_gate = self.parked.values();
         tasks.extend(
             at_the_gate.map(|parked| TaskState::Blocked { wakes: Wakes::Controlled, deadline: parked.deadline }),
         );
         let tree = &self.tree;
         self.timers.keep(|pid| tree.runs(pid));
-        let timers = self.timers.deadlines(tree.processes.keys().copied());
+        let timers = self.timers.deadlines(tree.processes.keys().copied(), clock);
         (tasks, timers)
     }
 
     /// When the harness must act next: at the deadline of a parked call, or at the expiry of an interval timer.
     pub(super) fn next_duty(&self) -> Option<Instant> {
         let calls = self.parked.values().filter_map(|parked| parked.deadline);
-        calls.chain(self.timers.next_interval()).min()
+        calls.chain(self.timers.next_interval()).chain(self.timers.next_posix()).min()
     }
 
     /// Sends the signals of interval timers that have expired.
     pub(super) fn raise_timers(&mut self) {
-        let now = Instant::now();
+        let now = self.now();
         for pid in self.timers.expired(now) {
             if let Some(process) = self.tree.processes.get(&pid) {
                 // Errors mean that the process has ended.

@@ -1,6 +1,6 @@
 //! Bounds on how long the harness waits for a server, on a machine that may be busy with other programs.
 //!
-//! Wall-clock time says nothing about a server that gets no processor. So time in which a task of the server or the harness itself was
+//! The bounds are of time on the server's clock. Wall-clock time says nothing about a server that gets no processor. So time in which a task of the server or the harness itself was
 //! runnable and did not run (`run_delay`, the second number of `/proc/PID/task/TID/schedstat`) does not count against the bound. But once
 //! the server has used as much processor time as the bound, the wait is over, however long the server has waited for a processor.
 
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 /// A bounded wait. If the awaited condition is true at once, the wait reads nothing from `/proc`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
+    /// On the server's clock.
     pub(crate) start: Instant,
     /// The processor time that the server had used when the bound was first checked, and the time that the server and the harness had
     /// waited for a processor.
@@ -25,8 +26,8 @@ const MOST_TIMES_OF_A_START: u32 = 3;
 
 impl Patience {
     /// A wait that begins now.
-    pub(crate) fn new() -> Patience {
-        Patience { start: Instant::now(), before: None }
+    pub(crate) fn new(server: &Server) -> Patience {
+        Patience { start: server.now(), before: None }
     }
 
     /// Whether the time is up for something that takes the server no longer than `bound` on an idle machine.
@@ -50,14 +51,14 @@ impl Patience {
             Scheduled { ran, waited: waited + own_wait() }
         };
         let before = *self.before.get_or_insert_with(now);
-        let elapsed = self.start.elapsed();
+        let elapsed = server.now().saturating_duration_since(self.start);
         elapsed >= bound && rule(bound, elapsed, now().since(before))
     }
 
-    /// The time until which to wait before the bound is checked again.
-    pub(crate) fn next(&self, bound: Duration) -> Instant {
-        let soon = Instant::now() + LOOK_UP;
-        self.start.checked_add(bound).filter(|end| *end > Instant::now()).map_or(soon, |end| end.min(soon))
+    /// The time until which to wait before the bound is checked again, on the server's clock.
+    pub(crate) fn next(&self, server: &Server, bound: Duration) -> Instant {
+        let now = server.now();
+        self.start.checked_add(bound).filter(|end| *end > now).unwrap_or(now + LOOK_UP)
     }
 }
 

@@ -8,12 +8,15 @@
 //!
 //! Without the gate only `/proc` shows whether the server is idle, and an idle server counts as settled.
 
+mod jump;
 mod quiet;
 mod step;
 
 pub(crate) use step::Passed;
 
+use crate::linux::clock::real_time::RealTime;
 use crate::linux::clock::timers::Timers;
+use crate::linux::clock::virtual_time::VirtualTime;
 use crate::linux::error::KernelError;
 use crate::linux::foreign::sent_signals::Ledger;
 use crate::linux::gate::seccomp::notify::Notify;
@@ -82,6 +85,8 @@ pub(crate) struct Server {
     /// Whether a signal may be pending for the thread of a parked call.
     pub(super) signals_due: bool,
     pub(super) timers: Timers,
+    /// The server's clock. All deadlines of its calls and timers are points in time on it.
+    pub(super) time: VirtualTime,
     /// The signals that the server's processes have sent.
     pub(super) sent: Ledger,
     /// The connections that the server has opened itself.
@@ -104,6 +109,11 @@ impl Server {
     /// Starts a server. On return its first process is about to execute the program, which may still fail.
     pub(crate) fn start(plan: &Plan, namespace: bool) -> Result<Server, KernelError> {
         let Launched { guardian, pid, pidfd, notify } = launch(plan, namespace)?;
+        let real = match plan {
+            Plan { gate: false, .. } => Some(RealTime::NoGate),
+            Plan { jumps: false, .. } => Some(RealTime::NotAsked),
+            _ => None,
+        };
         let path = std::ffi::OsStr::new(plan.output.to_str().unwrap_or_default());
         let output =
             std::fs::File::options().write(true).open(path).map_err(KernelError::io("start the server", "open"))?;
@@ -123,7 +133,8 @@ impl Server {
             lowered: None,
             interrupted: Vec::new(),
             signals_due: false,
-            timers: Timers::default(),
+            timers: Timers::new(real.is_none()),
+            time: VirtualTime::new(real),
             sent: Ledger::default(),
             peers: Peers::default(),
             watches_files: false,

@@ -22,7 +22,7 @@ use super::history::{History, Last};
 use super::injection::Injection;
 use super::start::{NotListening, wait_for_listener};
 use crate::linux::error::KernelError;
-use crate::linux::foreign::server::{LOOK_UP, Quiet, Server};
+use crate::linux::foreign::server::{Quiet, Server};
 use crate::linux::net::client::{ClientSocket, Listener};
 use crate::linux::net::sock_diag::SockDiag;
 use crate::linux::net::tables;
@@ -102,7 +102,7 @@ pub(crate) struct Foreign {
     late: VecDeque<(Called, Option<Detail>)>,
     /// What is known of the call that `step` returned last.
     detail: Option<Detail>,
-    /// The beginning of the run.
+    /// The beginning of the run, on the server's clock.
     began: Instant,
     /// The numbers of the tasks that have made calls in the run, by their tids.
     tasks: BTreeMap<i32, u32>,
@@ -146,6 +146,7 @@ impl Foreign {
             // An IPv4-mapped IPv6 address.
             IpAddr::V6(ip) => ip.to_ipv4_mapped().ok_or(NotListening::Address(entry.address))?,
         };
+        let began = server.now();
         let mut foreign = Foreign {
             connections: Vec::new(),
             server,
@@ -165,7 +166,7 @@ impl Foreign {
             queue: VecDeque::new(),
             late: VecDeque::new(),
             detail: None,
-            began: Instant::now(),
+            began,
             tasks: BTreeMap::new(),
             calls: 0,
             last: None,
@@ -250,18 +251,39 @@ impl Foreign {
         Ok(())
     }
 
-    /// Lets real time pass until the server does something, at most until `deadline` and at most for [`LOOK_UP`]. Then lets the server run
-    /// until it is settled.
+    /// Lets time pass until the server does something, at most until `deadline` on its clock. Then lets the server run until it is settled.
+    /// It may return early.
     pub(crate) fn idle(&mut self, deadline: Instant) -> Result<(), KernelError> {
-        self.idle_or(deadline, None)
-    }
-
-    /// The same, but also ends the wait when `other` is readable.
-    pub(crate) fn idle_or(&mut self, deadline: Instant, other: Option<BorrowedFd<'_>>) -> Result<(), KernelError> {
-        if let Quiet::Busy(task) = self.server.until_or(deadline.min(Instant::now() + LOOK_UP), other)? {
+        if let Quiet::Busy(task) = self.pass_time(deadline)? {
             self.spins(task, None)?;
         }
         self.settle()
+    }
+
+    /// Lets real time pass until the server does something or `other` is readable, at most until `deadline` on the server's clock. Then
+    /// lets the server run until it is settled. It may return early.
+    pub(crate) fn idle_or(&mut self, deadline: Instant, other: BorrowedFd<'_>) -> Result<(), KernelError> {
+        if let Quiet::Busy(task) = self.server.until_or(deadline, Some(other))? {
+            self.spins(task, None)?;
+        }
+        self.settle()
+    }
+
+    /// Lets time pass until the server does something, at most until `deadline` on its clock.
+    fn pass_time(&mut self, deadline: Instant) -> Result<Quiet, KernelError> {
+        if self.server.real_time().is_some() {
+            return self.server.until(deadline);
+        }
+        // The kernel's own timers run in real time. While one of them may give the server something, its clock must not pass it by.
+        for connection in &self.connections {
+            connection.client.acknowledge();
+        }
+        self.server.disturb();
+        self.server.quiet()?;
+        if (!self.held && self.server.has_work()?) || self.is_let_in_by_the_kernel() {
+            return self.server.until(deadline);
+        }
+        self.server.pass_time(deadline, self.held)
     }
 
     /// The injected errors with which calls were answered in the last run.

@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) listener: Option<u16>,
     pub(crate) sigpipe: Sigpipe,
     pub(crate) gate: bool,
+    /// Whether the server's clock may jump. Needs the gate.
+    pub(crate) jumps: bool,
 }
 
 /// A guardian and its server, which is about to execute the plan's program.
@@ -102,7 +104,7 @@ pub(crate) fn launch(plan: &Plan, namespace: bool) -> Result<Launched, KernelErr
         arguments,
         environment,
         listen_pid: listen_pid["LISTEN_PID=".len()..].as_mut_ptr(),
-        filter: if plan.gate { filter::program()? } else { Vec::new() },
+        filter: if plan.gate { filter::program(plan.jumps)? } else { Vec::new() },
         namespace,
         killable: std::env::var_os(NOT_KILLABLE).is_none(),
         in_session: session::is_led(),
@@ -201,6 +203,7 @@ mod tests {
             listener: None,
             sigpipe: Sigpipe::Default,
             gate: false,
+            jumps: false,
         };
         let launched = launch(&plan, false).unwrap();
         let shared = &launched.guardian.shared;

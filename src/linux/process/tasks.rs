@@ -8,6 +8,7 @@
 mod task;
 
 use crate::linux::clock::blocked_call;
+use crate::linux::clock::server_clock::ServerClock;
 use crate::linux::error::KernelError;
 use crate::linux::sys::proc::{Scheduled, children, has_signalfd, inner_pid, stat, tids};
 use crate::linux::sys::process as sys;
@@ -21,7 +22,7 @@ use task::Task;
 
 const DOING: &str = "look at the server's tasks";
 /// The error of an operation on a process or thread that has ended.
-const GONE: Errno = Errno::from_raw(libc::ESRCH);
+const GONE: Errno = Errno::ESRCH;
 
 /// One process.
 #[derive(Debug)]
@@ -284,13 +285,28 @@ impl TaskTree {
 
     /// The state of each task that is not parked and whose process has not ended. To be called when the server is idle, so that each of
     /// them is blocked.
-    pub(crate) fn states(&mut self, parked: impl Fn(i32) -> bool) -> Vec<TaskState> {
+    pub(crate) fn states(&mut self, parked: impl Fn(i32) -> bool, clock: ServerClock) -> Vec<TaskState> {
         let mut states = Vec::new();
         for (pid, process) in self.processes.iter_mut().filter(|(_, process)| !process.zombie) {
             let tasks = process.tasks.iter_mut().filter(|(tid, _)| !parked(**tid));
-            states.extend(tasks.map(|(tid, task)| task.blocked_state(*pid, *tid)));
+            states.extend(tasks.map(|(tid, task)| task.blocked_state(*pid, *tid, clock)));
         }
         states
+    }
+
+    /// The tasks that are not parked and whose deadline has passed, as far as was known when [`TaskTree::states`] was last called: process,
+    /// thread, call.
+    pub(crate) fn sleepers(
+        &self,
+        now: ServerClock,
+        parked: impl Fn(i32) -> bool,
+    ) -> Vec<(i32, i32, blocked_call::Call)> {
+        let mut due = Vec::new();
+        for (pid, process) in self.processes.iter().filter(|(_, process)| !process.zombie) {
+            let tasks = process.tasks.iter().filter(|(tid, _)| !parked(**tid));
+            due.extend(tasks.filter_map(|(tid, task)| Some((*pid, *tid, task.overslept(now)?))));
+        }
+        due
     }
 
     /// Whether a task is blocked in a call that fails with EINTR when its process is stopped and continued.

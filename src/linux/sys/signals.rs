@@ -1,5 +1,44 @@
 //! Signals of other tasks, as `/proc` shows them: which are pending, blocked and caught, and which are read by a signalfd.
 
+use super::check;
+use crate::scenario::Errno;
+
+/// The signal that a POSIX timer sends (`timer_create(2)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimerSignal {
+    pub(crate) number: i32,
+    /// The value that comes with it.
+    pub(crate) value: u64,
+    /// The thread that it goes to; `None` if it goes to the process.
+    pub(crate) thread: Option<i32>,
+}
+
+/// Sends the signal of timer `id` of process `pid`, as if the timer had expired.
+pub(crate) fn timer_signal(pid: i32, id: i32, signal: TimerSignal) -> Result<(), Errno> {
+    /// `siginfo_t` of a timer (`sigaction(2)`).
+    #[repr(C)]
+    struct Info {
+        number: i32,
+        errno: i32,
+        code: i32,
+        padding: i32,
+        timer: i32,
+        overrun: i32,
+        value: u64,
+        rest: [u64; 12],
+    }
+    const { assert!(size_of::<Info>() == size_of::<libc::siginfo_t>()) };
+    let (number, value) = (signal.number, signal.value);
+    let info = Info { number, errno: 0, code: libc::SI_TIMER, padding: 0, timer: id, overrun: 0, value, rest: [0; 12] };
+    let sent = match signal.thread {
+        // SAFETY: the kernel reads the struct, which has the size of a `siginfo_t`.
+        Some(tid) => unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, tid, number, &raw const info) },
+        // SAFETY: as above.
+        None => unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, number, &raw const info) },
+    };
+    check(sent).map(drop)
+}
+
 /// The signal masks in `/proc/PID/task/TID/status`: one bit per signal, the lowest for signal 1 (`proc_pid_status(5)`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Masks {

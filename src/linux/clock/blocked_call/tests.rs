@@ -95,10 +95,10 @@ fn of_calls_that_make_tasks_only_vfork_waits() {
 #[test]
 fn a_deadline_that_is_later_than_any_clock_is_none() {
     let now = Instant::now();
-    assert_eq!(Wait::controlled(Limit::Within(Duration::MAX)).deadline(now), None);
-    assert_eq!(Wait::controlled(Limit::None).deadline(now), None);
-    assert_eq!(Wait::controlled(Limit::Within(HOUR)).deadline(now), Some(now + HOUR));
-    let past = Wait::controlled(Limit::At(libc::CLOCK_MONOTONIC, Duration::ZERO)).deadline(now);
+    assert_eq!(Wait::controlled(Limit::Within(Duration::MAX)).deadline(now, ServerClock::default()), None);
+    assert_eq!(Wait::controlled(Limit::None).deadline(now, ServerClock::default()), None);
+    assert_eq!(Wait::controlled(Limit::Within(HOUR)).deadline(now, ServerClock::default()), Some(now + HOUR));
+    let past = Wait::controlled(Limit::At(libc::CLOCK_MONOTONIC, Duration::ZERO)).deadline(now, ServerClock::default());
     assert!(past.is_some_and(|deadline| deadline <= Instant::now()));
 }
 

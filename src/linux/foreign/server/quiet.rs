@@ -1,7 +1,11 @@
 //! Waits until a server is idle.
 
-use super::{DEFERRED_AT_MOST, DOING, LOOK_AGAIN, Quiet, Server};
+use super::{DEFERRED_AT_MOST, DOING, LOOK_AGAIN, LOOK_UP, Quiet, Server};
+use crate::linux::clock::exec::{self, Executed};
+use crate::linux::clock::real_time::RealTime;
+use crate::linux::clock::{descriptors, readings};
 use crate::linux::error::KernelError;
+use crate::linux::gate::seccomp::calls::{self, Class};
 use crate::linux::gate::seccomp::notify::{Answer, Notify};
 use crate::linux::gate::seccomp::pending_call::{Arrival, Owner, PendingCall};
 use crate::linux::process::tasks::{Look, Whose};
@@ -36,6 +40,9 @@ impl Server {
         let mut passed = false;
         while let Some(call) = notify.receive(std::mem::take(&mut self.knocks))? {
             let Some(pid) = self.tree.process_of(call.tid)? else {
+                if calls::call(call.number).is_some_and(|(_, class)| class == Class::Execute) {
+                    self.time.stays(RealTime::NotSeen);
+                }
                 // The thread is not in the tree, but it exists, because it has made a call.
                 self.tree.stale = true;
                 passed |= notify.answer(call.id, Answer::Continue)?;
@@ -50,11 +57,33 @@ impl Server {
             let alone = process.has_one_thread() && !self.tree.stale && !self.makers;
             let owner = Owner { pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone };
             self.order += 1;
-            match PendingCall::arrive(&call, owner, self.order) {
+            match PendingCall::arrive(&call, owner, self.order, self.time.clock()) {
                 Arrival::PendingCall(parked) => drop(self.parked.insert(call.tid, parked)),
                 Arrival::Timer(parked) => {
-                    let answer = self.timers.called(pid, parked.name, parked.arguments());
+                    let answer = self.timers.called(pid, parked.name, parked.arguments(), self.time.clock());
                     passed |= notify.answer(call.id, answer)?;
+                }
+                Arrival::ArmsDescriptor(parked) => {
+                    let answer = descriptors::arm(self.time.clock(), pid, process.pidfd.as_fd(), parked.arguments());
+                    passed |= notify.answer(call.id, answer)?;
+                }
+                Arrival::Reading(parked) => {
+                    let own = self.time.is_own(pid, call.instruction);
+                    let answer = readings::answer(self.time.clock(), pid, parked.name, parked.arguments(), own);
+                    passed |= notify.answer(call.id, answer)?;
+                }
+                Arrival::Execute if self.time.real().is_some() => passed |= notify.answer(call.id, Answer::Continue)?,
+                Arrival::Execute => {
+                    passed = true;
+                    let release = || notify.answer(call.id, Answer::Continue).map(drop);
+                    match exec::follow(pid, call.tid, self.time.clock().ahead(), release)? {
+                        Executed::Yes(place) => {
+                            self.time.executed(pid, place);
+                            // The other threads of the process have ended.
+                            self.tree.stale = true;
+                        }
+                        Executed::No => {}
+                    }
                 }
                 Arrival::ThreadSignal(parked) => {
                     let tree = &self.tree;
@@ -145,6 +174,7 @@ impl Server {
                     }
                     if start.elapsed() > SUSPICIOUS {
                         self.raise_timers();
+                        self.end_due_sleeps()?;
                     }
                     self.wait(LOOK_AGAIN)?;
                 }
@@ -173,7 +203,7 @@ impl Server {
     /// signal has cancelled there, which is possible only before Linux 5.19. Without the gate, it is a call that a `hold` has interrupted.
     /// What the server does after that is no evidence against it.
     pub(crate) fn was_perturbed(&mut self) -> bool {
-        if std::mem::take(&mut self.cut_by_stop) {
+        if std::mem::take(&mut self.cut_by_stop) || self.time.is_split() {
             return true;
         }
         // A call is also cancelled when its thread ends, but then its result has no effect.
@@ -221,18 +251,35 @@ impl Server {
         self.until_or(deadline, None)
     }
 
-    /// The same, but also ends the wait when `other` is readable.
+    /// The same, but also ends the wait when `other` is readable. It returns after [`LOOK_UP`] in any case.
     pub(crate) fn until_or(&mut self, deadline: Instant, other: Option<BorrowedFd<'_>>) -> Result<Quiet, KernelError> {
+        let now = self.now();
+        let deadline = deadline.min(now + LOOK_UP);
         let next = self.next_duty().map_or(deadline, |duty| duty.min(deadline));
         // If something outside the harness's control may wake the server, no notification comes, so its tasks are scanned at intervals. If
         // only a deadline can wake it, its tasks are scanned at that time.
         let next = match self.quiescence() {
             Quiescence::Frozen | Quiescence::Exited => next,
-            Quiescence::Until(time) => next.min(time.max(Instant::now() + LOOK_AT_SLEEPERS)),
-            Quiescence::Unknown { .. } | Quiescence::Busy(_) => next.min(Instant::now() + LOOK_AT_SLEEPERS),
+            Quiescence::Until(time) => next.min(time.max(now + LOOK_AT_SLEEPERS)),
+            Quiescence::Unknown { .. } | Quiescence::Busy(_) => next.min(now + LOOK_AT_SLEEPERS),
         };
-        self.wait_or(next.saturating_duration_since(Instant::now()), other)?;
+        self.wait_or(next.saturating_duration_since(self.now()), other)?;
+        self.go_on()
+    }
+
+    /// Lets time pass until the server does something, at most until `deadline`, and then lets the server run until it is idle again. If the
+    /// server's clock may jump, no time passes but on that clock.
+    pub(crate) fn pass_time(&mut self, deadline: Instant, held: bool) -> Result<Quiet, KernelError> {
+        if self.jump(deadline, held)? { self.go_on() } else { self.until(deadline) }
+    }
+
+    /// Lets the server run until it is idle, after some time has passed.
+    fn go_on(&mut self) -> Result<Quiet, KernelError> {
         self.raise_timers();
+        if !self.clock().ahead().is_zero() {
+            // A deadline that the kernel does not know may have passed.
+            self.end_sleeps()?;
+        }
         // A process outside the server may have sent a signal.
         self.signals_due = true;
         self.quiet()

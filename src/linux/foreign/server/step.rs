@@ -13,7 +13,6 @@ use crate::scenario::Errno;
 use crate::trace::{Data, TcpState};
 use crate::world::schedule::Pending;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Instant;
 
 /// A call that was released, or answered by the harness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,9 +103,23 @@ impl Server {
         if Some(cookie) == passed.cookie { sys::tcp_info(socket.as_fd()) } else { None }
     }
 
+    /// Whether a parked call could finish.
+    pub(crate) fn has_work(&self) -> Result<bool, KernelError> {
+        let now = self.now();
+        for parked in self.parked.values() {
+            let Some(process) = self.tree.processes.get(&parked.pid) else { continue };
+            let owner =
+                Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone: false };
+            if parked.ready(owner, now)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The thread whose call is to be answered next, and the answer.
     fn next(&mut self, injection: &mut Injection) -> Result<Option<(i32, Answer)>, KernelError> {
-        let now = Instant::now();
+        let now = self.now();
         let calls = self.parked.values().filter(|parked| !parked.is_deferred());
         let mut pending: Vec<Pending> =
             calls.map(|parked| Pending { task: parked.tid, arrival: parked.order }).collect();

@@ -39,7 +39,7 @@ impl Foreign {
         }
         let next = self.queue.front().map(|i| self.connections[*i].client.name);
         self.injection.set_next(next);
-        let time = self.began.elapsed();
+        let time = self.server.now().saturating_duration_since(self.began);
         let Some((mut passed, quiet)) = self.server.step(&mut self.injection)? else {
             if self.server.rests(Whose::All) {
                 return Ok(Stepped::Blocked);

@@ -2,7 +2,6 @@
 
 use super::{Connection, Foreign, Quiet, Unread};
 use crate::linux::error::KernelError;
-use crate::linux::foreign::server::LOOK_UP;
 use crate::linux::net::client::ClientSocket;
 use crate::scenario::{Action, Client, Event, Fault, HarmlessSignal, Limit};
 use crate::trace::{Detail, Reason, Reply, Survivor, TcpState};
@@ -28,7 +27,7 @@ impl World for Foreign {
         self.late.clear();
         self.tasks.clear();
         self.server.records = true;
-        self.began = Instant::now();
+        self.began = self.server.now();
         Ok(())
     }
 
@@ -133,9 +132,9 @@ impl World for Foreign {
     }
 
     fn wait(&mut self, time: Duration) -> Result<(), KernelError> {
-        let deadline = Instant::now() + time;
-        while Instant::now() < deadline && !self.is_stopped() {
-            if let Quiet::Busy(task) = self.server.until(deadline.min(Instant::now() + LOOK_UP))? {
+        let deadline = self.server.now() + time;
+        while self.server.now() < deadline && !self.is_stopped() {
+            if let Quiet::Busy(task) = self.pass_time(deadline)? {
                 self.spins(task, None)?;
             }
             self.calls = 0;

@@ -33,6 +33,12 @@ pub(crate) enum Class {
     Timer,
     /// Makes a descriptor that becomes readable when a timer expires (`timerfd_create(2)`).
     TimerDescriptor,
+    /// Arms or disarms such a descriptor. Received only if the server's clock may jump ([`Class::is_for_the_clock`]).
+    ArmsDescriptor,
+    /// Executes a program. Received only if the server's clock may jump.
+    Execute,
+    /// Reads a clock. Received only if the server's clock may jump.
+    Reading,
     /// Makes a descriptor that becomes readable when a process accesses or changes a file (`inotify(7)`, `fanotify(7)`).
     FileWatch,
 }
@@ -158,6 +164,11 @@ impl Class {
         }
     }
 
+    /// Whether the gate needs the call only to let the server's clock jump.
+    pub(crate) const fn is_for_the_clock(self) -> bool {
+        matches!(self, Class::ArmsDescriptor | Class::Execute | Class::Reading)
+    }
+
     /// Whether the gate assumes that the call never blocks.
     pub(crate) const fn is_instant(self) -> bool {
         matches!(self, Class::Now | Class::Connect)
@@ -232,7 +243,17 @@ pub(crate) const CALLS: &[(&str, libc::c_long, Class)] = &[
     ("setitimer", libc::SYS_setitimer, Class::Timer),
     ("getitimer", libc::SYS_getitimer, Class::Timer),
     ("timer_settime", libc::SYS_timer_settime, Class::Timer),
+    ("timer_gettime", libc::SYS_timer_gettime, Class::Timer),
+    ("timer_getoverrun", libc::SYS_timer_getoverrun, Class::Timer),
     ("timerfd_create", libc::SYS_timerfd_create, Class::TimerDescriptor),
+    ("timerfd_settime", libc::SYS_timerfd_settime, Class::ArmsDescriptor),
+    ("execve", libc::SYS_execve, Class::Execute),
+    ("execveat", libc::SYS_execveat, Class::Execute),
+    ("clock_gettime", libc::SYS_clock_gettime, Class::Reading),
+    ("gettimeofday", libc::SYS_gettimeofday, Class::Reading),
+    #[cfg(target_arch = "x86_64")]
+    ("time", libc::SYS_time, Class::Reading),
+    ("sysinfo", libc::SYS_sysinfo, Class::Reading),
     #[cfg(target_arch = "x86_64")]
     ("inotify_init", libc::SYS_inotify_init, Class::FileWatch),
     ("inotify_init1", libc::SYS_inotify_init1, Class::FileWatch),

@@ -21,7 +21,8 @@ pub(crate) struct Notification {
     flags: u32,
     pub(crate) number: i32,
     arch: u32,
-    ip: u64,
+    /// The address of the instruction behind the call.
+    pub(crate) instruction: u64,
     pub(crate) args: [u64; 6],
 }
 

@@ -8,7 +8,8 @@ mod data;
 mod descriptors;
 mod foreseen;
 
-use crate::linux::clock::blocked_call::{Pid, from_now, time_limit};
+use crate::linux::clock::blocked_call::{Call as RawCall, Pid, time_limit};
+use crate::linux::clock::server_clock::ServerClock;
 use crate::linux::error::KernelError;
 use crate::linux::gate::seccomp::calls::{self, Buffers, Class, LimitForm, Mask, Receiver, Sends};
 use crate::linux::gate::seccomp::notify::{Answer, Notification};
@@ -31,7 +32,7 @@ pub(crate) struct PendingCall {
     pub(crate) name: &'static str,
     pub(crate) class: Class,
     args: [u64; 6],
-    /// When the time limit of the call expires; `None` if the call has none.
+    /// When the time limit of the call expires, on the server's clock; `None` if the call has none.
     pub(crate) deadline: Option<Instant>,
     /// The call's position in the order in which calls came to the gate.
     pub(crate) order: u64,
@@ -65,6 +66,12 @@ pub(crate) enum Arrival {
     Timer(PendingCall),
     /// The call makes a timer descriptor.
     TimerDescriptor,
+    /// The call arms or disarms a timer descriptor.
+    ArmsDescriptor(PendingCall),
+    /// The call executes a program.
+    Execute,
+    /// The call reads a clock.
+    Reading(PendingCall),
     /// The call makes a watch on files.
     FileWatch,
     /// The call sends a signal to one thread. It is not held back, because runtimes wake their own threads in this way.
@@ -80,7 +87,7 @@ const MOST_DESCRIPTORS: u64 = 1 << 20;
 impl PendingCall {
     /// Classifies a call that has just come to the gate. The call waits there if it is made on a socket, waits for events that may be those
     /// of a socket, ends its process, or sends a signal to a process.
-    pub(crate) fn arrive(call: &Notification, owner: Owner<'_>, order: u64) -> Arrival {
+    pub(crate) fn arrive(call: &Notification, owner: Owner<'_>, order: u64, clock: ServerClock) -> Arrival {
         let Some((name, class)) = calls::call(call.number) else {
             return Arrival::Pass;
         };
@@ -100,13 +107,16 @@ impl PendingCall {
             Class::Ring => return Arrival::Ring,
             Class::Timer => return Arrival::Timer(parked),
             Class::TimerDescriptor => return Arrival::TimerDescriptor,
+            Class::ArmsDescriptor => return Arrival::ArmsDescriptor(parked),
+            Class::Execute => return Arrival::Execute,
+            Class::Reading => return Arrival::Reading(parked),
             Class::FileWatch => return Arrival::FileWatch,
             Class::Signal(Sends { to: Receiver::Thread, .. }) => return Arrival::ThreadSignal(parked),
             Class::Exit | Class::Signal(_) => {}
             Class::Now | Class::Connect | Class::Accept | Class::In(_) | Class::Out(_) => {
                 let Some(kept) = parked.socket(owner) else { return Arrival::Pass };
                 let limit = class.timeout_option().and_then(|option| socket_timeout(kept.0.as_fd(), option));
-                parked.deadline = limit.and_then(from_now);
+                parked.deadline = limit.and_then(|limit| clock.from_now(limit));
                 parked.kept = Some(kept).filter(|_| owner.alone);
             }
             Class::Poll(waits) | Class::Select(waits) | Class::Epoll(waits) => {
@@ -116,10 +126,18 @@ impl PendingCall {
                 } else if !parked.is_steered(owner) {
                     return Arrival::Pass;
                 }
-                parked.deadline = time_limit(waits, &parked.args, &Pid(parked.pid)).and_then(from_now);
+                let limit = time_limit(waits, &parked.args, &Pid(parked.pid));
+                parked.deadline = limit.and_then(|limit| clock.from_now(limit));
             }
         }
         Arrival::PendingCall(parked)
+    }
+
+    /// A call that waits for events, and that the gate has let in; `None` if it is another one.
+    pub(crate) fn let_in(pid: i32, tid: i32, (number, args): RawCall) -> Option<PendingCall> {
+        let (name, class) = calls::call(i32::try_from(number).ok()?)?;
+        class.waits()?;
+        Some(PendingCall { id: 0, pid, tid, name, class, args, deadline: None, order: 0, kept: None })
     }
 
     /// The call of a `fault` event that applies to this call, if there is one.
@@ -270,7 +288,7 @@ impl PendingCall {
 
     /// The kernel's answer when a call's time limit has expired. It also writes to the server's memory what the kernel would write: no
     /// events, and no time left (`select(2)`).
-    fn time_is_up(&self) -> Answer {
+    pub(crate) fn time_is_up(&self) -> Answer {
         // Errors are ignored: the server itself has unmapped the memory meanwhile.
         let clear = |address: u64, words: usize| {
             if address != 0 {

@@ -1,6 +1,7 @@
 //! One thread, as `/proc/PID/task/TID` shows it.
 
 use crate::linux::clock::blocked_call::{self, Call, Pid, Wait};
+use crate::linux::clock::server_clock::ServerClock;
 use crate::linux::error::{KernelError, errno};
 use crate::linux::sys::proc::Scheduled;
 use crate::scenario::Errno;
@@ -33,7 +34,7 @@ pub(super) struct Blocked {
     pub(super) wait: Wait,
     /// How often the task had been given a core by then.
     pub(super) switches: u64,
-    /// When the task was first seen in this call. A time limit of the call began no later than this.
+    /// When the task was first seen in this call, on the server's clock. A time limit of the call began no later than this.
     pub(super) since: Instant,
 }
 
@@ -81,16 +82,23 @@ impl Task {
     }
 
     /// Whether the task is blocked outside the gate, and what can end that call.
-    pub(super) fn blocked_state(&mut self, pid: i32, tid: i32) -> TaskState {
+    pub(super) fn blocked_state(&mut self, pid: i32, tid: i32, clock: ServerClock) -> TaskState {
         let Some(call) = self.call() else { return TaskState::Running(tid) };
         let switches = self.switches();
         let known = self.blocked.filter(|known| known.call == call && known.switches == switches);
         let blocked = known.unwrap_or_else(|| {
             let wait = blocked_call::decode(call, &Pid(pid));
-            Blocked { call, wait, switches, since: Instant::now() }
+            Blocked { call, wait, switches, since: clock.now() }
         });
         self.blocked = Some(blocked);
-        TaskState::Blocked { wakes: blocked.wait.wakes, deadline: blocked.wait.deadline(blocked.since) }
+        TaskState::Blocked { wakes: blocked.wait.wakes, deadline: blocked.wait.deadline(blocked.since, clock) }
+    }
+
+    /// The call in which the task was last seen blocked, if its time is up.
+    pub(super) fn overslept(&self, clock: ServerClock) -> Option<Call> {
+        let blocked = self.blocked?;
+        let deadline = blocked.wait.deadline(blocked.since, clock)?;
+        (deadline <= clock.now() && self.switches() == blocked.switches).then_some(blocked.call)
     }
 
     /// The letter of the task's state; `R` for a task that is about to end and sleeps. `None` if the task is gone.

@@ -1,0 +1,89 @@
+//! Puts the server's clock forward while the server is idle.
+
+use super::Server;
+use crate::linux::clock::descriptors;
+use crate::linux::clock::real_time::RealTime;
+use crate::linux::clock::server_clock::ServerClock;
+use crate::linux::clock::sleeper::Sleeper;
+use crate::linux::error::KernelError;
+use crate::world::quiescence::Quiescence;
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+impl Server {
+    /// The server's clock.
+    pub(crate) const fn clock(&self) -> ServerClock {
+        self.time.clock()
+    }
+
+    /// The present on the server's clock.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock().now()
+    }
+
+    /// Why the server's clock does not jump, if it does not.
+    pub(crate) const fn real_time(&self) -> Option<&RealTime> {
+        self.time.real()
+    }
+
+    /// Puts the clock forward to the server's next deadline, at most to `most`, and ends the calls of tasks outside the gate whose time is
+    /// up then. False if the clock may not jump, if the server is not idle, if something may wake it before, or if nothing has changed. To
+    /// be called when the server has been found idle. A server that is `held` makes none of its calls until it is released, whose time is up
+    /// or not.
+    pub(super) fn jump(&mut self, most: Instant, held: bool) -> Result<bool, KernelError> {
+        if self.time.real().is_some() {
+            return Ok(false);
+        }
+        let target = match self.quiescence() {
+            Quiescence::Until(_) if held => most,
+            Quiescence::Until(deadline) => deadline.min(most),
+            Quiescence::Frozen => most,
+            Quiescence::Unknown { .. } | Quiescence::Busy(_) | Quiescence::Exited => return Ok(false),
+        };
+        let tree = &self.tree;
+        self.time.keep(|pid| tree.runs(pid));
+        if !self.time.may_jump(tree.processes.keys().copied().filter(|pid| tree.runs(*pid))) {
+            return Ok(false);
+        }
+        let before = self.clock().ahead();
+        let time = target.saturating_duration_since(self.now());
+        if !time.is_zero() {
+            if !self.time.put_forward(time) {
+                return Ok(false);
+            }
+            if self.timers.descriptors {
+                let running = tree.processes.iter().filter(|(pid, _)| tree.runs(**pid));
+                let processes = running.map(|(pid, process)| (*pid, process.pidfd.as_fd()));
+                // The clock has been put forward to the microsecond.
+                if let Err(errno) = descriptors::put_forward(processes, self.clock().ahead() - before) {
+                    self.time.stays(RealTime::Descriptor(errno));
+                }
+            }
+        }
+        let ended = self.end_sleeps()?;
+        self.disturb();
+        Ok(ended || !time.is_zero())
+    }
+
+    /// Ends the calls of tasks outside the gate whose time is up. True if there was one.
+    pub(super) fn end_sleeps(&mut self) -> Result<bool, KernelError> {
+        let mut ended = false;
+        for (pid, tid, call) in self.tree.sleepers(self.clock(), |tid| self.parked.contains_key(&tid)) {
+            match (Sleeper { pid, tid, call }).end() {
+                Ok(done) => ended |= done,
+                Err(errno) => self.time.stays(RealTime::NotTraced(errno)),
+            }
+        }
+        Ok(ended)
+    }
+
+    /// The same while tasks of the server run, if the clock has jumped: the kernel does not know these deadlines.
+    pub(super) fn end_due_sleeps(&mut self) -> Result<(), KernelError> {
+        if !self.clock().ahead().is_zero() {
+            let clock = self.clock();
+            self.tree.states(|tid| self.parked.contains_key(&tid), clock);
+            self.end_sleeps()?;
+        }
+        Ok(())
+    }
+}
