@@ -92,6 +92,8 @@ pub struct Baseline {
     pub sigpipe: String,
     /// Whether the server's calls pass the gate, where the harness releases them one by one; if not, why.
     pub gate: Result<(), String>,
+    /// Whether the server's clock is put forward while the server waits for it and no client acts; if not, why.
+    pub virtual_time: Result<(), String>,
     /// Whether the server runs in a network namespace of its own.
     pub namespace: bool,
     /// The numbers of the server's processes, threads and descriptors when it is idle, in words.

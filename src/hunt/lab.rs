@@ -243,6 +243,7 @@ impl<'t> Lab<'t> {
             answers: false,
             sigpipe: String::new(),
             gate: self.no_gate.clone().map_or(Ok(()), Err),
+            virtual_time: Ok(()),
             namespace: self.namespace,
             idle: String::new(),
         };
@@ -267,6 +268,7 @@ impl<'t> Lab<'t> {
         }
         holder.leave(&mut running.world)?;
         running.world.clear(None)?;
+        baseline.virtual_time = running.world.server.has_virtual_time();
         Ok(baseline)
     }
 

@@ -93,6 +93,15 @@ pub(crate) fn requirements() -> Vec<Requirement> {
             remedy: "Linux 5.0 or later, and under a strict profile: --security-opt seccomp=unconfined",
         },
         Requirement {
+            name: "virtual time",
+            purpose: "lets the time for which any server waits pass at once; without it a timeout takes as long as it says, as with \
+                      `--real-time`",
+            needed: false,
+            state: foreign::try_virtual_time().map(|()| "works".to_owned()),
+            remedy: "x86-64; kernel.yama.ptrace_scope at most 1, or --cap-add SYS_PTRACE; proc_mem.force_override not `never`; a kernel with \
+                     CONFIG_CHECKPOINT_RESTORE",
+        },
+        Requirement {
             name: "network namespace",
             purpose: "gives any server a network of its own; without it {port} is one of this machine's, as with `--no-netns`",
             needed: false,

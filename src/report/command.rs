@@ -14,6 +14,10 @@ pub fn server(target: &Target, baseline: &Baseline) -> String {
         Ok(()) => "its calls are let in one by one".to_owned(),
         Err(why) => format!("none ({why}): `hold` stops its processes, and settled is when all of them sleep"),
     };
+    let time = match &baseline.virtual_time {
+        Ok(()) => "virtual: what the server waits for comes at once".to_owned(),
+        Err(why) => format!("real ({why})"),
+    };
     let network = if baseline.namespace { "its own" } else { "this machine's" };
     let clients = match (baseline.concurrent, baseline.keeps_alive) {
         (false, _) => "one after the other (iterative)",
@@ -24,6 +28,7 @@ pub fn server(target: &Target, baseline: &Baseline) -> String {
         ("server:   ", target.command_line()),
         ("sigpipe:  ", format!("requested {}, effective {}", target.sigpipe, baseline.sigpipe)),
         ("gate:     ", gate),
+        ("time:     ", time),
         ("network:  ", network.to_owned()),
         ("clients:  ", clients.to_owned()),
         ("idle:     ", baseline.idle.clone()),

@@ -17,7 +17,7 @@ use std::io;
 pub struct FindingJson<'t> {
     /// The finding.
     pub finding: &'t Finding,
-    /// The server's behaviour under polite clients; `None` for a program. Without it, `namespace` and `sigpipe` are left out.
+    /// The server's behaviour under polite clients; `None` for a program. Without it, `virtual_time`, `namespace` and `sigpipe` are left out.
     pub baseline: Option<&'t Baseline>,
     /// The path of the case file, if one was written.
     pub case: Option<&'t str>,
@@ -44,6 +44,7 @@ impl Serialize for FindingJson<'_> {
         let (server, around, of, evidence) = match subject {
             Subject::Command(target) => {
                 let around = baseline.map(|baseline| Around {
+                    virtual_time: baseline.virtual_time.is_ok(),
                     namespace: baseline.namespace,
                     sigpipe: SigpipeObject { requested: target.sigpipe.name(), effective: &baseline.sigpipe },
                 });
@@ -122,6 +123,7 @@ enum Server<'t> {
 /// What a command runs in.
 #[derive(Serialize)]
 struct Around<'t> {
+    virtual_time: bool,
     namespace: bool,
     sigpipe: SigpipeObject<'t>,
 }

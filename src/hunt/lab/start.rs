@@ -251,6 +251,7 @@ impl Lab<'_> {
             answers: false,
             sigpipe,
             gate: self.no_gate.clone().map_or(Ok(()), Err),
+            virtual_time: self.running()?.world.server.has_virtual_time(),
             namespace: self.namespace,
             idle,
         })

@@ -221,14 +221,32 @@ fn on_descriptor(process: &impl Process, fd: i32, call: libc::c_long) -> Wakes {
     }
 }
 
-/// The descriptors in the list of a `poll` or `ppoll`; `None` for other calls, for long lists, and for lists that cannot be read.
+/// The descriptors in the list of a `poll` or in the sets of a `select`; `None` for other calls, for many descriptors, and for lists that
+/// cannot be read.
 fn polled(class: Class, arguments: &[u64; 6], process: &impl Process) -> Option<Vec<i32>> {
-    const MOST: u64 = 16;
-    if !matches!(class, Class::Poll(_)) || arguments[1] > MOST {
-        return None;
+    const MOST: usize = 16;
+    /// The most descriptors that the C library's sets can have.
+    const MOST_IN_SETS: u64 = 1024;
+    const WORD: u64 = 64;
+    let word = |address: u64, i: u64| process.pair(address + 8 * i).map(|[word, _]| word);
+    match class {
+        // A pollfd is one word of eight bytes with the descriptor in its lower half.
+        Class::Poll(_) if arguments[1] <= MOST as u64 => {
+            (0..arguments[1]).map(|i| word(arguments[0], i).map(|word| word as i32)).collect()
+        }
+        Class::Select(_) if arguments[0] <= MOST_IN_SETS => {
+            let mut all = Vec::new();
+            for set in arguments[1..4].iter().filter(|set| **set != 0) {
+                for i in 0..arguments[0].div_ceil(WORD) {
+                    let bits = word(*set, i)?;
+                    let fds = (0..WORD).filter(|bit| bits >> bit & 1 == 1).map(|bit| i * WORD + bit);
+                    all.extend(fds.filter(|fd| *fd < arguments[0]).map(|fd| fd as i32));
+                }
+            }
+            (all.len() <= MOST).then_some(all)
+        }
+        _ => None,
     }
-    // A pollfd is one word of eight bytes with the descriptor in its lower half.
-    (0..arguments[1]).map(|i| process.pair(arguments[0] + 8 * i).map(|[word, _]| word as i32)).collect()
 }
 
 const NANOSECOND: u64 = 1;

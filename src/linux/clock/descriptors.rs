@@ -11,6 +11,7 @@ use crate::linux::sys::timerfd::{self, Setting};
 use crate::linux::sys::{fd_table, pidfd_getfd};
 use crate::scenario::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The numbers of the timer descriptors of a process.
@@ -70,6 +71,16 @@ pub(crate) fn arm(clock: ServerClock, pid: i32, pidfd: BorrowedFd<'_>, arguments
         Ok(before) if old != 0 && sys::write_memory(pid, old, &before.words()).is_err() => Answer::Error(Errno::EFAULT),
         Ok(_) => Answer::Value(0),
     }
+}
+
+/// Whether this kernel lets timer descriptors be put forward.
+pub(crate) fn try_out() -> Result<(), Errno> {
+    static TRIED: OnceLock<Result<(), Errno>> = OnceLock::new();
+    *TRIED.get_or_init(|| {
+        let timer = timerfd::new()?;
+        timerfd::set_expiries(timer.as_fd(), 1)?;
+        timerfd::are_one(timer.as_fd(), timer.as_fd()).map(drop)
+    })
 }
 
 /// Puts all timer descriptors of these processes forward by `time`. Those whose time has come are readable on return.

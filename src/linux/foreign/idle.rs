@@ -47,14 +47,15 @@ impl Server {
     /// The state of each task, and the next expiry of each timer.
     fn waits(&mut self) -> (Vec<TaskState>, Vec<Instant>) {
         let clock = self.clock();
+        let tree = &self.tree;
+        self.timers.keep(|pid| tree.runs(pid));
+        // Before the tasks: a timer that has just expired has no deadline any more, but the task that it has woken is then seen to run.
+        let timers = self.timers.deadlines(tree.processes.keys().copied(), clock);
         let mut tasks = self.tree.states(|tid| self.parked.contains_key(&tid), clock);
         let at_the_gate = self.parked.values();
         tasks.extend(
             at_the_gate.map(|parked| TaskState::Blocked { wakes: Wakes::Controlled, deadline: parked.deadline }),
         );
-        let tree = &self.tree;
-        self.timers.keep(|pid| tree.runs(pid));
-        let timers = self.timers.deadlines(tree.processes.keys().copied(), clock);
         (tasks, timers)
     }
 

@@ -24,4 +24,4 @@ pub(crate) mod server;
 pub(crate) mod start;
 pub(crate) mod world;
 
-pub(super) use attempt::{try_exit_status, try_gate, try_namespace};
+pub(super) use attempt::{try_exit_status, try_gate, try_namespace, try_virtual_time};

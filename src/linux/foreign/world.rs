@@ -280,7 +280,7 @@ impl Foreign {
         }
         self.server.disturb();
         self.server.quiet()?;
-        if (!self.held && self.server.has_work()?) || self.is_let_in_by_the_kernel() {
+        if self.is_let_in_by_the_kernel() {
             return self.server.until(deadline);
         }
         self.server.pass_time(deadline, self.held)

@@ -40,11 +40,11 @@ impl Server {
             Quiescence::Frozen => most,
             Quiescence::Unknown { .. } | Quiescence::Busy(_) | Quiescence::Exited => return Ok(false),
         };
-        let tree = &self.tree;
-        self.time.keep(|pid| tree.runs(pid));
-        if !self.time.may_jump(tree.processes.keys().copied().filter(|pid| tree.runs(*pid))) {
+        // Asked last: a timer may have expired meanwhile.
+        if !self.may_jump() || (!held && self.has_work()?) {
             return Ok(false);
         }
+        let tree = &self.tree;
         let before = self.clock().ahead();
         let time = target.saturating_duration_since(self.now());
         if !time.is_zero() {
@@ -63,6 +63,29 @@ impl Server {
         let ended = self.end_sleeps()?;
         self.disturb();
         Ok(ended || !time.is_zero())
+    }
+
+    /// Whether the clock of this server, which is idle, jumps; if not, why.
+    pub(crate) fn has_virtual_time(&mut self) -> Result<(), String> {
+        if !self.may_jump() {
+            return Err(self.time.real().map(RealTime::to_string).unwrap_or_default());
+        }
+        match self.quiescence() {
+            Quiescence::Unknown { because } => Err(format!("it also waits for {because}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the clock may jump: the harness can write to each process, and set each timer.
+    pub(crate) fn may_jump(&mut self) -> bool {
+        if self.timers.descriptors
+            && let Err(errno) = descriptors::try_out()
+        {
+            self.time.stays(RealTime::Descriptor(errno));
+        }
+        let tree = &self.tree;
+        self.time.keep(|pid| tree.runs(pid));
+        self.time.may_jump(tree.processes.keys().copied().filter(|pid| tree.runs(*pid)))
     }
 
     /// Ends the calls of tasks outside the gate whose time is up. True if there was one.

@@ -104,7 +104,7 @@ impl Server {
     }
 
     /// Whether a parked call could finish.
-    pub(crate) fn has_work(&self) -> Result<bool, KernelError> {
+    pub(super) fn has_work(&self) -> Result<bool, KernelError> {
         let now = self.now();
         for parked in self.parked.values() {
             let Some(process) = self.tree.processes.get(&parked.pid) else { continue };

@@ -1,0 +1,142 @@
+//! Every way in which a server can wait, in virtual time: each wait ends when it should on the server's clock, all clocks agree on that, and
+//! none of it takes the time.
+
+use brokenpipe::{Call, Scenario, Target};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/virtual_time/waits.c");
+
+/// The ways to wait that `waits.c` knows. Each waits for 30 s.
+const WAITS: [&str; 40] = [
+    "nanosleep",
+    "nanosleep-abs-monotonic",
+    "nanosleep-abs-realtime",
+    "nanosleep-boottime",
+    "sleep",
+    "usleep",
+    "thrd_sleep",
+    "poll-nothing",
+    "poll",
+    "ppoll",
+    "select",
+    "pselect",
+    "epoll_wait",
+    "epoll_pwait2",
+    "sem_timedwait",
+    "sem_clockwait",
+    "cond_timedwait",
+    "cond_clockwait",
+    "futex",
+    "mutex_timedlock",
+    "recv-timeout",
+    "read-timeout",
+    "accept-timeout",
+    "sigtimedwait",
+    "timerfd",
+    "timerfd-interval",
+    "timerfd-read-late",
+    "timerfd-absolute",
+    "timerfd-epoll",
+    "timerfd-shared",
+    "alarm",
+    "alarm-left",
+    "setitimer",
+    "timer_create",
+    "timer_create-absolute",
+    "timer_gettime",
+    "timer_create-thread",
+    // A second time, after all others.
+    "nanosleep",
+    "epoll_wait",
+    "futex",
+];
+
+/// Those of them that end by a signal for the process, which its first thread gets.
+const BY_SIGNAL: [&str; 7] = [
+    "alarm",
+    "alarm-left",
+    "setitimer",
+    "timer_create",
+    "timer_create-absolute",
+    "timer_gettime",
+    "timer_create-thread",
+];
+
+/// Has the server wait in each way, and returns what it said of it: "ok", or what was wrong.
+fn said(target: &Target, who: &str) -> Vec<(&'static str, String)> {
+    let waits: Vec<&str> = WAITS.into_iter().filter(|how| who != "thread" || !BY_SIGNAL.contains(how)).collect();
+    let asks: Vec<String> =
+        waits.iter().map(|how| format!("a send \"{how} {who}\\n\"; wait 40000ms; a recv")).collect();
+    let scenario: Scenario = format!("a connect; {}; a close", asks.join("; ")).parse().expect("a scenario");
+    let played = target.play(&scenario).expect("a run");
+    assert_eq!(played.baseline.virtual_time, Ok(()));
+    let calls = played.trace.steps().flat_map(|step| step.detailed().collect::<Vec<_>>());
+    let sent = calls.filter(|(called, _)| called.call == Call::Other("send"));
+    let sent: Vec<String> =
+        sent.filter_map(|(_, detail)| Some(String::from_utf8_lossy(detail?.data()).into_owned())).collect();
+    assert_eq!(sent.len(), waits.len(), "{sent:?}");
+    waits.into_iter().zip(sent).collect()
+}
+
+/// Compiles the server into a folder.
+fn compiled(flags: &[&str], folder: &Path) -> PathBuf {
+    let program = folder.join("waits");
+    let mut cc = Command::new("cc");
+    cc.args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]).arg(&program).arg(SOURCE).args(flags);
+    assert!(cc.status().expect("a C compiler").success(), "{cc:?}");
+    program
+}
+
+fn all_are_right(who: &str, flags: &[&str]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = compiled(flags, folder.path());
+    let target = Target::command([server.to_str().expect("a path in UTF-8"), "{port}"]);
+    let start = Instant::now();
+    let wrong: Vec<_> = said(&target, who).into_iter().filter(|(_, said)| said != "ok").collect();
+    assert!(wrong.is_empty(), "{who}: {wrong:?}");
+    // The waits take 1600 s on the server's clock.
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(300), "{took:?}");
+}
+
+#[test]
+fn in_the_first_thread() {
+    all_are_right("main", &[]);
+}
+
+#[test]
+fn in_a_program_without_a_dynamic_linker() {
+    all_are_right("main", &["-static"]);
+}
+
+#[test]
+fn in_another_thread() {
+    all_are_right("thread", &[]);
+}
+
+#[test]
+fn in_a_process_that_was_forked() {
+    all_are_right("fork", &[]);
+}
+
+#[test]
+fn in_a_program_that_was_executed() {
+    all_are_right("exec", &[]);
+}
+
+#[test]
+fn in_a_program_that_was_spawned() {
+    all_are_right("vfork", &[]);
+}
+
+/// Only root can be another user.
+#[test]
+fn in_a_process_of_another_user() {
+    if Path::new("/proc/self").metadata().is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
+        all_are_right("user", &[]);
+    } else {
+        eprintln!("SKIPPED: only root can start a process of another user");
+    }
+}
