@@ -1,6 +1,9 @@
 //! The baseline, which is how a server behaves with polite clients, and the errors that prevent a hunt.
 
 use crate::linux::KernelError;
+use crate::scenario::Payload;
+use std::fmt;
+use std::time::Duration;
 
 /// Why a target cannot be hunted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +99,53 @@ pub struct Baseline {
     pub virtual_time: Result<(), String>,
     /// Whether the server runs in a network namespace of its own.
     pub namespace: bool,
+    /// After what time the server closes the connection of a client that is silent, where it does. Learnt in virtual time only.
+    pub timeouts: Vec<Timeout>,
     /// The numbers of the server's processes, threads and descriptors when it is idle, in words.
     pub idle: String,
+}
+
+/// After what time a server closes the connection of a client that is silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeout {
+    /// What the client has sent before.
+    pub silent: Silent,
+    /// The time for which it was silent.
+    pub time: Duration,
+}
+
+/// What a client has sent before it is silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Silent {
+    /// Nothing.
+    Connected,
+    /// Half a request.
+    Half,
+    /// A whole request.
+    Whole,
+}
+
+impl Silent {
+    pub(crate) const ALL: [Silent; 3] = [Silent::Connected, Silent::Half, Silent::Whole];
+
+    /// What the client sends: nothing, or a part of this payload. `None` if there is no such part.
+    pub(super) fn says(self, payload: Option<&Payload>) -> Option<Option<Payload>> {
+        let payload = payload.filter(|payload| payload.len() > 1);
+        match self {
+            Silent::Connected => Some(None),
+            Silent::Half => payload.map(|payload| Some(payload.first(payload.len().div_ceil(2)))),
+            Silent::Whole => payload.map(|payload| Some(payload.clone())),
+        }
+    }
+}
+
+impl fmt::Display for Silent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Silent::Connected => "no request",
+            Silent::Half => "half a request",
+            Silent::Whole => "a request",
+        })
+    }
 }

@@ -6,6 +6,7 @@ mod impolite;
 mod recovery;
 mod repeat;
 mod start;
+mod timeouts;
 
 use super::activity::ActivityLog;
 use super::baseline::{Baseline, HuntError};
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
+pub(super) use timeouts::Mark;
 
 /// How long a polite client waits for its answer while scenarios are screened, and when one is examined. It waits longer if the first
 /// clients had to.
@@ -57,6 +59,8 @@ pub(super) struct Lab<'t> {
     /// The number of runs whose symptoms were discarded because the harness had made a call of the server's fail.
     pub(super) distrusted: u64,
     baseline: Option<Baseline>,
+    /// When the server does something about a client that is silent.
+    pub(super) marks: Vec<Mark>,
     running: Option<Running>,
     /// The longest time that a polite client had to wait during a warm-up.
     latency: Duration,
@@ -102,6 +106,7 @@ impl<'t> Lab<'t> {
             floods: false,
             distrusted: 0,
             baseline: None,
+            marks: Vec::new(),
             running: None,
             latency: Duration::ZERO,
             pinned: None,
@@ -244,6 +249,7 @@ impl<'t> Lab<'t> {
             sigpipe: String::new(),
             gate: self.no_gate.clone().map_or(Ok(()), Err),
             virtual_time: Ok(()),
+            timeouts: Vec::new(),
             namespace: self.namespace,
             idle: String::new(),
         };
@@ -269,6 +275,7 @@ impl<'t> Lab<'t> {
         holder.leave(&mut running.world)?;
         running.world.clear(None)?;
         baseline.virtual_time = running.world.server.has_virtual_time();
+        (baseline.timeouts, self.marks) = self.timeouts()?;
         Ok(baseline)
     }
 

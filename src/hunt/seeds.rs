@@ -3,6 +3,7 @@
 //! A hunt plays them first. They cover an RST in each state of a connection, data left unread, a peer that is gone before the first or the
 //! second send, bursts that pile up while a server is held, urgent bytes, clients that vanish or stall, and injected errors.
 
+use super::lab::Mark;
 use crate::scenario::Action::{self, Close, Connect, Fin, Recv, Rst, Send, Stall, Urgent, Vanish};
 use crate::scenario::{Call, Client, Errno, Event, Fault, Limit, Payload, Repeat, Scenario, Wait};
 use std::collections::HashSet;
@@ -163,6 +164,43 @@ fn talking(payload: &Payload) -> Vec<Order> {
         asked().wait().a(Rst),
         asked_half().wait().a(Fin).a(Rst),
     ]
+}
+
+/// Scenarios in which a client is silent until just before the server does something about it, until just after it, and until both happen
+/// at once.
+pub(super) fn at_deadlines(marks: &[Mark], payload: Option<&Payload>) -> Vec<Scenario> {
+    /// By how much earlier or later, in milliseconds.
+    const BESIDE: u32 = 5;
+    let mut orders = Vec::new();
+    for Mark { silent, time } in marks {
+        let Some(said) = silent.says(payload) else { continue };
+        let at = Wait::at_least(*time).as_millis();
+        let wait = |order: Order, millis| {
+            let event = Wait::millis(millis).map(Event::Wait);
+            event.into_iter().fold(order, Order::then)
+        };
+        let asked = || said.clone().into_iter().fold(start().a(Connect), |order, payload| order.a(Send(payload)));
+        let before = || wait(asked(), at.saturating_sub(BESIDE).max(1));
+        let after = |order: Order| wait(order, at + BESIDE);
+        // With a request in the same moment: the server finds both when it goes on.
+        if let Some(payload) = payload {
+            let both = before().then(Event::Hold).a(Send(payload.clone()));
+            orders.push(wait(both, 2 * BESIDE).go().a(Recv));
+            orders.push(before().a(Send(payload.clone())).a(Recv));
+            orders.push(after(before().a(Send(payload.clone()))));
+            orders.push(after(asked()).a(Send(payload.clone())).a(Recv));
+        }
+        orders.push(before().a(Rst));
+        orders.push(before().a(Fin));
+        orders.push(wait(before().then(Event::Hold).a(Rst), 2 * BESIDE).go());
+        orders.push(wait(before().then(Event::Hold).a(Close), 2 * BESIDE).go());
+        orders.push(after(asked().a(Rst)));
+        orders.push(after(asked().a(Fin)));
+        orders.push(after(asked().a(Vanish)));
+        orders.push(after(asked()));
+        orders.push(after(asked()).a(Rst));
+    }
+    orders.into_iter().map(|order| Scenario::from_valid(order.0)).collect()
 }
 
 /// The seeds for these payloads, without duplicates. Those that take time come last.

@@ -10,7 +10,7 @@ use super::how::HuntOptions;
 use super::lab::Lab;
 use super::mixer::{Limits, Mixer};
 use super::report::{HuntEvent, HuntReport};
-use super::seeds::seeds;
+use super::seeds::{at_deadlines, seeds};
 use crate::detect::{Finding, Kind, Severity, Signature};
 use crate::scenario::{Event, Fault, Scenario};
 use crate::subject::{Subject, Target};
@@ -132,6 +132,8 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         }
         let mixer = Mixer::new(&seeds, &payloads, Limits { clients, max_events, faults }, seed);
         self.play_all(&seeds)?;
+        let timed = at_deadlines(&self.lab.marks, payloads.first());
+        self.play_all(&timed)?;
         if self.lab.has_gate() && self.lab.is_parallel() && self.goes_on() {
             if self.lab.floods() {
                 self.tell(HuntEvent::Skipped(FLOODS));

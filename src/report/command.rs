@@ -2,7 +2,7 @@
 
 use super::text::{paragraph, wrap};
 use super::{Ladder, printable};
-use crate::hunt::{Baseline, ObservedRun};
+use crate::hunt::{Baseline, ObservedRun, Timeout};
 use crate::scenario::Scenario;
 use crate::subject::Target;
 use crate::trace::{Role, Trace};
@@ -24,6 +24,9 @@ pub fn server(target: &Target, baseline: &Baseline) -> String {
         (true, false) => "several at once, one question each",
         (true, true) => "several at once, any number of questions each",
     };
+    let times = |Timeout { silent, time }: &Timeout| format!("after {:.1} s with {silent}", time.as_secs_f64());
+    let times: Vec<String> = baseline.timeouts.iter().map(times).collect();
+    let timeouts = (!times.is_empty()).then(|| ("timeouts: ", format!("closes a silent client {}", times.join(", "))));
     let rows = [
         ("server:   ", target.command_line()),
         ("sigpipe:  ", format!("requested {}, effective {}", target.sigpipe, baseline.sigpipe)),
@@ -33,7 +36,7 @@ pub fn server(target: &Target, baseline: &Baseline) -> String {
         ("clients:  ", clients.to_owned()),
         ("idle:     ", baseline.idle.clone()),
     ];
-    rows.into_iter().map(|(label, text)| wrap(label, &printable(&text))).collect()
+    rows.into_iter().chain(timeouts).map(|(label, text)| wrap(label, &printable(&text))).collect()
 }
 
 /// The events of a scenario, or a sentence that none is needed.
@@ -96,7 +99,9 @@ mod tests {
             keeps_alive: false,
             answers: true,
             sigpipe: "default".to_owned(),
+            virtual_time: gate.clone().map_err(|_| "its calls do not pass the gate".to_owned()),
             gate,
+            timeouts: Vec::new(),
             namespace: false,
             idle: "processes: 1, threads: 1, descriptors: 4".to_owned(),
         }
@@ -111,6 +116,7 @@ server:   ./server --port {port}
 sigpipe:  requested ignore, effective default
 gate:     none (it uses io_uring, whose calls no filter sees): `hold` stops its processes, and
           settled is when all of them sleep
+time:     real (its calls do not pass the gate)
 network:  this machine's
 clients:  several at once, one question each
 idle:     processes: 1, threads: 1, descriptors: 4

@@ -7,8 +7,8 @@
 //! Any bytes decode to a valid scenario. What [`encode`](Scenario::encode) returns decodes to the same scenario, except that its
 //! clients are renamed to `a`, `b`, … in the order of their old names.
 
-use super::table::{EVENTS, Row};
-use super::{Action, Client, Event, Fault, MAX_CLIENTS, MAX_SEND, Payload, ROUNDS, Repeat, Scenario};
+use super::table::{EVENTS, Form, Row};
+use super::{Action, Client, Event, Fault, MAX_CLIENTS, MAX_SEND, Payload, ROUNDS, Repeat, Scenario, Wait};
 
 /// The number of bytes of a cell.
 pub(crate) const CELL: usize = 4;
@@ -62,19 +62,27 @@ impl Cell {
 
     /// The event that this cell alone stands for; `None` for the start of a block.
     pub(crate) fn event(self) -> Option<Event> {
-        self.row().event(self.client(), self.argument)
+        let row = self.row();
+        if let Form::Wait = row.form {
+            // A wait has no client, whose byte holds the upper bits of its number.
+            return Some(Event::Wait(Wait::from_number(u32::from(self.client) << 16 | u32::from(self.argument))));
+        }
+        row.event(self.client(), self.argument)
     }
 
     /// The cell of `event`, whose client has this rank.
     fn of(event: &Event, rank: usize) -> Cell {
+        if let Event::Wait(wait) = event {
+            let number = wait.number();
+            return Cell { code: event.kind().code, client: (number >> 16) as u8, argument: number as u16 };
+        }
         let argument = match event {
             Event::Client(_, Action::Send(payload)) => payload.len() as u16,
             Event::Fault(fault) => Fault::all().position(|f| f == *fault).unwrap_or(0) as u16,
-            Event::Wait(wait) => wait.as_millis(),
             Event::Repeat(repeat) => repeat.times() as u16,
             Event::Limit(limit) => *limit as u16,
             Event::Signal(signal) => *signal as u16,
-            Event::Client(..) | Event::Hold | Event::Step | Event::Go => 0,
+            Event::Client(..) | Event::Hold | Event::Step | Event::Go | Event::Wait(_) => 0,
         };
         let code = match event {
             Event::Client(_, Action::Send(payload)) if payload.given().is_some() => GIVEN,
@@ -179,7 +187,7 @@ mod tests {
     fn every_event_survives_the_round_trip() {
         let text = "a connect; b send 0; c send 16384; d send \"x\\xff\"; e send \"\"; a recv; b fin; c close; d rst; e vanish; \
                     hold; step; go; fault accept EMFILE; fault send ETIMEDOUT; fault recv EINTR; a urgent; b stall; wait 1ms; \
-                    wait 60000ms; limit descriptors; limit off; signal SIGCHLD; signal SIGURG; repeat 10000 { f connect; f send \"abcde\"; wait 3ms }; repeat 2 { f rst }; a rst";
+                    wait 60000ms; wait 74999ms; wait 24h; limit descriptors; limit off; signal SIGCHLD; signal SIGURG; repeat 10000 { f connect; f send \"abcde\"; wait 3ms }; repeat 2 { f rst }; a rst";
         let scenario: Scenario = text.parse().unwrap();
         assert_eq!(Scenario::decode(&scenario.encode()), scenario);
     }
@@ -225,7 +233,7 @@ mod tests {
         assert_eq!(decode(&[open, hold, open, hold, end, hold]), "repeat 3 { hold }; repeat 3 { hold }; hold");
         assert_eq!(decode(&[end, open, end, hold, end]), "hold");
         assert_eq!(decode(&[[254, 0, 0, 0], hold]), "repeat 2 { hold }");
-        assert_eq!(decode(&[[252, 0, 0, 0], [252, 0, 255, 255]]), "wait 1ms; wait 16ms");
+        assert_eq!(decode(&[[252, 0, 0, 0], [252, 0, 255, 255]]), "wait 1ms; wait 65535ms");
     }
 
     #[test]

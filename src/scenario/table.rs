@@ -159,7 +159,7 @@ pub(crate) static EVENTS: [Row; 17] = [
         code: 252,
         weight: 0,
         example: "`wait 300ms`",
-        does: "time passes, 1ms to 60000ms",
+        does: "time passes, 1ms to 24h",
     },
     Row {
         word: "repeat",
@@ -209,8 +209,7 @@ impl Row {
             Form::Fault => Event::Fault(Fault::all().nth(usize::from(argument) % Fault::all().count())?),
             Form::Limit => Event::Limit(Limit::ALL[usize::from(argument) % Limit::ALL.len()]),
             Form::Signal => Event::Signal(HarmlessSignal::ALL[usize::from(argument) % HarmlessSignal::ALL.len()]),
-            // Zero and times above the maximum stand for short ones.
-            Form::Wait => Event::Wait(Wait::millis(argument).or(Wait::millis(argument % 16 + 1))?),
+            Form::Wait => Event::Wait(Wait::from_number(argument.into())),
             Form::Repeat => return None,
         })
     }

@@ -9,7 +9,7 @@ pub(crate) use scan::{Scanner, Statement, Word, unquoted, write_quoted};
 
 use super::table::{Form, OneOf, Row, words};
 use super::{
-    Action, BadName, Call, Client, Errno, Event, Fault, HarmlessSignal, Limit, MAX_WAIT, ROUNDS, Repeat, Scenario, Wait,
+    Action, BadName, Call, Client, Errno, Event, Fault, HarmlessSignal, Limit, ROUNDS, Repeat, Scenario, Wait,
 };
 use std::collections::BTreeSet;
 
@@ -125,15 +125,11 @@ fn action(client: Client, first: &Word<'_>, statement: &mut Statement<'_>) -> Re
 }
 
 fn wait(statement: &mut Statement<'_>) -> Result<Wait, ParseError> {
-    let expected = format!("milliseconds, 1ms to {MAX_WAIT}ms");
-    let word = statement.word(&expected)?;
-    let digits = word.word.strip_suffix("ms").unwrap_or(word.word);
-    let problem = match digits.parse().ok().and_then(Wait::millis) {
-        Some(wait) if digits.len() < word.word.len() => return Ok(wait),
-        Some(_) => format!("`{}` has no unit", word.word),
-        None => format!("`{}` is no time to wait", word.word),
-    };
-    Err(word.error(problem, &expected))
+    let expected = "a time: 1ms to 24h, in ms, s, m or h";
+    let word = statement.word(expected)?;
+    let no_unit = word.word.bytes().all(|byte| byte.is_ascii_digit());
+    let problem = if no_unit { "has no unit" } else { "is no time to wait" };
+    Wait::from_text(word.word).ok_or_else(|| word.error(format!("`{}` {problem}", word.word), expected))
 }
 
 fn limit(statement: &mut Statement<'_>) -> Result<Limit, ParseError> {

@@ -235,7 +235,7 @@ impl Draft {
 
     /// A wait of 1 to 20 ms, or of 100 to 500 ms: long enough for a server that wakes up periodically.
     fn wait(&mut self) -> Event {
-        let millis = if self.one_in(4) { self.rng.u16(100..=500) } else { self.rng.u16(1..=20) };
+        let millis = if self.one_in(4) { self.rng.u32(100..=500) } else { self.rng.u32(1..=20) };
         Wait::millis(millis).map_or(Event::Go, Event::Wait)
     }
 

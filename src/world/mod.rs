@@ -90,7 +90,8 @@ pub trait World: Sealed {
         Ok(())
     }
 
-    /// Lets this much real time pass, whatever the server does meanwhile. A world without a clock does nothing.
+    /// Lets this much time pass on the server's clock, whatever the server does meanwhile. A world whose servers are programs does nothing:
+    /// a program has no clock.
     ///
     /// # Errors
     ///

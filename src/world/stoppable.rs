@@ -7,9 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// The longest part of a `wait` between two checks for an interruption.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
-
 /// A world in which every operation that can fail gives [`Stopped::Interrupted`] once the flag is set. An interrupted run leaves the world
 /// in the same state as a run that failed.
 #[derive(Debug)]
@@ -81,12 +78,7 @@ impl<W: World> World for Stoppable<W> {
     }
 
     fn wait(&mut self, time: Duration) -> Result<(), Self::Error> {
-        let mut left = time;
-        while left > ASK_AGAIN {
-            self.unless(|world| world.wait(ASK_AGAIN))?;
-            left -= ASK_AGAIN;
-        }
-        self.unless(|world| world.wait(left))
+        self.unless(|world| world.wait(time))
     }
 
     fn forget(&mut self, clients: &[Client]) -> Result<(), Self::Error> {

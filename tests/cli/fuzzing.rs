@@ -88,8 +88,8 @@ fn a_pipe_is_no_artifact() {
 #[test]
 fn ctrl_c_ends_triage_in_the_midst_of_an_artifact() {
     let dir = Folder::new();
-    let waits = ["wait 60000ms"; 20].join("; ");
-    fs::write(dir.path().join("slow"), bytes(Policy::Ignore, &format!("a connect; {waits}"))).unwrap();
+    let slow = ["repeat 10000 { a connect; a send 5; a rst }"; 200].join("; ");
+    fs::write(dir.path().join("slow"), bytes(Policy::Ignore, &slow)).unwrap();
     let mut command = brokenpipe();
     command.args(["triage", "."]).current_dir(dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let running = Running::start(&mut command);

@@ -2,11 +2,12 @@
 //! none of it takes the time.
 
 use brokenpipe::{Call, Scenario, Target};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/virtual_time/waits.c");
+/// The folder of the servers.
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/virtual_time");
 
 /// The ways to wait that `waits.c` knows. Each waits for 30 s.
 const WAITS: [&str; 40] = [
@@ -69,30 +70,34 @@ fn said(target: &Target, who: &str) -> Vec<(&'static str, String)> {
     let waits: Vec<&str> = WAITS.into_iter().filter(|how| who != "thread" || !BY_SIGNAL.contains(how)).collect();
     let asks: Vec<String> =
         waits.iter().map(|how| format!("a send \"{how} {who}\\n\"; wait 40000ms; a recv")).collect();
-    let scenario: Scenario = format!("a connect; {}; a close", asks.join("; ")).parse().expect("a scenario");
-    let played = target.play(&scenario).expect("a run");
-    assert_eq!(played.baseline.virtual_time, Ok(()));
-    let calls = played.trace.steps().flat_map(|step| step.detailed().collect::<Vec<_>>());
-    let sent = calls.filter(|(called, _)| called.call == Call::Other("send"));
-    let sent: Vec<String> =
-        sent.filter_map(|(_, detail)| Some(String::from_utf8_lossy(detail?.data()).into_owned())).collect();
+    let sent = sent(target, &asks);
     assert_eq!(sent.len(), waits.len(), "{sent:?}");
     waits.into_iter().zip(sent).collect()
 }
 
-/// Compiles the server into a folder.
-fn compiled(flags: &[&str], folder: &Path) -> PathBuf {
-    let program = folder.join("waits");
+/// What the server sends to a client that does this.
+fn sent(target: &Target, events: &[String]) -> Vec<String> {
+    let scenario: Scenario = format!("a connect; {}; a close", events.join("; ")).parse().expect("a scenario");
+    let played = target.play(&scenario).expect("a run");
+    assert_eq!(played.baseline.virtual_time, Ok(()));
+    let calls = played.trace.steps().flat_map(|step| step.detailed().collect::<Vec<_>>());
+    let sent = calls.filter(|(called, _)| called.call == Call::Other("send"));
+    sent.filter_map(|(_, detail)| Some(String::from_utf8_lossy(detail?.data()).into_owned())).collect()
+}
+
+/// Compiles a server into a folder.
+fn compiled(name: &str, flags: &[&str], folder: &Path) -> Target {
+    let program = folder.join(name);
     let mut cc = Command::new("cc");
-    cc.args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]).arg(&program).arg(SOURCE).args(flags);
+    cc.args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]).arg(&program);
+    cc.arg(format!("{SOURCES}/{name}.c")).args(flags);
     assert!(cc.status().expect("a C compiler").success(), "{cc:?}");
-    program
+    Target::command([program.to_str().expect("a path in UTF-8"), "{port}"])
 }
 
 fn all_are_right(who: &str, flags: &[&str]) {
     let folder = tempfile::tempdir().expect("a folder");
-    let server = compiled(flags, folder.path());
-    let target = Target::command([server.to_str().expect("a path in UTF-8"), "{port}"]);
+    let target = compiled("waits", flags, folder.path());
     let start = Instant::now();
     let wrong: Vec<_> = said(&target, who).into_iter().filter(|(_, said)| said != "ok").collect();
     assert!(wrong.is_empty(), "{who}: {wrong:?}");
@@ -139,4 +144,12 @@ fn in_a_process_of_another_user() {
     } else {
         eprintln!("SKIPPED: only root can start a process of another user");
     }
+}
+
+#[test]
+fn threads_that_wake_one_another_wait_for_as_long_as_they_say() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = compiled("stress", &[], folder.path());
+    let run = "a send \"10\\n\"; wait 13000ms; a recv".to_owned();
+    assert_eq!(sent(&target, &[run.clone(), run]), ["ok", "ok"]);
 }

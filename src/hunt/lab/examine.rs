@@ -13,7 +13,7 @@ use crate::hunt::health_check::{Answered, PoliteClient};
 use crate::linux::KernelError;
 use crate::linux::foreign::patience::Patience;
 use crate::linux::foreign::world::Foreign;
-use crate::scenario::{Client, Scenario};
+use crate::scenario::{Client, Event, Scenario};
 use crate::world::play;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,6 +30,10 @@ pub(super) const GRACE_REPEATED: Duration = Duration::from_millis(500);
 /// A server that waits with a timeout may release resources when the timeout expires. It is given until then, but no longer than this.
 /// Timeouts of a minute and a little more are common.
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
+/// The same where the server's clock jumps, until it has done so [`MOST_JUMPS`] times: a server that wakes up again and again shows no
+/// deadline but its next one.
+const PATIENCE_VIRTUAL: Duration = Duration::from_secs(24 * 3600);
+const MOST_JUMPS: u64 = 1000;
 /// How long a server that ran short of a resource may leave its clients unserved, when examining and when screening.
 const BACK_OFF: Duration = Duration::from_secs(10);
 const BACK_OFF_SCREENING: Duration = Duration::from_secs(3);
@@ -213,7 +217,15 @@ impl Lab<'_> {
         world.deadline = self.deadline;
         let stayed = bystander.take();
         let connected = world.server.now();
-        let bystander = self.bystander(stayed, pace)?;
+        // A healthy server may close the connection of a client that is silent for as long as the scenario takes.
+        let bystander = match self.outlasts(scenario) {
+            true => {
+                let world = &mut self.running()?.world;
+                stayed.map_or(Ok(()), |mut client| client.leave(world))?;
+                None
+            }
+            false => self.bystander(stayed, pace)?,
+        };
         let world = &mut self.running()?.world;
         play(world, &(), scenario, &mut outcome.trace)?;
         outcome.injected = world.injected().to_vec();
@@ -263,6 +275,16 @@ impl Lab<'_> {
         }
         outcome.reported(&self.output_since(written), &ends);
         Ok(outcome.sorted())
+    }
+
+    /// Whether the waits of a scenario take longer than the server lets a silent client stay.
+    fn outlasts(&self, scenario: &Scenario) -> bool {
+        let waits = scenario.events().iter().flat_map(Event::parts).filter_map(|event| match event {
+            Event::Wait(wait) => Some(wait.time()),
+            _ => None,
+        });
+        let shortest = self.marks.iter().map(|mark| mark.time).min();
+        shortest.is_some_and(|shortest| waits.sum::<Duration>() >= shortest / 2)
     }
 
     /// Whether a client can stay connected while others are served, and is still served afterwards.
@@ -340,10 +362,12 @@ impl Lab<'_> {
 }
 
 /// How long a server is given to release resources: at least `least`. If `patient`, also until its last deadline expires, but no longer
-/// than [`PATIENCE`].
+/// than [`PATIENCE`] or [`PATIENCE_VIRTUAL`].
 pub(super) fn grace(world: &mut Foreign, patience: &Patience, least: Duration, patient: bool) -> Duration {
     let own = patient.then(|| world.server.last_deadline()).flatten();
+    let jumps = patience.jumps(&world.server).is_some_and(|jumps| jumps < MOST_JUMPS);
+    let most = if jumps { PATIENCE_VIRTUAL } else { PATIENCE };
     // A little longer, because the server still has work to do then.
-    let own = own.map(|deadline| deadline.saturating_duration_since(patience.start).min(PATIENCE) + GRACE_SCREENING);
+    let own = own.map(|deadline| deadline.saturating_duration_since(patience.start).min(most) + GRACE_SCREENING);
     least.max(own.unwrap_or_default())
 }

@@ -16,8 +16,9 @@ use crate::scenario::Scenario;
 use crate::world::World;
 use std::time::Duration;
 
-/// How long a server is given to recover.
+/// How long a server is given to recover, in real time and in virtual time.
 const RECOVERY: Duration = Duration::from_secs(20);
+const RECOVERY_VIRTUAL: Duration = Duration::from_secs(3600);
 /// The time between the first and the second request. It doubles each time.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
@@ -26,11 +27,16 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 pub(in crate::hunt) enum Recovery {
     /// The server serves again after `time`. If `refused`, it refused or cut off every client until then; else it left at least one without
     /// an answer.
-    After { time: Duration, refused: bool },
+    After {
+        time: Duration,
+        refused: bool,
+        /// Whether it is virtual time.
+        is_virtual: bool,
+    },
     /// A client waits for its answer, and nothing in the server can change any more.
     Frozen,
-    /// The server did not serve again within [`RECOVERY`].
-    Not,
+    /// The server did not serve again within this time.
+    Not(Duration),
 }
 
 impl Recovery {
@@ -42,15 +48,18 @@ impl Recovery {
     /// In words, to be appended to the evidence.
     pub(in crate::hunt) fn words(self) -> String {
         match self {
+            Recovery::After { time, is_virtual: true, .. } => {
+                format!("; it served again after {:.1} s of virtual time", time.as_secs_f64())
+            }
             Recovery::After { time, .. } => format!("; it recovered {:.0} s later", time.as_secs_f64().ceil()),
             Recovery::Frozen => "; it waits without any time limit, and will not recover".to_owned(),
-            Recovery::Not => format!("; nor {} s later", RECOVERY.as_secs()),
+            Recovery::Not(time) => format!("; nor {} s later", time.as_secs()),
         }
     }
 
     /// The symptom of throttling, if the server has refused clients for a while.
     pub(in crate::hunt) fn throttling(self) -> Option<Seen> {
-        let Recovery::After { time, refused: true } = self else { return None };
+        let Recovery::After { time, refused: true, .. } = self else { return None };
         seen(&Observation::Refused(time)).next()
     }
 }
@@ -68,25 +77,30 @@ impl Lab<'_> {
     /// Waits until the running server serves a polite client again.
     pub(super) fn recovers(&mut self) -> Result<Recovery, HuntError> {
         let _doing = self.activity.enter(Activity::Recovers);
-        let start = self.running()?.world.server.now();
+        let server = &self.running()?.world.server;
+        let (start, is_virtual) = (server.now(), server.real_time().is_none());
         let (mut wait, mut refused) = (FIRST_WAIT, true);
+        let most = if is_virtual { RECOVERY_VIRTUAL } else { RECOVERY };
         loop {
-            let answered = self.polite(SCREENING, false)?;
+            // Virtual time costs nothing, so a client that waits shows when exactly it is served.
+            let answered = self.polite(if is_virtual { wait } else { SCREENING }, false)?;
             self.still_wanted()?;
             let world = &mut self.running.as_mut().ok_or(KernelError::StillBorn)?.world;
             let time = world.server.now().saturating_duration_since(start);
             if answered.is_full() {
-                return Ok(Recovery::After { time, refused });
+                return Ok(Recovery::After { time, refused, is_virtual });
             }
             refused &= matches!(answered, Answered::Refused | Answered::CutOff(_));
             // If no process listens, no client can make the server do anything.
             if (!refused || !world.is_listening()?) && world.is_at_rest() {
                 return Ok(Recovery::Frozen);
             }
-            if time >= RECOVERY {
-                return Ok(Recovery::Not);
+            if time >= most {
+                return Ok(Recovery::Not(most));
             }
-            world.wait(wait.min(RECOVERY))?;
+            if refused || !is_virtual {
+                world.wait(wait.min(most))?;
+            }
             wait *= 2;
         }
     }

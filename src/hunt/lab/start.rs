@@ -252,6 +252,7 @@ impl Lab<'_> {
             sigpipe,
             gate: self.no_gate.clone().map_or(Ok(()), Err),
             virtual_time: self.running()?.world.server.has_virtual_time(),
+            timeouts: Vec::new(),
             namespace: self.namespace,
             idle,
         })

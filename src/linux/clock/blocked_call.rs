@@ -138,6 +138,11 @@ fn is_vfork((call, arguments): Call, process: &impl Process) -> bool {
 /// `FUTEX_CMD_MASK`.
 const FUTEX_COMMAND: i32 = !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
 
+/// What ends a `close` of a socket that lingers for `time`: its peer, or the time.
+pub(crate) const fn lingers(time: Duration) -> Wait {
+    Wait::controlled(Limit::Within(time))
+}
+
 /// Decodes what ends a call that a task is blocked in outside the gate.
 pub(crate) fn decode((call, arguments): Call, process: &impl Process) -> Wait {
     let [first, second, third, fourth, ..] = arguments;

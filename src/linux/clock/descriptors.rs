@@ -12,7 +12,7 @@ use crate::linux::sys::{fd_table, pidfd_getfd};
 use crate::scenario::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The numbers of the timer descriptors of a process.
 fn of(pid: i32) -> impl Iterator<Item = i32> {
@@ -114,12 +114,17 @@ pub(crate) fn put_forward<'p>(
 /// Puts one timer forward.
 fn shift(timer: BorrowedFd<'_>, time: Duration) -> Result<(), Errno> {
     let now = timerfd::get(timer)?;
+    let asked = Instant::now();
     if now.left.is_zero() {
         return Ok(());
     }
-    let (setting, expired) = later(now, time);
-    // Setting a timer discards the expiries that have not been read.
-    let unread: u64 = field(&info(timer), "ticks:").and_then(|ticks| ticks.parse().ok()).unwrap_or(0);
+    // Setting a timer discards the expiries that have not been read. Real time goes on meanwhile: an expiry that has come since is among
+    // those that are counted from `now`.
+    let text = info(timer);
+    let unread: u64 = field(&text, "ticks:").and_then(|ticks| ticks.parse().ok()).unwrap_or(0);
+    let since = left_in(&text).is_none_or(|left| left > now.left);
+    let unread = unread.saturating_sub(since.into());
+    let (setting, expired) = later(now, time + asked.elapsed());
     timerfd::set(timer, setting)?;
     // A timer that is set to expire at once does so in an interrupt, some time later. Until then the server would look idle. Expiries that
     // are put in wake it at once.
@@ -186,6 +191,7 @@ mod tests {
         assert_eq!(field(&info(timer.as_fd()), "ticks:"), Some("2"));
         // What has not been read stays.
         shift(timer.as_fd(), Duration::from_secs(1)).unwrap();
+        shift(timer.as_fd(), Duration::ZERO).unwrap();
         assert_eq!(field(&info(timer.as_fd()), "ticks:"), Some("2"));
         assert!(timerfd::get(timer.as_fd()).unwrap().left <= Duration::from_secs(59));
     }

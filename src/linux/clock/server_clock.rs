@@ -28,7 +28,7 @@ impl ServerClock {
     }
 
     /// The time after `time` from now; `None` if an `Instant` cannot hold it.
-    pub(crate) fn from_now(self, time: Duration) -> Option<Instant> {
+    pub(crate) fn after(self, time: Duration) -> Option<Instant> {
         self.now().checked_add(time)
     }
 
@@ -41,7 +41,7 @@ impl ServerClock {
 
     /// The instant at which one of the clocks that jump will show `time`; the present if it has shown that already.
     pub(crate) fn instant_of(self, clock: libc::clockid_t, time: Duration) -> Option<Instant> {
-        self.from_now(time.saturating_sub(self.reading(clock)?))
+        self.after(time.saturating_sub(self.reading(clock)?))
     }
 
     /// Puts the clock forward by `time`, rounded up to a microsecond. False if it cannot be put that far.

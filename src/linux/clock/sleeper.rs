@@ -34,13 +34,14 @@ pub(crate) struct Sleeper {
 }
 
 impl Sleeper {
-    /// Ends the sleep. False if the thread was no longer in it.
+    /// Ends the sleep. False if the thread was no longer in it. `sleeps_on` says whether the thread has not run since it was seen asleep: one
+    /// whose sleep was ended before may have woken it, and it may be in another sleep by now, by a call that looks the same.
     #[cfg(target_arch = "x86_64")]
-    pub(crate) fn end(&self) -> Result<bool, Errno> {
+    pub(crate) fn end(&self, sleeps_on: impl Fn() -> bool) -> Result<bool, Errno> {
         let Sleeper { pid, tid, call: (number, arguments) } = *self;
-        // Counted first: if it comes back meanwhile, it has slept once more than it should have.
+        // Counted first: if it comes back from here on, it has slept once more than it should have.
         let Some(before) = sleeps(pid, tid) else { return Ok(false) };
-        if call_of(pid, tid) != Some(self.call) {
+        if !sleeps_on() || call_of(pid, tid) != Some(self.call) {
             return Ok(false);
         }
         let traced = match Traced::seize(tid) {
@@ -55,6 +56,10 @@ impl Sleeper {
                 Stop::Signalled(signal) => traced.go_on(signal)?,
                 Stop::Executed | Stop::Interrupted => break,
             }
+        }
+        if number == libc::SYS_close {
+            // A `close` that lingers ends in the same way when it is interrupted and when its time is up (`__tcp_close`).
+            return traced.release().map(|()| true);
         }
         let mut registers = traced.registers()?;
         let (result, made) = (registers.rax as i64, registers.orig_rax as libc::c_long);
@@ -96,7 +101,7 @@ impl Sleeper {
 
     /// No clock jumps on this architecture.
     #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn end(&self) -> Result<bool, Errno> {
+    pub(crate) fn end(&self, _: impl Fn() -> bool) -> Result<bool, Errno> {
         Ok(false)
     }
 }

@@ -157,7 +157,7 @@ impl Timers {
         }
         let deadline = match clock_of(pid, id).filter(|shown| jumps(*shown)) {
             None => None,
-            Some(_) if arguments[1] as i32 & libc::TIMER_ABSTIME == 0 => clock.from_now(value),
+            Some(_) if arguments[1] as i32 & libc::TIMER_ABSTIME == 0 => clock.after(value),
             Some(shown) => clock.instant_of(shown, value),
         };
         self.posix.insert((pid, id), Armed { deadline, interval });
@@ -219,7 +219,7 @@ impl Timers {
         let mut all: Vec<Instant> = kept.collect();
         if self.descriptors {
             let left = processes.flat_map(descriptors::left_of_all);
-            all.extend(left.filter_map(|left| clock.from_now(left)));
+            all.extend(left.filter_map(|left| clock.after(left)));
         }
         all
     }

@@ -18,12 +18,14 @@ pub(crate) struct VirtualTime {
     real: Option<RealTime>,
     /// Whether a process reads another clock than the others.
     split: bool,
+    /// How often the clock has been put forward.
+    jumps: u64,
 }
 
 impl VirtualTime {
     /// A clock that shows real time, and may jump unless there is a reason why it may not.
     pub(crate) fn new(real: Option<RealTime>) -> VirtualTime {
-        VirtualTime { clock: ServerClock::default(), processes: BTreeMap::new(), real, split: false }
+        VirtualTime { clock: ServerClock::default(), processes: BTreeMap::new(), real, split: false, jumps: 0 }
     }
 
     /// The clock.
@@ -34,6 +36,11 @@ impl VirtualTime {
     /// Why the clock does not jump, if it does not.
     pub(crate) const fn real(&self) -> Option<&RealTime> {
         self.real.as_ref()
+    }
+
+    /// How often the clock has been put forward.
+    pub(crate) const fn jumps(&self) -> u64 {
+        self.jumps
     }
 
     /// Whether a process of the server reads another clock than the others, so that what the server does is no evidence against it.
@@ -95,6 +102,7 @@ impl VirtualTime {
         if !self.clock.put_forward(time) {
             return false;
         }
+        self.jumps += 1;
         for (memory, place) in self.processes.values() {
             if let Err(errno) = place.write(memory, self.clock.ahead()) {
                 self.real.get_or_insert(RealTime::NotWritable(errno));

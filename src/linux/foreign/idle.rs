@@ -51,7 +51,7 @@ impl Server {
         self.timers.keep(|pid| tree.runs(pid));
         // Before the tasks: a timer that has just expired has no deadline any more, but the task that it has woken is then seen to run.
         let timers = self.timers.deadlines(tree.processes.keys().copied(), clock);
-        let mut tasks = self.tree.states(|tid| self.parked.contains_key(&tid), clock);
+        let mut tasks = self.tree.states(|tid| self.parked.contains_key(&tid), clock, &self.lingering);
         let at_the_gate = self.parked.values();
         tasks.extend(
             at_the_gate.map(|parked| TaskState::Blocked { wakes: Wakes::Controlled, deadline: parked.deadline }),

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Patience {
     /// On the server's clock.
     pub(crate) start: Instant,
+    /// How often the server's clock had been put forward at the start.
+    jumps: u64,
     /// The processor time that the server had used when the bound was first checked, and the time that the server and the harness had
     /// waited for a processor.
     before: Option<Scheduled>,
@@ -27,7 +29,12 @@ const MOST_TIMES_OF_A_START: u32 = 3;
 impl Patience {
     /// A wait that begins now.
     pub(crate) fn new(server: &Server) -> Patience {
-        Patience { start: server.now(), before: None }
+        Patience { start: server.now(), jumps: server.jumps(), before: None }
+    }
+
+    /// How often the server's clock has been put forward since the start; `None` if it does not jump.
+    pub(crate) fn jumps(&self, server: &Server) -> Option<u64> {
+        server.real_time().is_none().then(|| server.jumps() - self.jumps)
     }
 
     /// Whether the time is up for something that takes the server no longer than `bound` on an idle machine.

@@ -91,6 +91,8 @@ pub(crate) struct Server {
     pub(super) sent: Ledger,
     /// The connections that the server has opened itself.
     pub(super) peers: Peers,
+    /// How long threads may wait in a `close` that was released, for what their socket has not sent yet (SO_LINGER, socket(7)).
+    pub(super) lingering: BTreeMap<i32, Duration>,
     /// Whether the server has created a watch on files.
     pub(super) watches_files: bool,
     /// The threads whose call at the gate was cancelled by a signal.
@@ -137,6 +139,7 @@ impl Server {
             time: VirtualTime::new(real),
             sent: Ledger::default(),
             peers: Peers::default(),
+            lingering: BTreeMap::new(),
             watches_files: false,
             cancelled: BTreeSet::new(),
             cut_by_stop: false,

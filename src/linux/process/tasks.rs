@@ -9,6 +9,7 @@ mod task;
 
 use crate::linux::clock::blocked_call;
 use crate::linux::clock::server_clock::ServerClock;
+use crate::linux::clock::sleeper::Sleeper;
 use crate::linux::error::KernelError;
 use crate::linux::sys::proc::{Scheduled, children, has_signalfd, inner_pid, stat, tids};
 use crate::linux::sys::process as sys;
@@ -284,29 +285,37 @@ impl TaskTree {
     }
 
     /// The state of each task that is not parked and whose process has not ended. To be called when the server is idle, so that each of
-    /// them is blocked.
-    pub(crate) fn states(&mut self, parked: impl Fn(i32) -> bool, clock: ServerClock) -> Vec<TaskState> {
+    /// them is blocked. `lingering` says for how long threads may wait in a `close`.
+    pub(crate) fn states(
+        &mut self,
+        parked: impl Fn(i32) -> bool,
+        clock: ServerClock,
+        lingering: &BTreeMap<i32, Duration>,
+    ) -> Vec<TaskState> {
         let mut states = Vec::new();
         for (pid, process) in self.processes.iter_mut().filter(|(_, process)| !process.zombie) {
             let tasks = process.tasks.iter_mut().filter(|(tid, _)| !parked(**tid));
-            states.extend(tasks.map(|(tid, task)| task.blocked_state(*pid, *tid, clock)));
+            states.extend(tasks.map(|(tid, task)| task.blocked_state(*pid, *tid, clock, lingering.get(tid).copied())));
         }
         states
     }
 
-    /// The tasks that are not parked and whose deadline has passed, as far as was known when [`TaskTree::states`] was last called: process,
-    /// thread, call.
-    pub(crate) fn sleepers(
-        &self,
-        now: ServerClock,
-        parked: impl Fn(i32) -> bool,
-    ) -> Vec<(i32, i32, blocked_call::Call)> {
+    /// The tasks that are not parked and whose deadline has passed, as far as was known when [`TaskTree::states`] was last called.
+    pub(crate) fn sleepers(&self, now: ServerClock, parked: impl Fn(i32) -> bool) -> Vec<Sleeper> {
         let mut due = Vec::new();
         for (pid, process) in self.processes.iter().filter(|(_, process)| !process.zombie) {
             let tasks = process.tasks.iter().filter(|(tid, _)| !parked(**tid));
-            due.extend(tasks.filter_map(|(tid, task)| Some((*pid, *tid, task.overslept(now)?))));
+            due.extend(
+                tasks.filter_map(|(tid, task)| Some(Sleeper { pid: *pid, tid: *tid, call: task.overslept(now)? })),
+            );
         }
         due
+    }
+
+    /// Whether a task has not been given a core since it was last seen blocked.
+    pub(crate) fn sleeps_on(&self, sleeper: &Sleeper) -> bool {
+        let task = self.processes.get(&sleeper.pid).and_then(|process| process.tasks.get(&sleeper.tid));
+        task.is_some_and(Task::sleeps_on)
     }
 
     /// Whether a task is blocked in a call that fails with EINTR when its process is stopped and continued.

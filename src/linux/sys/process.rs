@@ -158,6 +158,13 @@ pub(crate) fn is_at_urgent_mark(fd: BorrowedFd<'_>) -> bool {
     result == 0 && at_mark != 0
 }
 
+/// For how long a `close` of the socket waits until everything has been sent (SO_LINGER, socket(7)); `None` if it does not wait.
+pub(crate) fn lingers(socket: BorrowedFd<'_>) -> Option<Duration> {
+    let linger = option(socket, libc::SOL_SOCKET, libc::SO_LINGER, libc::linger { l_onoff: 0, l_linger: 0 }).ok()?;
+    let seconds = u64::try_from(linger.l_linger).ok().filter(|seconds| linger.l_onoff != 0 && *seconds > 0)?;
+    Some(Duration::from_secs(seconds))
+}
+
 /// The value of SO_RCVTIMEO or SO_SNDTIMEO (`which`); `None` if it is not set.
 pub(crate) fn socket_timeout(socket: BorrowedFd<'_>, which: i32) -> Option<Duration> {
     let none = libc::timeval { tv_sec: 0, tv_usec: 0 };

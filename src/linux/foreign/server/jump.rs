@@ -4,7 +4,6 @@ use super::Server;
 use crate::linux::clock::descriptors;
 use crate::linux::clock::real_time::RealTime;
 use crate::linux::clock::server_clock::ServerClock;
-use crate::linux::clock::sleeper::Sleeper;
 use crate::linux::error::KernelError;
 use crate::world::quiescence::Quiescence;
 use std::os::fd::AsFd;
@@ -19,6 +18,11 @@ impl Server {
     /// The present on the server's clock.
     pub(crate) fn now(&self) -> Instant {
         self.clock().now()
+    }
+
+    /// How often the clock has been put forward.
+    pub(crate) const fn jumps(&self) -> u64 {
+        self.time.jumps()
     }
 
     /// Why the server's clock does not jump, if it does not.
@@ -91,8 +95,8 @@ impl Server {
     /// Ends the calls of tasks outside the gate whose time is up. True if there was one.
     pub(super) fn end_sleeps(&mut self) -> Result<bool, KernelError> {
         let mut ended = false;
-        for (pid, tid, call) in self.tree.sleepers(self.clock(), |tid| self.parked.contains_key(&tid)) {
-            match (Sleeper { pid, tid, call }).end() {
+        for sleeper in self.tree.sleepers(self.clock(), |tid| self.parked.contains_key(&tid)) {
+            match sleeper.end(|| self.tree.sleeps_on(&sleeper)) {
                 Ok(done) => ended |= done,
                 Err(errno) => self.time.stays(RealTime::NotTraced(errno)),
             }
@@ -104,7 +108,7 @@ impl Server {
     pub(super) fn end_due_sleeps(&mut self) -> Result<(), KernelError> {
         if !self.clock().ahead().is_zero() {
             let clock = self.clock();
-            self.tree.states(|tid| self.parked.contains_key(&tid), clock);
+            self.tree.states(|tid| self.parked.contains_key(&tid), clock, &self.lingering);
             self.end_sleeps()?;
         }
         Ok(())

@@ -50,6 +50,7 @@ impl Server {
             };
             let Some(process) = self.tree.processes.get_mut(&pid) else { continue };
             process.calls = true;
+            self.lingering.remove(&call.tid);
             if self.parked.remove(&call.tid).is_some() {
                 self.cancelled.insert(call.tid);
             }

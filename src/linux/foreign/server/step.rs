@@ -13,6 +13,7 @@ use crate::scenario::Errno;
 use crate::trace::{Data, TcpState};
 use crate::world::schedule::Pending;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 /// A call that was released, or answered by the harness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(crate) struct Passed {
     pub(crate) takes: bool,
     /// Whether the call raises SIGPIPE if it fails with EPIPE.
     pub(crate) raises_sigpipe: bool,
+    /// For how long the call may wait although the gate assumes that it never blocks: a `close` of a socket that lingers.
+    pub(crate) lingers: Option<Duration>,
     /// What the socket showed of the result before the call.
     pub(crate) foreseen: Foreseen,
     /// The first bytes of what the call sends, if they are recorded.
@@ -79,6 +82,7 @@ impl Server {
         {
             self.peers.note(passed.pid, fd, cookie);
         }
+        self.lingering.extend(passed.lingers.map(|time| (tid, time)));
         let id = parked.id;
         // Drops the harness's duplicate of the socket, because while it is open the server's `close` does not close the socket.
         drop(parked);
@@ -151,8 +155,8 @@ impl Server {
             Answer::Continue if accepts && self.lacks_descriptors(parked.pid) => Foreseen::Result(Err(Errno::EMFILE)),
             Answer::Continue => socket.map_or(Foreseen::Unknown, |socket| parked.foreseen(socket, info)),
         };
-        let (cookie, state, takes, foreseen) = match self.tree.processes.get(&parked.pid) {
-            None => (None, None, false, foreseen(None, None)),
+        let (cookie, state, takes, lingers, foreseen) = match self.tree.processes.get(&parked.pid) {
+            None => (None, None, false, None, foreseen(None, None)),
             Some(process) => {
                 let (pid, pidfd) = (parked.pid, process.pidfd.as_fd());
                 let owner = Owner { pid, pidfd, signalfd: process.signalfd, alone: false };
@@ -160,7 +164,8 @@ impl Server {
                     let (fd, cookie) = socket.unzip();
                     let info = fd.and_then(sys::tcp_info);
                     let takes = fd.is_some_and(|fd| parked.takes(fd)) && answer == Answer::Continue;
-                    (cookie, info.map(|info| info.state), takes, foreseen(fd, info))
+                    let lingers = fd.filter(|_| parked.name == "close").and_then(sys::lingers);
+                    (cookie, info.map(|info| info.state), takes, lingers, foreseen(fd, info))
                 })
             }
         };
@@ -173,6 +178,7 @@ impl Server {
             cookie,
             state,
             takes,
+            lingers,
             raises_sigpipe: parked.raises_sigpipe(),
             foreseen,
             data: if self.records && parked.class.sends() { parked.data() } else { Data::default() },
@@ -199,6 +205,7 @@ mod tests {
                 cookie: None,
                 state: None,
                 takes: false,
+                lingers: None,
                 raises_sigpipe: false,
                 foreseen: Foreseen::Unknown,
                 data: Data::default(),

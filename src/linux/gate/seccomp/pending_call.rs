@@ -116,7 +116,7 @@ impl PendingCall {
             Class::Now | Class::Connect | Class::Accept | Class::In(_) | Class::Out(_) => {
                 let Some(kept) = parked.socket(owner) else { return Arrival::Pass };
                 let limit = class.timeout_option().and_then(|option| socket_timeout(kept.0.as_fd(), option));
-                parked.deadline = limit.and_then(|limit| clock.from_now(limit));
+                parked.deadline = limit.and_then(|limit| clock.after(limit));
                 parked.kept = Some(kept).filter(|_| owner.alone);
             }
             Class::Poll(waits) | Class::Select(waits) | Class::Epoll(waits) => {
@@ -127,7 +127,7 @@ impl PendingCall {
                     return Arrival::Pass;
                 }
                 let limit = time_limit(waits, &parked.args, &Pid(parked.pid));
-                parked.deadline = limit.and_then(|limit| clock.from_now(limit));
+                parked.deadline = limit.and_then(|limit| clock.after(limit));
             }
         }
         Arrival::PendingCall(parked)

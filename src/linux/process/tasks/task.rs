@@ -8,7 +8,7 @@ use crate::scenario::Errno;
 use crate::world::quiescence::TaskState;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{DOING, GONE};
 
@@ -82,12 +82,21 @@ impl Task {
     }
 
     /// Whether the task is blocked outside the gate, and what can end that call.
-    pub(super) fn blocked_state(&mut self, pid: i32, tid: i32, clock: ServerClock) -> TaskState {
+    pub(super) fn blocked_state(
+        &mut self,
+        pid: i32,
+        tid: i32,
+        clock: ServerClock,
+        lingers: Option<Duration>,
+    ) -> TaskState {
         let Some(call) = self.call() else { return TaskState::Running(tid) };
         let switches = self.switches();
         let known = self.blocked.filter(|known| known.call == call && known.switches == switches);
         let blocked = known.unwrap_or_else(|| {
-            let wait = blocked_call::decode(call, &Pid(pid));
+            let wait = match lingers {
+                Some(time) if call.0 == libc::SYS_close => blocked_call::lingers(time),
+                _ => blocked_call::decode(call, &Pid(pid)),
+            };
             Blocked { call, wait, switches, since: clock.now() }
         });
         self.blocked = Some(blocked);
@@ -98,7 +107,12 @@ impl Task {
     pub(super) fn overslept(&self, clock: ServerClock) -> Option<Call> {
         let blocked = self.blocked?;
         let deadline = blocked.wait.deadline(blocked.since, clock)?;
-        (deadline <= clock.now() && self.switches() == blocked.switches).then_some(blocked.call)
+        (deadline <= clock.now()).then_some(blocked.call)
+    }
+
+    /// Whether the task has not been given a core since it was last seen blocked. Without a count that cannot be told.
+    pub(super) fn sleeps_on(&self) -> bool {
+        self.schedstat.is_some() && self.blocked.is_some_and(|blocked| self.switches() == blocked.switches)
     }
 
     /// The letter of the task's state; `R` for a task that is about to end and sleeps. `None` if the task is gone.
