@@ -279,9 +279,13 @@ fn earlier(event: &Event, clients: &[Client]) -> Vec<Event> {
     events.extend(Fault::all().filter(other_call).map(Event::Fault));
     events.extend(clients.iter().flat_map(|c| actions.iter().map(|a| Event::Client(*c, a.clone()))));
     if let Event::Wait(wait) = event {
-        // Each try takes as long as its wait, so a result within an eighth of the minimum is good enough.
+        // A round time, where that is long enough: it is often the server's own.
         let n = wait.as_millis();
-        events.extend([n / 2, n - n / 4, n - n / 8].into_iter().filter_map(Wait::millis).map(Event::Wait));
+        let round = [60_000, 10_000, 1000, 100, 10].map(|unit| n - n % unit);
+        // Each try may take as long as its wait, so of a short one a result within an eighth of the minimum is good enough.
+        let parts = if n < 1000 { 2..=8 } else { 2..=256 };
+        let shorter = (1..=8).map(|power| 1 << power).filter(|part| parts.contains(part)).map(|part| n - n / part);
+        events.extend(round.into_iter().chain(shorter).filter_map(Wait::millis).map(Event::Wait));
     }
     events.retain(|e| e < event);
     events.sort_unstable();

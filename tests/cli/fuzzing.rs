@@ -86,10 +86,12 @@ fn a_pipe_is_no_artifact() {
 }
 
 #[test]
-fn ctrl_c_ends_triage_in_the_midst_of_an_artifact() {
+fn ctrl_c_ends_triage_in_the_midst_of_its_artifacts() {
     let dir = Folder::new();
-    let slow = ["repeat 10000 { a connect; a send 5; a rst }"; 200].join("; ");
-    fs::write(dir.path().join("slow"), bytes(Policy::Ignore, &slow)).unwrap();
+    for number in 0..500 {
+        let slow = bytes(Policy::Ignore, "repeat 3000 { a connect; a send 5; a rst }");
+        fs::write(dir.path().join(format!("slow-{number}")), slow).unwrap();
+    }
     let mut command = brokenpipe();
     command.args(["triage", "."]).current_dir(dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let running = Running::start(&mut command);

@@ -228,6 +228,13 @@ impl Lab<'_> {
         };
         let world = &mut self.running()?.world;
         play(world, &(), scenario, &mut outcome.trace)?;
+        if world.vanished() > 0 {
+            if bystander.is_none() {
+                self.ask_beside_vanished(pace, &mut outcome)?;
+            }
+            self.running()?.world.reset_vanished()?;
+        }
+        let world = &mut self.running()?.world;
         outcome.injected = world.injected().to_vec();
         // A healthy server that ran short of a resource may stop accepting for a while.
         let pace = if world.was_short() { pace.backed_off() } else { pace };
@@ -257,6 +264,10 @@ impl Lab<'_> {
         }
         self.look_at_what_is_left(pace, &mut outcome)?;
         let world = &mut self.running()?.world;
+        if let Some(spin) = world.spin() {
+            outcome.spins(&spin, pace.measures, world.was_limited());
+            return Ok(outcome.sorted());
+        }
         for withheld in world.still_withheld() {
             outcome.observe(&Observation::FinWithheld(&withheld));
         }
@@ -275,6 +286,31 @@ impl Lab<'_> {
         }
         outcome.reported(&self.output_since(written), &ends);
         Ok(outcome.sorted())
+    }
+
+    /// Asks as a polite client while one client has vanished, which must keep a server that serves several at once from none of them.
+    fn ask_beside_vanished(&mut self, pace: Pace, outcome: &mut Outcome) -> Result<(), HuntError> {
+        let concurrent = self.baseline.as_ref().is_some_and(|baseline| baseline.concurrent);
+        let world = &mut self.running()?.world;
+        if !concurrent
+            || pace.polite == Attended::No
+            || world.vanished() > 1
+            || world.has_spin()
+            || world.main_ended().is_some()
+        {
+            return Ok(());
+        }
+        let waits: Vec<&'static str> = world.server.waits_in().iter().map(|(_, call)| *call).collect();
+        let start = world.server.now();
+        let answered = self.polite_beside(pace.bound)?;
+        if answered.is_full() || self.running()?.world.main_ended().is_some() {
+            return Ok(());
+        }
+        // How long that lasts is of interest only where the failure is examined.
+        let later = if pace.measures { self.serves_beside_vanished(start)? } else { String::new() };
+        let answered = format!("{answered} while one that has vanished was connected{later}");
+        outcome.observe(&Observation::ClientNotServed { answered: &answered, waits: &waits });
+        Ok(())
     }
 
     /// Whether the waits of a scenario take longer than the server lets a silent client stay.
@@ -346,6 +382,7 @@ impl Lab<'_> {
             let bound = grace(world, &patience, pace.grace, pace.patient);
             if left.kinds().iter().all(|kind| tolerated.contains(kind))
                 || world.is_at_rest()
+                || world.has_spin()
                 || patience.is_up(&world.server, bound)
             {
                 break left;
@@ -366,7 +403,7 @@ impl Lab<'_> {
 pub(super) fn grace(world: &mut Foreign, patience: &Patience, least: Duration, patient: bool) -> Duration {
     let own = patient.then(|| world.server.last_deadline()).flatten();
     let jumps = patience.jumps(&world.server).is_some_and(|jumps| jumps < MOST_JUMPS);
-    let most = if jumps { PATIENCE_VIRTUAL } else { PATIENCE };
+    let most = if jumps && !patience.is_long() { PATIENCE_VIRTUAL } else { PATIENCE };
     // A little longer, because the server still has work to do then.
     let own = own.map(|deadline| deadline.saturating_duration_since(patience.start).min(most) + GRACE_SCREENING);
     least.max(own.unwrap_or_default())

@@ -14,11 +14,11 @@ use crate::hunt::health_check::Answered;
 use crate::linux::KernelError;
 use crate::scenario::Scenario;
 use crate::world::World;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a server is given to recover, in real time and in virtual time.
 const RECOVERY: Duration = Duration::from_secs(20);
-const RECOVERY_VIRTUAL: Duration = Duration::from_secs(3600);
+const RECOVERY_VIRTUAL: Duration = Duration::from_secs(2 * 3600);
 /// The time between the first and the second request. It doubles each time.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
@@ -48,6 +48,9 @@ impl Recovery {
     /// In words, to be appended to the evidence.
     pub(in crate::hunt) fn words(self) -> String {
         match self {
+            Recovery::After { time, .. } if time < FIRST_WAIT => {
+                "; it served again when all clients had gone".to_owned()
+            }
             Recovery::After { time, is_virtual: true, .. } => {
                 format!("; it served again after {:.1} s of virtual time", time.as_secs_f64())
             }
@@ -74,12 +77,37 @@ impl Lab<'_> {
         self.recovers()
     }
 
+    /// Waits until the running server serves a polite client although another has vanished; the first has asked at `start`. In words, to be
+    /// appended to the evidence; empty in real time, and if the server is not seen to do so.
+    pub(super) fn serves_beside_vanished(&mut self, start: Instant) -> Result<String, HuntError> {
+        let _doing = self.activity.enter(Activity::Recovers);
+        if self.running()?.world.server.real_time().is_some() {
+            return Ok(String::new());
+        }
+        let (real, mut bound) = (Instant::now(), FIRST_WAIT);
+        loop {
+            let answered = self.polite_beside(bound)?;
+            self.still_wanted()?;
+            let world = &self.running()?.world;
+            let time = world.server.now().saturating_duration_since(start);
+            if answered.is_full() {
+                return Ok(format!(", and was served after {:.1} s of virtual time", time.as_secs_f64()));
+            }
+            if time >= RECOVERY_VIRTUAL || real.elapsed() >= RECOVERY || world.main_ended().is_some() {
+                return Ok(String::new());
+            }
+            bound *= 2;
+        }
+    }
+
     /// Waits until the running server serves a polite client again.
     pub(super) fn recovers(&mut self) -> Result<Recovery, HuntError> {
         let _doing = self.activity.enter(Activity::Recovers);
         let server = &self.running()?.world.server;
         let (start, is_virtual) = (server.now(), server.real_time().is_none());
-        let (mut wait, mut refused) = (FIRST_WAIT, true);
+        let real = Instant::now();
+        // Whether every client until then was refused or cut off; `None` if there was none.
+        let (mut wait, mut refused) = (FIRST_WAIT, None);
         let most = if is_virtual { RECOVERY_VIRTUAL } else { RECOVERY };
         loop {
             // Virtual time costs nothing, so a client that waits shows when exactly it is served.
@@ -88,17 +116,19 @@ impl Lab<'_> {
             let world = &mut self.running.as_mut().ok_or(KernelError::StillBorn)?.world;
             let time = world.server.now().saturating_duration_since(start);
             if answered.is_full() {
-                return Ok(Recovery::After { time, refused, is_virtual });
+                return Ok(Recovery::After { time, refused: refused.unwrap_or(false), is_virtual });
             }
-            refused &= matches!(answered, Answered::Refused | Answered::CutOff(_));
+            let is_refused = matches!(answered, Answered::Refused | Answered::CutOff(_));
+            refused = Some(refused.unwrap_or(true) && is_refused);
             // If no process listens, no client can make the server do anything.
-            if (!refused || !world.is_listening()?) && world.is_at_rest() {
+            if (refused == Some(false) || !world.is_listening()?) && world.is_at_rest() {
                 return Ok(Recovery::Frozen);
             }
-            if time >= most {
+            // Time that does not pass in jumps is real.
+            if time >= most || (is_virtual && real.elapsed() >= RECOVERY) {
                 return Ok(Recovery::Not(most));
             }
-            if refused || !is_virtual {
+            if is_refused || !is_virtual {
                 world.wait(wait.min(most))?;
             }
             wait *= 2;

@@ -249,6 +249,10 @@ impl Lab<'_> {
                 return Ok(false);
             }
             let world = &mut self.running()?.world;
+            if world.has_spin() {
+                // Another symptom, which has scenarios of its own.
+                return Ok(false);
+            }
             let bound = grace(world, &time, GRACE_REPEATED, patient);
             if world.is_at_rest() || time.is_up(&world.server, bound) {
                 return Ok(true);

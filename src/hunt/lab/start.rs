@@ -64,13 +64,18 @@ impl Lab<'_> {
         if self.baseline.is_none() {
             self.baseline = Some(if self.unserved.is_some() { self.unlearnt()? } else { self.learn()? });
             // Learning the baseline may have changed the server. So it is warmed up again. If that fails, or if the server serves no more
-            // clients, it is replaced.
-            if self.unserved.is_some() || self.warm_up().is_err() {
+            // clients, it is replaced; also if hours have passed for it.
+            if self.unserved.is_some() || self.has_jumped()? || self.warm_up().is_err() {
                 self.still_wanted()?;
                 self.begin()?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the clock of the running server has been put forward.
+    fn has_jumped(&mut self) -> Result<bool, HuntError> {
+        Ok(self.running()?.world.server.jumps() > 0)
     }
 
     /// For a server that serves only a few polite clients: the scenario with just as many clients, and the error that reports it. `None`
@@ -81,7 +86,7 @@ impl Lab<'_> {
     }
 
     /// Starts a server and warms it up, in several attempts.
-    fn begin(&mut self) -> Result<(), HuntError> {
+    pub(super) fn begin(&mut self) -> Result<(), HuntError> {
         let is_first = self.baseline.is_none();
         let attempts = if is_first { FIRST_ATTEMPTS } else { ATTEMPTS };
         let mut attempt = 0;

@@ -70,7 +70,7 @@ impl Lab<'_> {
                 closed = (jumps > Some(0)).then_some(passed);
                 break;
             }
-            if world.is_at_rest() || passed >= SILENT {
+            if world.is_at_rest() || world.has_spin() || passed >= SILENT {
                 break;
             }
             world.idle(start + SILENT)?;
@@ -79,6 +79,11 @@ impl Lab<'_> {
                 wakes.push(world.server.now().saturating_duration_since(start));
             }
             jumps = now;
+        }
+        if world.has_spin() || world.main_ended().is_some() {
+            // The scenarios will show what it did at that time.
+            self.begin()?;
+            return Ok((None, wakes));
         }
         world.close(CLIENT)?;
         world.settle()?;

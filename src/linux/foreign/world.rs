@@ -96,6 +96,8 @@ pub(crate) struct Foreign {
     /// Whether withheld FINs have been looked for in this run.
     is_withheld_noted: bool,
     held: bool,
+    /// Whether a `wait` was cut short since this was last asked.
+    is_cut_short: bool,
     /// The connections that wait to be accepted, by their index in `connections`.
     queue: VecDeque<usize>,
     /// Calls that were made during a `wait`, and that `step` has not returned yet.
@@ -163,6 +165,7 @@ impl Foreign {
             withheld: Vec::new(),
             is_withheld_noted: false,
             held: false,
+            is_cut_short: false,
             queue: VecDeque::new(),
             late: VecDeque::new(),
             detail: None,
@@ -311,10 +314,10 @@ impl Foreign {
         self.main_ended
     }
 
-    /// Whether the harness has made a call of the server return EINTR since this was last asked. What was seen meanwhile is then no
-    /// evidence against the server.
+    /// Whether the harness has made a call of the server return EINTR since this was last asked, or has not waited for as long as it should
+    /// have. What was seen meanwhile is then no evidence against the server.
     pub(crate) fn was_perturbed(&mut self) -> bool {
-        self.server.was_perturbed()
+        self.server.was_perturbed() | std::mem::take(&mut self.is_cut_short)
     }
 
     /// The busy loop in which the server was seen since this was last asked, if any.
@@ -416,6 +419,27 @@ impl Foreign {
         }
         self.queue.clear();
         self.settle()
+    }
+
+    /// How many clients have vanished and are still connected.
+    pub(crate) fn vanished(&self) -> usize {
+        self.connections.iter().filter(|c| c.client.vanished && c.client.socket.is_some()).count()
+    }
+
+    /// Resets the connections of clients that have vanished, so that the server waits for no client.
+    pub(crate) fn reset_vanished(&mut self) -> Result<(), KernelError> {
+        let address = self.address;
+        self.server.disturb();
+        for connection in self.connections.iter_mut().filter(|c| c.client.vanished) {
+            connection.client.reappear(address)?;
+            connection.client.close(true, address, &mut self.sock_diag)?;
+        }
+        self.settle()
+    }
+
+    /// Whether the server was seen in a busy loop since this was last asked of [`Foreign::spin`].
+    pub(crate) const fn has_spin(&self) -> bool {
+        self.spin.is_some()
     }
 
     /// Gives a client another name.
