@@ -15,7 +15,7 @@
 
 #define MOST 1024
 struct connection {
-    int fd, ended;
+    int fd;
     double deadline;
     char *name;
 };
@@ -42,7 +42,7 @@ static void expire(struct connection *c) {
         free(c->name), c->name = NULL, c->deadline = 0;
         return;
     }
-    if (is("spins") && c->ended) { /* tries again, at once */
+    if (is("spins") && !c->name) { /* tries again to close what is closed, at once */
         c->deadline = now();
         return;
     }
@@ -62,10 +62,7 @@ static void serve(struct connection *c) {
     c->deadline = now() + idle;
     if (length > 0) {
         if (memchr(line, '\n', length)) send(c->fd, "ok\n", 3, MSG_NOSIGNAL);
-    } else if (is("spins") && length == 0) {
-        /* Waits for its timeout, to close it then. */
-        c->ended = 1, epoll_ctl(epoll, EPOLL_CTL_DEL, c->fd, NULL);
-    } else if (is("crashes") && length < 0 && errno != EAGAIN) {
+    } else if ((is("crashes") || is("spins")) && length < 0 && errno != EAGAIN) {
         /* Closed, but the timer stays. */
         close(c->fd), c->fd = -1, free(c->name), c->name = NULL;
     } else if (length == 0 || errno != EAGAIN) {

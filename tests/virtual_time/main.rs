@@ -1,7 +1,7 @@
 //! Every way in which a server can wait, in virtual time: each wait ends when it should on the server's clock, all clocks agree on that, and
 //! none of it takes the time.
 
-use brokenpipe::{Call, Scenario, Target};
+use brokenpipe::{Call, HuntEvent, HuntOptions, Kind, Scenario, Target, Timeout};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -152,4 +152,46 @@ fn threads_that_wake_one_another_wait_for_as_long_as_they_say() {
     let target = compiled("stress", &[], folder.path());
     let run = "a send \"10\\n\"; wait 13000ms; a recv".to_owned();
     assert_eq!(sent(&target, &[run.clone(), run]), ["ok", "ok"]);
+}
+
+/// The server of `idle.c`, whose timeout is an hour, with this fault.
+fn idle(fault: &str, folder: &Path) -> Target {
+    let target = compiled("idle", &[], folder);
+    let words: Vec<String> = target.words().iter().cloned().chain(["3600".to_owned(), fault.to_owned()]).collect();
+    Target::command(words).say(b"x\n")
+}
+
+/// Hunts it, and returns the kinds and the scenarios of what is found.
+fn found(fault: &str) -> Vec<(Kind, String)> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut found = Vec::new();
+    let report = idle(fault, folder.path()).hunt(&HuntOptions::default().cases(150), |event| {
+        if let HuntEvent::Found(finding) = event {
+            found.push((finding.kind(), finding.scenario.to_string()));
+        }
+    });
+    let report = report.expect("a hunt");
+    let timeouts = report.baseline.expect("a baseline").timeouts;
+    let hour = |timeout: &Timeout| timeout.time.as_secs_f64().round() == 3600.0;
+    assert!(timeouts.iter().all(hour) && (fault == "forgets" || timeouts.len() == 3), "{timeouts:?}");
+    found
+}
+
+#[test]
+fn a_server_that_closes_silent_clients_after_an_hour_has_no_fault() {
+    assert_eq!(found("none"), []);
+}
+
+#[test]
+fn what_a_server_does_wrong_after_an_hour_is_found() {
+    for (fault, kind, scenario) in [
+        ("forgets", Kind::FdLeak, "wait 1h"),
+        ("crashes", Kind::Crash, "a connect; a rst; wait 1h"),
+        ("lingers", Kind::Unresponsive, "a connect; a vanish; wait 1h"),
+        ("spins", Kind::Spin, "a connect; a rst; wait 1h"),
+    ] {
+        let found = found(fault);
+        let as_expected = |(found, by): &(Kind, String)| *found == kind && by.ends_with(scenario);
+        assert!(found.iter().any(as_expected), "{fault}: {found:?}");
+    }
 }
