@@ -3,6 +3,7 @@
 //! A server is started once and serves run after run, until a run leaves it in a state that the caller no longer trusts. The caller checks
 //! after each run what the server has left behind.
 
+mod landing;
 mod listeners;
 mod notes;
 mod one;
@@ -277,10 +278,8 @@ impl Foreign {
         if self.server.real_time().is_some() {
             return self.server.until(deadline);
         }
-        // The kernel's own timers run in real time. While one of them may give the server something, its clock must not pass it by.
-        for connection in &self.connections {
-            connection.client.acknowledge();
-        }
+        // TCP runs in real time. While it has something to deliver, the server's clock must not pass that by.
+        self.lands()?;
         self.server.disturb();
         self.server.quiet()?;
         if self.is_let_in_by_the_kernel() {

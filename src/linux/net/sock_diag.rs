@@ -49,6 +49,8 @@ pub(crate) struct Looked {
     pub(crate) state: TcpState,
     /// Unread bytes, urgent ones included. Means nothing if the socket is in no table.
     pub(crate) unread: u32,
+    /// Bytes that have been written to the socket and not been acknowledged. Means nothing if the socket is in no table.
+    pub(crate) unacknowledged: u32,
     /// Whether its process has closed it.
     pub(crate) closed: bool,
 }
@@ -113,7 +115,12 @@ impl SockDiag {
                     missed += u32::from(seen.number == LISTENER);
                     seen = self.ask_one(*pair)?;
                 }
-                found(Looked { state: state(seen.number)?, unread: seen.recv_queue, closed: seen.is_closed() });
+                found(Looked {
+                    state: state(seen.number)?,
+                    unread: seen.recv_queue,
+                    unacknowledged: seen.send_queue,
+                    closed: seen.is_closed(),
+                });
             }
         }
         Ok(())
