@@ -59,6 +59,8 @@ pub(super) struct Lab<'t> {
     /// The number of runs whose symptoms were discarded because the harness had made a call of the server's fail.
     pub(super) distrusted: u64,
     baseline: Option<Baseline>,
+    /// Whether the server was seen to serve a polite client beside each kind of silent client.
+    serves_beside_silent: bool,
     /// When the server does something about a client that is silent.
     pub(super) marks: Vec<Mark>,
     running: Option<Running>,
@@ -106,6 +108,7 @@ impl<'t> Lab<'t> {
             floods: false,
             distrusted: 0,
             baseline: None,
+            serves_beside_silent: false,
             marks: Vec::new(),
             running: None,
             latency: Duration::ZERO,

@@ -288,11 +288,12 @@ impl Lab<'_> {
         Ok(outcome.sorted())
     }
 
-    /// Asks as a polite client while one client has vanished, which must keep a server that serves several at once from none of them.
+    /// Asks as a polite client while one client has vanished, if the server serves others beside a client that is silent: one that has
+    /// vanished must not make a difference.
     fn ask_beside_vanished(&mut self, pace: Pace, outcome: &mut Outcome) -> Result<(), HuntError> {
-        let concurrent = self.baseline.as_ref().is_some_and(|baseline| baseline.concurrent);
+        let beside_silent = self.serves_beside_silent;
         let world = &mut self.running()?.world;
-        if !concurrent
+        if !beside_silent
             || pace.polite == Attended::No
             || world.vanished() > 1
             || world.has_spin()

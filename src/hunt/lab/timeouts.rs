@@ -1,6 +1,6 @@
 //! Learns at which times a server does something about a client that is silent: when it closes the connection, and when it wakes up.
 
-use super::Lab;
+use super::{EXAMINING, Lab};
 use crate::hunt::baseline::{HuntError, Silent, Timeout};
 use crate::linux::foreign::patience::Patience;
 use crate::scenario::{Action, Client, Payload};
@@ -35,6 +35,7 @@ impl Lab<'_> {
             return Ok((timeouts, marks));
         }
         let payload = self.target.payloads().into_iter().next();
+        self.serves_beside_silent = true;
         for silent in Silent::ALL {
             let Some(said) = silent.says(payload.as_ref()) else { continue };
             let (closed, wakes) = self.is_silent(said)?;
@@ -51,7 +52,7 @@ impl Lab<'_> {
 
     /// A client connects, sends this, and is silent. Returns when the server has closed the connection, if it has, and when it woke up.
     fn is_silent(&mut self, said: Option<Payload>) -> Result<(Option<Duration>, Vec<Duration>), HuntError> {
-        const CLIENT: Client = Client::PROBE;
+        const CLIENT: Client = Client::BYSTANDER;
         let world = &mut self.running()?.world;
         let (mut closed, mut wakes) = (None, Vec::new());
         let mut connected = matches!(world.act(CLIENT, &Action::Connect)?, Reply::Ok(_));
@@ -61,6 +62,11 @@ impl Lab<'_> {
             world.settle()?;
         }
         let (start, real) = (world.server.now(), Instant::now());
+        if connected {
+            let beside = self.polite_beside(EXAMINING)?;
+            self.serves_beside_silent &= beside.is_full();
+        }
+        let world = &mut self.running()?.world;
         let patience = Patience::new(&world.server);
         let mut jumps = Some(0);
         while connected && jumps < Some(MOST_JUMPS) && real.elapsed() < BOUND && !world.is_stopped() {

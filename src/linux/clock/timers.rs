@@ -155,7 +155,13 @@ impl Timers {
             self.posix.remove(&(pid, id));
             return Answer::Value(0);
         }
-        let deadline = match clock_of(pid, id).filter(|shown| jumps(*shown)) {
+        let shown = clock_of(pid, id);
+        if shown.is_some_and(is_of_processor_time) {
+            // It does not expire while the server is idle.
+            self.posix.remove(&(pid, id));
+            return Answer::Value(0);
+        }
+        let deadline = match shown.filter(|shown| jumps(*shown)) {
             None => None,
             Some(_) if arguments[1] as i32 & libc::TIMER_ABSTIME == 0 => clock.after(value),
             Some(shown) => clock.instant_of(shown, value),
@@ -276,6 +282,15 @@ fn clock_in(text: &str, id: i32) -> Option<libc::clockid_t> {
     None
 }
 
+/// Whether a clock shows how much processor time a process or a thread has used. Other negative clocks are those of devices
+/// (`linux/posix-timers.h`).
+const fn is_of_processor_time(clock: libc::clockid_t) -> bool {
+    /// The lowest three bits of the clock of a device.
+    const DEVICE: libc::clockid_t = 3;
+    matches!(clock, libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID)
+        || (clock < 0 && clock & 7 != DEVICE)
+}
+
 /// The signal that a POSIX timer sends, from `/proc/PID/timers`; `None` if it sends none.
 fn signal_in(text: &str, id: i32) -> Option<TimerSignal> {
     let mut lines = text.lines().skip_while(|line| line.strip_prefix("ID:").map(str::trim) != Some(&id.to_string()));
@@ -336,6 +351,15 @@ mod tests {
         assert_eq!(set(&mut timers, &[0, 1_000_000, 1, 0]), Answer::Error(Errno::from_raw(libc::EINVAL)));
         // Timers on processor time stay with the kernel.
         assert_eq!(timers.called(pid, "setitimer", &[1, 0, 0, 0, 0, 0], REAL), Answer::Continue);
+    }
+
+    #[test]
+    fn the_clocks_of_processor_time_are_known_by_their_numbers() {
+        // Those of another thread and of another process (`pthread_getcpuclockid(3)`, `clock_getcpuclockid(3)`).
+        let [thread, process] = [6, 2].map(|kind| !1234 << 3 | kind);
+        assert!([2, 3, thread, process].into_iter().all(is_of_processor_time));
+        let device = !5 << 3 | 3;
+        assert!(![0, 1, 7, 11, device].into_iter().any(is_of_processor_time));
     }
 
     #[test]
