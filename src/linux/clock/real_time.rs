@@ -24,6 +24,8 @@ pub(crate) enum RealTime {
     NotWritable(Errno),
     #[error("one of its processes has executed a program unseen")]
     NotSeen,
+    #[error("this kernel does not count how often a thread is given a processor")]
+    NoCounts,
     #[error("a timer descriptor of the server cannot be put forward: {0} ({text})", text = .0.text())]
     Descriptor(Errno),
 }

@@ -3,6 +3,7 @@
 //! The thread is stopped, which interrupts its call, and gets the result of one whose time is up in place of that of an interrupted one. A
 //! wake that has come first wins: then the call has returned, and the thread goes on as if nothing had been. The same holds if it has come
 //! back since it was seen asleep and waits in a call that looks the same, which the count of its switches shows.
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_imports, reason = "no clock jumps elsewhere"))]
 
 use super::blocked_call::{Call, call_of};
 use crate::linux::gate::seccomp::notify::Answer;

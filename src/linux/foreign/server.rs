@@ -30,6 +30,7 @@ use crate::scenario::Errno;
 use crate::world::schedule::{InOrderOfArrival, Scheduler};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Duration;
 
 const DOING: &str = "steer the server's calls";
@@ -114,6 +115,8 @@ impl Server {
         let real = match plan {
             Plan { gate: false, .. } => Some(RealTime::NoGate),
             Plan { jumps: false, .. } => Some(RealTime::NotAsked),
+            // A kernel without CONFIG_SCHED_INFO. A sleep could not be told from the next one.
+            _ if !Path::new("/proc/thread-self/schedstat").exists() => Some(RealTime::NoCounts),
             _ => None,
         };
         let path = std::ffi::OsStr::new(plan.output.to_str().unwrap_or_default());
