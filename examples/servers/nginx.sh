@@ -1,5 +1,5 @@
 # A master and one worker; Debian's defaults otherwise. nginx keeps a descriptor of each client that announces a body, is refused, and resets,
-# for more than a minute; it is given that time, which is why its hunt takes some minutes.
+# for more than a minute; it is given that time, which is virtual.
 options=(--protocol http)
 page
 file nginx.conf << 'END'

@@ -37,19 +37,23 @@ pub(crate) struct Sleeper {
 impl Sleeper {
     /// Ends the sleep. False if the thread was no longer in it. `sleeps_on` says whether the thread has not run since it was seen asleep: one
     /// whose sleep was ended before may have woken it, and it may be in another sleep by now, by a call that looks the same.
-    #[cfg(target_arch = "x86_64")]
     pub(crate) fn end(&self, sleeps_on: impl Fn() -> bool) -> Result<bool, Errno> {
+        match self.interrupted(sleeps_on) {
+            // It has ended.
+            Err(Errno::ESRCH | Errno::ECHILD) => Ok(false),
+            other => other,
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn interrupted(&self, sleeps_on: impl Fn() -> bool) -> Result<bool, Errno> {
         let Sleeper { pid, tid, call: (number, arguments) } = *self;
         // Counted first: if it comes back from here on, it has slept once more than it should have.
         let Some(before) = sleeps(pid, tid) else { return Ok(false) };
         if !sleeps_on() || call_of(pid, tid) != Some(self.call) {
             return Ok(false);
         }
-        let traced = match Traced::seize(tid) {
-            Ok(traced) => traced,
-            Err(Errno::ESRCH) => return Ok(false),
-            Err(errno) => return Err(errno),
-        };
+        let traced = Traced::seize(tid)?;
         traced.interrupt()?;
         loop {
             match traced.wait()? {
@@ -102,7 +106,7 @@ impl Sleeper {
 
     /// No clock jumps on this architecture.
     #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn end(&self, _: impl Fn() -> bool) -> Result<bool, Errno> {
+    fn interrupted(&self, _: impl Fn() -> bool) -> Result<bool, Errno> {
         Ok(false)
     }
 }

@@ -1,4 +1,5 @@
-//! Connections that a server has opened itself, as to a backend or a log daemon. The harness does not control these peers.
+//! Connections that a server has opened itself, as to a backend or a log daemon, and sockets on which it has sent datagrams, as to a name
+//! server. The harness does not control these peers.
 
 use crate::linux::sys::fd_table;
 use crate::linux::sys::pidfd_getfd;
@@ -7,7 +8,7 @@ use crate::trace::TcpState;
 use socket2::Socket;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// A socket on which a process of the server has called `connect`.
+/// A socket on which a process of the server has called `connect`, or has sent a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Connected {
     pid: i32,
@@ -16,12 +17,12 @@ struct Connected {
     cookie: u64,
 }
 
-/// The sockets on which a server's processes have called `connect`, and which may still be open.
+/// The sockets on which a server's processes have done that, and which may still be open.
 #[derive(Debug, Default)]
 pub(crate) struct Peers(Vec<Connected>);
 
 impl Peers {
-    /// Records a `connect` that is about to be made.
+    /// Records a `connect` that is about to be made, or a datagram that is about to be sent.
     pub(crate) fn note(&mut self, pid: i32, fd: i32, cookie: u64) {
         let connected = Connected { pid, fd, cookie };
         if !self.0.contains(&connected) {
@@ -66,6 +67,10 @@ fn peer_of(connected: &Connected, pidfd: BorrowedFd<'_>) -> Option<Peer> {
         return Some(Peer::Other);
     }
     let socket = Socket::from(socket);
+    if is_of_datagrams(socket.as_fd()) && socket.local_addr().is_ok_and(|own| !own.is_unix()) {
+        // It need not be connected to get an answer.
+        return Some(Peer::Other);
+    }
     let peer = socket.peer_addr().ok()?;
     if !peer.is_unix() {
         return Some(Peer::Other);
@@ -73,4 +78,29 @@ fn peer_of(connected: &Connected, pidfd: BorrowedFd<'_>) -> Option<Peer> {
     let nobody = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let credentials = sys::option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, nobody).ok()?;
     Some(Peer::Process(credentials.pid))
+}
+
+/// Whether a socket is one of datagrams (`socket(2)`).
+pub(crate) fn is_of_datagrams(socket: BorrowedFd<'_>) -> bool {
+    sys::option(socket, libc::SOL_SOCKET, libc::SO_TYPE, 0).is_ok_and(|kind| kind == libc::SOCK_DGRAM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, UdpSocket};
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn who_was_sent_a_datagram_may_answer_until_the_socket_is_closed() {
+        let pid = nix::unistd::getpid().as_raw();
+        let pidfd = crate::linux::sys::pidfd_open(pid).unwrap();
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let cookie = sys::option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, 0u64).unwrap();
+        let mut peers = Peers::default();
+        peers.note(pid, socket.as_raw_fd(), cookie);
+        assert_eq!(peers.outside(|_| Some(pidfd.as_fd())), 1);
+        drop(socket);
+        assert_eq!(peers.outside(|_| Some(pidfd.as_fd())), 0);
+    }
 }

@@ -6,6 +6,7 @@ use crate::linux::foreign::injection::Injection;
 use crate::linux::gate::seccomp::calls::Class;
 use crate::linux::gate::seccomp::notify::Answer;
 use crate::linux::gate::seccomp::pending_call::{Foreseen, Owner, PendingCall};
+use crate::linux::net::peers::is_of_datagrams;
 use crate::linux::process::tasks::Whose;
 use crate::linux::sys::process::{self as sys, TcpInfo};
 use crate::linux::sys::{fd_table, pidfd_getfd};
@@ -34,6 +35,8 @@ pub(crate) struct Passed {
     pub(crate) takes: bool,
     /// Whether the call raises SIGPIPE if it fails with EPIPE.
     pub(crate) raises_sigpipe: bool,
+    /// Whether the call sends a datagram.
+    pub(crate) sends_datagram: bool,
     /// For how long the call may wait although the gate assumes that it never blocks: a `close` of a socket that lingers.
     pub(crate) lingers: Option<Duration>,
     /// What the socket showed of the result before the call.
@@ -77,7 +80,7 @@ impl Server {
         };
         let Some(parked) = self.parked.remove(&tid) else { return Ok(None) };
         let mut passed = self.passed(&parked, answer);
-        if parked.connects()
+        if (parked.connects() || passed.sends_datagram)
             && let (Some(fd), Some(cookie)) = (passed.fd, passed.cookie)
         {
             self.peers.note(passed.pid, fd, cookie);
@@ -155,8 +158,8 @@ impl Server {
             Answer::Continue if accepts && self.lacks_descriptors(parked.pid) => Foreseen::Result(Err(Errno::EMFILE)),
             Answer::Continue => socket.map_or(Foreseen::Unknown, |socket| parked.foreseen(socket, info)),
         };
-        let (cookie, state, takes, lingers, foreseen) = match self.tree.processes.get(&parked.pid) {
-            None => (None, None, false, None, foreseen(None, None)),
+        let (cookie, state, takes, sends_datagram, lingers, foreseen) = match self.tree.processes.get(&parked.pid) {
+            None => (None, None, false, false, None, foreseen(None, None)),
             Some(process) => {
                 let (pid, pidfd) = (parked.pid, process.pidfd.as_fd());
                 let owner = Owner { pid, pidfd, signalfd: process.signalfd, alone: false };
@@ -165,7 +168,9 @@ impl Server {
                     let info = fd.and_then(sys::tcp_info);
                     let takes = fd.is_some_and(|fd| parked.takes(fd)) && answer == Answer::Continue;
                     let lingers = fd.filter(|_| parked.name == "close").and_then(sys::lingers);
-                    (cookie, info.map(|info| info.state), takes, lingers, foreseen(fd, info))
+                    let other = fd.filter(|_| info.is_none() && parked.class.sends());
+                    let sends_datagram = other.is_some_and(is_of_datagrams);
+                    (cookie, info.map(|info| info.state), takes, sends_datagram, lingers, foreseen(fd, info))
                 })
             }
         };
@@ -178,6 +183,7 @@ impl Server {
             cookie,
             state,
             takes,
+            sends_datagram,
             lingers,
             raises_sigpipe: parked.raises_sigpipe(),
             foreseen,
@@ -205,6 +211,7 @@ mod tests {
                 cookie: None,
                 state: None,
                 takes: false,
+                sends_datagram: false,
                 lingers: None,
                 raises_sigpipe: false,
                 foreseen: Foreseen::Unknown,
