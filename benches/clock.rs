@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Requests of each run, which each have a connection of their own, and runs of each kind.
-const REQUESTS: usize = 10_000;
-const ROUNDS: usize = 7;
+const REQUESTS: usize = 4_000;
+const ROUNDS: usize = 5;
 /// The server ends with the run, so what it has used is read again and again until then, in the meantime.
 const READ_AGAIN: Duration = Duration::from_millis(5);
 
