@@ -69,7 +69,7 @@ impl Wait {
 
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A number of minutes would be read as one of months or meters; hours are plain.
+        // Minutes are read and never shown: `5m` is easily taken for 5 ms.
         let mut units = UNITS.iter().rev().filter(|(name, _)| *name != "m");
         let (name, unit) = units.find(|(_, unit)| self.0.is_multiple_of(*unit)).unwrap_or(&UNITS[0]);
         write!(f, "{}{name}", self.0 / unit)

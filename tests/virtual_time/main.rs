@@ -106,34 +106,23 @@ fn all_are_right(who: &str, flags: &[&str]) {
     assert!(took < Duration::from_secs(300), "{took:?}");
 }
 
-#[test]
-fn in_the_first_thread() {
-    all_are_right("main", &[]);
+/// A test for each task that can wait, with the compiler's flags for the server.
+macro_rules! all_waits {
+    ($($name:ident: $who:literal $flags:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            all_are_right($who, &$flags);
+        })*
+    };
 }
 
-#[test]
-fn in_a_program_without_a_dynamic_linker() {
-    all_are_right("main", &["-static"]);
-}
-
-#[test]
-fn in_another_thread() {
-    all_are_right("thread", &[]);
-}
-
-#[test]
-fn in_a_process_that_was_forked() {
-    all_are_right("fork", &[]);
-}
-
-#[test]
-fn in_a_program_that_was_executed() {
-    all_are_right("exec", &[]);
-}
-
-#[test]
-fn in_a_program_that_was_spawned() {
-    all_are_right("vfork", &[]);
+all_waits! {
+    in_the_first_thread: "main" [];
+    in_a_program_without_a_dynamic_linker: "main" ["-static"];
+    in_another_thread: "thread" [];
+    in_a_process_that_was_forked: "fork" [];
+    in_a_program_that_was_executed: "exec" [];
+    in_a_program_that_was_spawned: "vfork" [];
 }
 
 /// Only root can be another user.

@@ -14,6 +14,7 @@ use super::server_clock::{ServerClock, jumps};
 use crate::linux::gate::seccomp::notify::Answer;
 use crate::linux::sys::process as sys;
 use crate::linux::sys::signals::{TimerSignal, timer_signal};
+use crate::linux::sys::timerfd::Setting;
 use crate::scenario::Errno;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -134,8 +135,7 @@ impl Timers {
     /// Writes the remaining time and the interval of a POSIX timer into the memory of the process, unless the address is null.
     fn told_posix(&self, pid: i32, id: u64, address: u64, now: Instant) -> Answer {
         let (left, interval) = left(self.posix.get(&(pid, id as i32)), now);
-        let words = [interval, left].map(|time| [time.as_secs() as i64, i64::from(time.subsec_nanos())]);
-        match address == 0 || sys::write_memory(pid, address, words.as_flattened()).is_ok() {
+        match address == 0 || sys::write_memory(pid, address, &Setting { left, interval }.words()).is_ok() {
             true => Answer::Value(0),
             false => Answer::Error(Errno::EFAULT),
         }
@@ -148,7 +148,7 @@ impl Timers {
         if sys::read_memory(pid, arguments[2], &mut new).is_err() {
             return Answer::Error(Errno::EFAULT);
         }
-        let (Some(interval), Some(value)) = (timespec(new[0], new[1]), timespec(new[2], new[3])) else {
+        let Some(Setting { left: value, interval }) = Setting::from_words(new) else {
             return Answer::Error(Errno::EINVAL);
         };
         if value.is_zero() {
@@ -249,13 +249,6 @@ fn left(timer: Option<&Armed>, now: Instant) -> (Duration, Duration) {
         Some(Armed { deadline: None, interval }) => (Duration::MAX, *interval),
         None => (Duration::ZERO, Duration::ZERO),
     }
-}
-
-/// Converts a `struct timespec`; `None` if the kernel would refuse the value.
-fn timespec(seconds: i64, nanoseconds: i64) -> Option<Duration> {
-    let seconds = u64::try_from(seconds).ok()?;
-    let nanoseconds = u32::try_from(nanoseconds).ok().filter(|rest| *rest < 1_000_000_000)?;
-    Some(Duration::new(seconds, nanoseconds))
 }
 
 /// Converts a `struct timeval`; `None` if the kernel would refuse the value.

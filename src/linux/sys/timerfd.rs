@@ -6,7 +6,7 @@ use rustix::time::{Itimerspec, TimerfdTimerFlags};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-/// How a timer is set.
+/// How a timer is set, a descriptor or one of POSIX: a `struct itimerspec`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Setting {
     /// The time until it expires; zero if it is disarmed.
