@@ -4,7 +4,7 @@ use super::Kind;
 use super::growth::Limits;
 use super::signature::Signature;
 use crate::linux::foreign::resources::Counts;
-use crate::linux::foreign::world::{Ended, Spin, Withheld};
+use crate::linux::foreign::world::{Ended, ResetRequest, Spin, Withheld};
 use crate::trace::Role;
 use std::fmt;
 use std::net::SocketAddrV4;
@@ -98,6 +98,8 @@ pub(crate) enum Observation<'o> {
     },
     /// A client that was served got no FIN, and the connection is still held open when all clients have gone.
     FinWithheld(&'o Withheld),
+    /// A request was answered with an RST because a timeout had expired.
+    RequestReset(&'o ResetRequest),
     /// What the server has when all clients have gone and it was given time to release resources.
     Left(&'o Left),
     /// The server refused new clients for this long, and then served them again.

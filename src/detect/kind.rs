@@ -73,6 +73,8 @@ kinds! {
     Zombie in zombie,
     /// The server runs a busy loop although no client asks anything of it.
     Spin in spin,
+    /// A request that the server was told of was answered with an RST, because a timeout had expired. A warning only.
+    RequestReset in request_reset,
     /// A sanitizer reported an error, and no process ended.
     SanitizerReport in sanitizer_report,
     /// The server refuses clients for a while and then serves them again by itself. A warning only.

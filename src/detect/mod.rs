@@ -20,6 +20,7 @@ mod memory_growth;
 mod not_listening;
 mod process_leak;
 mod program;
+mod request_reset;
 mod sanitizer_report;
 mod sigpipe;
 mod spin;

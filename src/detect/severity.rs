@@ -54,7 +54,11 @@ impl Finding {
 
     /// Whether only the connection that caused the failure is lost. If anything else is harmed, that is a finding of its own.
     fn harms_its_own_connection_only(&self) -> bool {
-        self.kind() == Kind::Sigpipe && self.signature.role == Role::Connection
+        match self.kind() {
+            Kind::RequestReset => true,
+            Kind::Sigpipe => self.signature.role == Role::Connection,
+            _ => false,
+        }
     }
 }
 
@@ -90,6 +94,7 @@ mod tests {
         assert_eq!([Main, Worker].map(|role| real(Kind::Sigpipe, role)), [Severity::Finding; 2]);
         assert_eq!(real(Kind::Sigpipe, Connection), Severity::Warning);
         assert_eq!(real(Kind::Crash, Connection), Severity::Finding);
+        assert_eq!(real(Kind::RequestReset, Main), Severity::Warning);
         assert_eq!(real(Kind::MemoryGrowth, Main), Severity::Warning);
         assert_eq!(real(Kind::SanitizerReport, Main), Severity::Warning);
     }

@@ -3,7 +3,7 @@
 use super::json::{OutcomeObject, Steps, Text};
 use super::why;
 use crate::detect::{CONFIRMATIONS, Finding, Severity, Signature};
-use crate::hunt::Baseline;
+use crate::hunt::{Baseline, Silent, Timeout};
 use crate::oracle::Difference;
 use crate::scenario::Scenario;
 use crate::subject::{Program, Subject};
@@ -17,7 +17,8 @@ use std::io;
 pub struct FindingJson<'t> {
     /// The finding.
     pub finding: &'t Finding,
-    /// The server's behaviour under polite clients; `None` for a program. Without it, `virtual_time`, `namespace` and `sigpipe` are left out.
+    /// The server's behaviour under polite clients; `None` for a program. Without it, `virtual_time`, `timeouts`, `namespace` and `sigpipe` are
+    /// left out.
     pub baseline: Option<&'t Baseline>,
     /// The path of the case file, if one was written.
     pub case: Option<&'t str>,
@@ -45,6 +46,7 @@ impl Serialize for FindingJson<'_> {
             Subject::Command(target) => {
                 let around = baseline.map(|baseline| Around {
                     virtual_time: baseline.virtual_time.is_ok(),
+                    timeouts: baseline.timeouts.iter().map(TimeoutObject::from).collect(),
                     namespace: baseline.namespace,
                     sigpipe: SigpipeObject { requested: target.sigpipe.name(), effective: &baseline.sigpipe },
                 });
@@ -124,8 +126,22 @@ enum Server<'t> {
 #[derive(Serialize)]
 struct Around<'t> {
     virtual_time: bool,
+    timeouts: Vec<TimeoutObject>,
     namespace: bool,
     sigpipe: SigpipeObject<'t>,
+}
+
+/// After what time the server closes the connection of a silent client, in seconds.
+#[derive(Serialize)]
+struct TimeoutObject {
+    silent: Text<Silent>,
+    after: f64,
+}
+
+impl From<&Timeout> for TimeoutObject {
+    fn from(timeout: &Timeout) -> TimeoutObject {
+        TimeoutObject { silent: Text(timeout.silent), after: timeout.time.as_secs_f64() }
+    }
 }
 
 /// The disposition of SIGPIPE.

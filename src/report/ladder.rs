@@ -1,9 +1,12 @@
 //! The sequence diagram of a run: time goes downwards; there is a column for each client, one for the server, and one for the TCP state of
 //! each server-side socket.
 
+mod server;
+
 use crate::oracle::outcome_words;
 use crate::scenario::{Action, Client, Event, Scenario};
-use crate::trace::{At, Called, Detail, Outcome, Reply, Step, TcpState, Trace};
+use crate::trace::{At, Outcome, Reply, Step, TcpState, Trace};
+use server::ServerColumn;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -21,6 +24,7 @@ const PAYLOAD: usize = 12;
 /// followed with their results, and the TCP state of each server-side socket that changed.
 ///
 /// If several tasks of the server make calls, each call begins with the number of its task ([`Detail::task`](crate::Detail::task)).
+/// `(at 60.0 s)` says when the calls below it were made, from the beginning of the run, where time had passed.
 /// A horizontal line separates the rounds of a block, and the teardown. Equal consecutive rounds are drawn once, with their number, and so
 /// is a repeated sequence of calls. If the server ended, `✗` marks its last call and how it ended. In a client's column `=` precedes a
 /// result that is not plain success, and an event that did nothing is in parentheses.
@@ -127,8 +131,7 @@ struct Grid {
     /// The clients that have connected and not closed.
     open: Vec<Client>,
     states: BTreeMap<Client, TcpState>,
-    /// Whether several tasks made calls.
-    has_tasks: bool,
+    server: ServerColumn,
 }
 
 impl Grid {
@@ -139,8 +142,8 @@ impl Grid {
         headings.extend(sockets.headings(|client| format!("{client}'s socket"), "sockets"));
         let rows = vec![Row::Cells(headings), Row::Rule(String::new())];
         let trace = ladder.trace;
-        let has_tasks = trace.steps().any(|step| step.detailed().any(|(_, detail)| detail.is_some_and(|d| d.task > 0)));
-        let mut grid = Grid { rows, clients, sockets, open: Vec::new(), states: BTreeMap::new(), has_tasks };
+        let server = ServerColumn::of(trace);
+        let mut grid = Grid { rows, clients, sockets, open: Vec::new(), states: BTreeMap::new(), server };
 
         let steps = trace.steps().len();
         let mut last = Part::Events;
@@ -168,7 +171,7 @@ impl Grid {
         };
         let mut columns = vec![vec![number]];
         columns.extend(self.client_cells(event.as_ref(), step.reply));
-        columns.push(server_cells(event.as_ref(), step, end, self.has_tasks));
+        columns.push(self.server.cells(event.as_ref(), step, end));
         let at_top = columns.len();
         columns.extend(self.socket_cells(step));
 
@@ -281,54 +284,6 @@ fn cell(first: String, second: String) -> Vec<String> {
         n if n <= LINE => vec![format!("{first} {second}")],
         _ => vec![first, format!(" {second}")],
     }
-}
-
-/// Adds the calls, one per line. A sequence of at most 8 calls that is repeated 3 times or more is shown once, with the number of
-/// repetitions.
-fn call_cells(mut calls: &[String], cells: &mut Vec<String>) {
-    const LONGEST: usize = 8;
-    const FEWEST: usize = 3;
-    while !calls.is_empty() {
-        let times = |len: usize| calls.chunks(len).take_while(|chunk| *chunk == &calls[..len]).count();
-        let again = (1..=LONGEST.min(calls.len())).map(|len| (len, times(len))).find(|(_, times)| *times >= FEWEST);
-        let (len, times) = again.unwrap_or((1, 1));
-        cells.extend_from_slice(&calls[..len]);
-        if times > 1 {
-            cells.push(format!("  … ×{times}"));
-        }
-        calls = &calls[len * times..];
-    }
-}
-
-/// The server's cells of a step: the event, if it is no client's; the server's calls, the last of them marked if the server ended; and how
-/// it ended.
-fn server_cells(event: Option<&Event>, step: &Step<'_>, end: Option<Outcome>, has_tasks: bool) -> Vec<String> {
-    let mut cells = Vec::new();
-    match (event, step.reply) {
-        (None | Some(Event::Client(..)), _) => {}
-        (Some(event), Reply::Nothing(reason)) => cells.push(format!("  [{event}: {}]", reason.words())),
-        (Some(event), _) => cells.push(format!("  [{event}]")),
-    }
-    let words = |(called, detail): (Called, Option<Detail>)| match detail {
-        Some(detail) if has_tasks => format!("  {}: {called}", detail.task),
-        _ => format!("  {called}"),
-    };
-    let calls: Vec<String> = step.detailed().map(words).collect();
-    // The call in which the server ended is never part of a repetition.
-    let apart = calls.len() - usize::from(end.is_some() && !calls.is_empty());
-    call_cells(&calls[..apart], &mut cells);
-    cells.extend_from_slice(&calls[apart..]);
-    if let Some(outcome) = end {
-        if let (Some(last), false) = (cells.last_mut(), step.calls.is_empty()) {
-            last.replace_range(..1, "✗");
-        }
-        cells.push(match outcome {
-            Outcome::Killed { signal, .. } => format!("✗ killed by {signal}"),
-            Outcome::Exited { code, .. } => format!("✗ exited with {code}"),
-            outcome => format!("✗ {}", outcome.kind()),
-        });
-    }
-    cells
 }
 
 impl fmt::Display for Grid {

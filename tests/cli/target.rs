@@ -201,7 +201,7 @@ fn what_no_fresh_server_confirms_is_told_before_the_last_line_and_is_no_finding(
 }
 
 /// The fields of a result in the order of docs/json.md.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 21] = [
     "kind",
     "confirmed",
     "of",
@@ -218,6 +218,7 @@ const FIELDS: [&str; 20] = [
     "advice",
     "gate",
     "virtual_time",
+    "timeouts",
     "namespace",
     "sigpipe",
     "case",

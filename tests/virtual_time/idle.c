@@ -1,5 +1,6 @@
 /* A server that answers each line with "ok\n", and closes a connection that has been idle for as long as its second argument says, in seconds. Its
-   third names its fault: none, forgets, crashes, lingers, spins. */
+   third names its fault: none, forgets, crashes, lingers, resets, spins. With `signal` it has none: an alarm
+   interrupts it, so that it closes what it was not told of. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +27,7 @@ static const char *fault;
 static int epoll;
 
 static int is(const char *name) { return !strcmp(fault, name); }
+static void interrupt(int signal) { (void)signal; }
 static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -56,6 +59,12 @@ static void expire(struct connection *c) {
     end(c);
 }
 
+static void expire_all(void) {
+    for (int i = 0; i < MOST; i++) {
+        if (all[i].deadline && all[i].deadline <= now()) expire(&all[i]);
+    }
+}
+
 static void serve(struct connection *c) {
     char line[256];
     ssize_t length = recv(c->fd, line, sizeof line, 0);
@@ -76,6 +85,7 @@ int main(int count, char **words) {
     if (count != 4) return 2;
     address.sin_port = htons(atoi(words[1])), idle = atof(words[2]), fault = words[3];
     signal(SIGPIPE, SIG_IGN);
+    sigaction(SIGALRM, &(struct sigaction){.sa_handler = interrupt}, NULL);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 64)) return 1;
     epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -87,7 +97,17 @@ int main(int count, char **words) {
         }
         double left = first - now();
         struct epoll_event events[16];
-        int ready = epoll_wait(epoll, events, 16, !first ? -1 : left > 0 ? (int)(left * 1000) + 1 : 0);
+        int timeout = !first ? -1 : left > 0 ? (int)(left * 1000) + 1 : 0;
+        if (is("signal")) {
+            struct itimerval alarm = {.it_value = {timeout / 1000, timeout % 1000 * 1000 + 1}};
+            if (first) setitimer(ITIMER_REAL, &alarm, NULL);
+            timeout = -1;
+        }
+        int ready = epoll_wait(epoll, events, 16, timeout);
+        if (is("resets")) { /* looks at the time before it reads what has come */
+            expire_all();
+            ready = epoll_wait(epoll, events, 16, 0);
+        }
         for (int i = 0; i < ready; i++) {
             if (events[i].data.ptr) {
                 serve(events[i].data.ptr);
@@ -100,8 +120,6 @@ int main(int count, char **words) {
             *c = (struct connection){.fd = fd, .deadline = now() + idle, .name = strdup("client")};
             epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN, .data.ptr = c});
         }
-        for (int i = 0; i < MOST; i++) {
-            if (all[i].deadline && all[i].deadline <= now()) expire(&all[i]);
-        }
+        expire_all();
     }
 }

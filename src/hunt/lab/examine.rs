@@ -13,7 +13,8 @@ use crate::hunt::health_check::{Answered, PoliteClient};
 use crate::linux::KernelError;
 use crate::linux::foreign::patience::Patience;
 use crate::linux::foreign::world::Foreign;
-use crate::scenario::{Client, Event, Scenario};
+use crate::scenario::{Action, Client, Event, Scenario};
+use crate::trace::Trace;
 use crate::world::play;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -144,6 +145,9 @@ impl Lab<'_> {
             }
             run
         };
+        if kind == Kind::RequestReset && !outcome.seen.is_empty() && !self.reads_in_time(scenario)? {
+            outcome.seen.retain(|seen| seen.signature.kind != kind);
+        }
         self.still_wanted()?;
         if kind == Kind::Throttling && outcome.seen.iter().any(|seen| seen.signature.kind == Kind::Unresponsive) {
             outcome.seen.extend(self.recovers()?.throttling());
@@ -156,6 +160,20 @@ impl Lab<'_> {
         // The scenario may have damaged the server, so it serves no further run.
         self.end();
         Ok(outcome)
+    }
+
+    /// Whether a fresh server reads everything if no time passes once it was sent.
+    fn reads_in_time(&mut self, scenario: &Scenario) -> Result<bool, HuntError> {
+        let events = scenario.events();
+        let sends = |event: &Event| matches!(event, Event::Client(_, Action::Send(_)));
+        let Some(last) = events.iter().rposition(sends) else { return Ok(false) };
+        let (until, after) = events.split_at(last);
+        let after = after.iter().filter(|event| !matches!(event, Event::Wait(_)));
+        let in_time = Scenario::from_valid(until.iter().chain(after).cloned().collect());
+        self.fresh()?;
+        let world = &mut self.running()?.world;
+        play(world, &(), &in_time, &mut Trace::default())?;
+        Ok(world.has_read_everything())
     }
 
     /// Plays a scenario on a fresh server, and watches for at least [`CIRCLES`] whether a busy loop ends by itself.
@@ -267,6 +285,9 @@ impl Lab<'_> {
         if let Some(spin) = world.spin() {
             outcome.spins(&spin, pace.measures, world.was_limited());
             return Ok(outcome.sorted());
+        }
+        for reset in world.reset_requests() {
+            outcome.observe(&Observation::RequestReset(&reset));
         }
         for withheld in world.still_withheld() {
             outcome.observe(&Observation::FinWithheld(&withheld));

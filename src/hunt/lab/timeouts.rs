@@ -4,7 +4,6 @@ use super::{EXAMINING, Lab};
 use crate::hunt::baseline::{HuntError, Silent, Timeout};
 use crate::linux::foreign::patience::Patience;
 use crate::scenario::{Action, Client, Payload};
-use crate::subject::Polite;
 use crate::trace::{End, Reply};
 use crate::world::World;
 use std::time::{Duration, Instant};
@@ -27,11 +26,11 @@ pub(in crate::hunt) struct Mark {
 
 impl Lab<'_> {
     /// Has a client of each kind be silent. Returns when the server closes its connection, and at what times it does something. Both are
-    /// empty for a server in real time, and for polite clients that are commands.
+    /// empty for a server in real time.
     pub(super) fn timeouts(&mut self) -> Result<(Vec<Timeout>, Vec<Mark>), HuntError> {
         let (mut timeouts, mut marks) = (Vec::new(), Vec::new());
         let jumps = self.running()?.world.server.has_virtual_time().is_ok();
-        if !jumps || matches!(self.target.polite, Polite::Command(_)) {
+        if !jumps {
             return Ok((timeouts, marks));
         }
         let payload = self.target.payloads().into_iter().next();
@@ -76,7 +75,7 @@ impl Lab<'_> {
                 closed = (jumps > Some(0)).then_some(passed);
                 break;
             }
-            if world.is_at_rest() || world.has_spin() || passed >= SILENT {
+            if world.is_at_rest() || world.is_let_in_by_the_kernel() || world.has_spin() || passed >= SILENT {
                 break;
             }
             world.idle(start + SILENT)?;

@@ -86,14 +86,22 @@ impl History {
     /// The role of a process that has ended, and its last call. `main` is the pid of the main process. Removes the record of the process.
     pub(crate) fn ended(&mut self, pid: i32, main: i32) -> (Role, Option<Last>) {
         let process = self.processes.remove(&pid).unwrap_or_default();
-        let role = if pid == main {
+        (self.role_in(pid, main, &process), process.last.or(process.closed))
+    }
+
+    /// The role of a process that runs.
+    pub(crate) fn role(&self, pid: i32, main: i32) -> Role {
+        self.processes.get(&pid).map_or(Role::Worker, |process| self.role_in(pid, main, process))
+    }
+
+    fn role_in(&self, pid: i32, main: i32, process: &Process) -> Role {
+        if pid == main {
             Role::Main
         } else if self.before.contains(&pid) || process.accepts || process.serves_several {
             Role::Worker
         } else {
             Role::Connection
-        };
-        (role, process.last.or(process.closed))
+        }
     }
 }
 

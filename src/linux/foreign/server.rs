@@ -79,6 +79,8 @@ pub(crate) struct Server {
     io_uring: bool,
     /// Whether the bytes that calls send are recorded.
     pub(super) records: bool,
+    /// The sockets, by cookie, of which it is recorded which threads are told that there is something to read, and by which call.
+    pub(super) told: BTreeMap<u64, BTreeMap<i32, &'static str>>,
     /// The original limits while the limits are lowered.
     pub(super) lowered: Option<Lowered>,
     /// Calls that were released for a signal and are not recorded in the history yet.
@@ -135,6 +137,7 @@ impl Server {
             makers: false,
             io_uring: false,
             records: false,
+            told: BTreeMap::new(),
             lowered: None,
             interrupted: Vec::new(),
             signals_due: false,

@@ -3,16 +3,19 @@
 //! A server is started once and serves run after run, until a run leaves it in a state that the caller no longer trusts. The caller checks
 //! after each run what the server has left behind.
 
+mod clear;
 mod landing;
 mod listeners;
 mod notes;
 mod one;
+mod overtaken;
 mod play;
 mod reset;
 mod spin;
 mod unread;
 mod withheld;
 
+pub(crate) use overtaken::ResetRequest;
 use reset::Before;
 pub(crate) use spin::{Circle, Spin};
 use unread::Unread;
@@ -96,6 +99,7 @@ pub(crate) struct Foreign {
     withheld: Vec<Withheld>,
     /// Whether withheld FINs have been looked for in this run.
     is_withheld_noted: bool,
+    reset_requests: Vec<ResetRequest>,
     held: bool,
     /// Whether a `wait` was cut short since this was last asked.
     is_cut_short: bool,
@@ -165,6 +169,7 @@ impl Foreign {
             handled: BTreeMap::new(),
             withheld: Vec::new(),
             is_withheld_noted: false,
+            reset_requests: Vec::new(),
             held: false,
             is_cut_short: false,
             queue: VecDeque::new(),
@@ -223,7 +228,7 @@ impl Foreign {
 
     /// Whether the kernel may yet give the server a connection by itself. With TCP_DEFER_ACCEPT (`tcp(7)`) the connection of a client that
     /// sends nothing stays in SYN_RECV until the kernel has retransmitted the SYN-ACK, after a second. True if the states cannot be read.
-    fn is_let_in_by_the_kernel(&mut self) -> bool {
+    pub(crate) fn is_let_in_by_the_kernel(&mut self) -> bool {
         self.look().is_err() || self.connections.iter().any(|connection| connection.state == TcpState::SynRecv)
     }
 
@@ -402,38 +407,6 @@ impl Foreign {
             self.connections[i].before.saw(state);
         }
         Ok(())
-    }
-
-    /// Resets and forgets every connection that is left, except that of the client `stays` if it is still open.
-    pub(crate) fn clear(&mut self, stays: Option<Client>) -> Result<(), KernelError> {
-        self.server.disturb();
-        for mut connection in std::mem::take(&mut self.connections) {
-            if connection.known && connection.client.socket.is_some() && Some(connection.client.name) == stays {
-                self.connections.push(connection);
-                continue;
-            }
-            connection.client.reappear(self.address)?;
-            connection.client.close(true, self.address, &mut self.sock_diag)?;
-            self.leftovers.add((self.address, connection.client.address), &mut self.sock_diag)?;
-        }
-        self.queue.clear();
-        self.settle()
-    }
-
-    /// How many clients have vanished and are still connected.
-    pub(crate) fn vanished(&self) -> usize {
-        self.connections.iter().filter(|c| c.client.vanished && c.client.socket.is_some()).count()
-    }
-
-    /// Resets the connections of clients that have vanished, so that the server waits for no client.
-    pub(crate) fn reset_vanished(&mut self) -> Result<(), KernelError> {
-        let address = self.address;
-        self.server.disturb();
-        for connection in self.connections.iter_mut().filter(|c| c.client.vanished) {
-            connection.client.reappear(address)?;
-            connection.client.close(true, address, &mut self.sock_diag)?;
-        }
-        self.settle()
     }
 
     /// Whether the server was seen in a busy loop since this was last asked of [`Foreign::spin`].

@@ -9,6 +9,19 @@ pub(crate) fn children(pid: i32, tid: i32) -> Vec<i32> {
     text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// The descriptors that an epoll instance watches, each with its events (`/proc/PID/fdinfo/FD`). A descriptor that was duplicated has the
+/// number under which it was added.
+pub(crate) fn watched_by_epoll(pid: i32, epoll: i32) -> Vec<(i32, u32)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{epoll}")).unwrap_or_default();
+    let watched = |line: &str| {
+        let mut words = line.strip_prefix("tfd:")?.split_whitespace();
+        let fd = words.next()?.parse().ok()?;
+        let events = words.nth(1)?;
+        Some((fd, u32::from_str_radix(events, 16).ok()?))
+    };
+    text.lines().filter_map(watched).collect()
+}
+
 /// The threads of a process.
 pub(crate) fn tids(pid: i32) -> Vec<i32> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();

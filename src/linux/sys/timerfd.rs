@@ -45,8 +45,20 @@ pub(crate) fn get(timer: BorrowedFd<'_>) -> Result<Setting, Errno> {
 
 /// `timerfd_settime(2)`. Returns how the timer was set before.
 pub(crate) fn set(timer: BorrowedFd<'_>, new: Setting) -> Result<Setting, Errno> {
+    set_with(timer, new, TimerfdTimerFlags::empty())
+}
+
+/// The same, counted from when the timer's clock shows `from`.
+pub(crate) fn set_from(timer: BorrowedFd<'_>, from: Duration, new: Setting) -> Result<Setting, Errno> {
+    if new.left.is_zero() {
+        return set(timer, new);
+    }
+    set_with(timer, Setting { left: from + new.left, ..new }, TimerfdTimerFlags::ABSTIME)
+}
+
+fn set_with(timer: BorrowedFd<'_>, new: Setting, flags: TimerfdTimerFlags) -> Result<Setting, Errno> {
     let spec = Itimerspec { it_interval: super::timespec(new.interval), it_value: super::timespec(new.left) };
-    let before = rustix::time::timerfd_settime(timer, TimerfdTimerFlags::empty(), &spec);
+    let before = rustix::time::timerfd_settime(timer, flags, &spec);
     before.map(|spec| setting(&spec)).map_err(failed)
 }
 

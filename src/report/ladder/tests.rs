@@ -2,7 +2,10 @@
 
 use super::super::tests::{setup, trace};
 use super::*;
+use crate::scenario::{Call, Wait};
+use crate::trace::{Called, Data, Detail};
 use crate::{Policy, Setup};
+use std::time::Duration;
 
 fn ladder(scenario: &str, setup: &Setup) -> String {
     let (scenario, trace) = trace(scenario, setup);
@@ -148,4 +151,24 @@ fn the_round_that_killed_stands_by_itself() {
     let text = ladder("hold; repeat 9 { a connect; a fin; a rst; go }", &Setup::default());
     assert!(text.contains("── repeat 9: round 0 ─"), "{text}");
     assert!(text.contains("✗ killed by SIGPIPE") && !text.contains('×'), "{text}");
+}
+
+#[test]
+fn where_time_has_passed_the_calls_have_theirs() {
+    let at = |times: &[u64]| {
+        let mut trace = Trace::default();
+        for time in times {
+            let call = Called { call: Call::Recv, client: Some(Client::nth(0)), result: Some(Ok(1)), sigpipe: false };
+            trace.push_call(call, Some(Detail::new(0, Duration::from_millis(*time), Data::default())));
+        }
+        trace.push_step(At::Event(0), Reply::Ok(0), |_| Ok::<(), std::convert::Infallible>(())).unwrap();
+        let step = trace.steps().next().unwrap();
+        ServerColumn::of(&trace).cells(Some(&Event::Wait(Wait::millis(60_000).unwrap())), &step, None)
+    };
+    let call = "  recv a 1";
+    assert_eq!(at(&[0, 99]), ["  [wait 60s]", call, call]);
+    assert_eq!(at(&[1, 60_000, 60_001]), ["  [wait 60s]", call, "  (at 60.0 s)", call, call]);
+    // Of many times, the first and the last.
+    let many = at(&[1000, 2000, 3000, 4000, 5000, 5001]);
+    assert_eq!(many, ["  [wait 60s]", "  (at 1.0 s)", call, "  … ×4", "  (at 5.0 s)", call, call]);
 }

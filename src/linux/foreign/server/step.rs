@@ -79,6 +79,9 @@ impl Server {
             return Ok(None);
         };
         let Some(parked) = self.parked.remove(&tid) else { return Ok(None) };
+        if !self.told.is_empty() && answer == Answer::Continue {
+            self.note_told(&parked)?;
+        }
         let mut passed = self.passed(&parked, answer);
         if (parked.connects() || passed.sends_datagram)
             && let (Some(fd), Some(cookie)) = (passed.fd, passed.cookie)
@@ -100,6 +103,18 @@ impl Server {
             passed.result = self.info(&passed).and_then(|after| passed.counted(after));
         }
         Ok(Some((passed, quiet)))
+    }
+
+    /// Records of which of the sockets that are looked for a call tells its thread.
+    fn note_told(&mut self, parked: &PendingCall) -> Result<(), KernelError> {
+        let Some(process) = self.tree.processes.get(&parked.pid) else { return Ok(()) };
+        let owner = Owner { pid: parked.pid, pidfd: process.pidfd.as_fd(), signalfd: process.signalfd, alone: false };
+        for cookie in parked.reports(owner)? {
+            if let Some(threads) = self.told.get_mut(&cookie) {
+                threads.insert(parked.tid, parked.name);
+            }
+        }
+        Ok(())
     }
 
     /// What TCP reports of the socket that a call was made on. `None` if the process no longer has the socket under that descriptor.

@@ -54,6 +54,7 @@ impl Foreign {
         self.calls = if passed.gets_on() { 0 } else { self.calls + 1 };
         self.note_state(&mut passed);
         let client = self.note(&passed);
+        self.note_reset_request(&passed)?;
         self.last = Some((passed.name, client));
         if let Quiet::Busy(task) = quiet {
             self.spins(task, None)?;

@@ -26,6 +26,8 @@ impl World for Foreign {
         self.injection.clear();
         self.handled.clear();
         self.withheld.clear();
+        self.server.told.clear();
+        self.reset_requests.clear();
         self.is_withheld_noted = false;
         self.history.begin(self.server.pids()?);
         self.late.clear();
@@ -160,6 +162,9 @@ impl World for Foreign {
                     }
                 }
             }
+        }
+        if self.held {
+            self.note_overtaken();
         }
         Ok(())
     }

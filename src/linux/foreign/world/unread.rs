@@ -22,6 +22,12 @@ impl Default for Unread {
 }
 
 impl Unread {
+    /// How many bytes there are; `None` if that is not known.
+    pub(super) fn len(&self) -> Option<usize> {
+        let Unread::Known(parts) = self else { return None };
+        Some(parts.iter().map(|(_, part)| part.len()).sum())
+    }
+
     /// The client has sent the first `len` bytes of a payload.
     pub(super) fn sent(&mut self, payload: &Payload, len: usize) {
         if let Unread::Known(parts) = self {

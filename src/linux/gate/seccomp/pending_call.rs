@@ -7,6 +7,7 @@
 mod data;
 mod descriptors;
 mod foreseen;
+mod reports;
 
 use crate::linux::clock::blocked_call::{Call as RawCall, Pid, time_limit};
 use crate::linux::clock::server_clock::ServerClock;

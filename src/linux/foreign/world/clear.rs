@@ -1,0 +1,39 @@
+//! Ends the connections that a scenario has left.
+
+use super::Foreign;
+use crate::linux::error::KernelError;
+use crate::scenario::Client;
+
+impl Foreign {
+    /// Resets and forgets every connection that is left, except that of the client `stays` if it is still open.
+    pub(crate) fn clear(&mut self, stays: Option<Client>) -> Result<(), KernelError> {
+        self.server.disturb();
+        for mut connection in std::mem::take(&mut self.connections) {
+            if connection.known && connection.client.socket.is_some() && Some(connection.client.name) == stays {
+                self.connections.push(connection);
+                continue;
+            }
+            connection.client.reappear(self.address)?;
+            connection.client.close(true, self.address, &mut self.sock_diag)?;
+            self.leftovers.add((self.address, connection.client.address), &mut self.sock_diag)?;
+        }
+        self.queue.clear();
+        self.settle()
+    }
+
+    /// How many clients have vanished and are still connected.
+    pub(crate) fn vanished(&self) -> usize {
+        self.connections.iter().filter(|c| c.client.vanished && c.client.socket.is_some()).count()
+    }
+
+    /// Resets the connections of clients that have vanished, so that the server waits for no client.
+    pub(crate) fn reset_vanished(&mut self) -> Result<(), KernelError> {
+        let address = self.address;
+        self.server.disturb();
+        for connection in self.connections.iter_mut().filter(|c| c.client.vanished) {
+            connection.client.reappear(address)?;
+            connection.client.close(true, address, &mut self.sock_diag)?;
+        }
+        self.settle()
+    }
+}
