@@ -6,15 +6,16 @@
 //! such program may run meanwhile.
 
 use brokenpipe::{Scenario, Target};
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Requests of each run, which each have a connection of their own, and runs of each kind: many short ones, since what else the machine does
-/// changes within seconds.
-const REQUESTS: usize = 1_000;
-const ROUNDS: usize = 40;
+/// changes within seconds. The start of the server is part of a run.
+const REQUESTS: usize = 2_000;
+const ROUNDS: usize = 30;
 /// The server ends with the run, so what it has used is read again and again until then, in the meantime.
 const READ_AGAIN: Duration = Duration::from_millis(5);
 
@@ -27,26 +28,30 @@ fn main() {
     let target = Target::command(arguments).protocol(protocol.parse().expect("a protocol")).setup(setup);
     let program = Path::new(&target.words()[0]).file_name().expect("a program").to_string_lossy().into_owned();
     let payload = target.payloads().into_iter().next().expect("a payload");
-    let used = |real_time: bool, requests: usize| {
-        let visit = format!("a connect; a send {payload}; a recv; a close");
-        let scenario: Scenario = format!("repeat {requests} {{ {visit} }}").parse().expect("a scenario");
+    let visit = format!("a connect; a send {payload}; a recv; a close");
+    let scenario: Scenario = format!("repeat {REQUESTS} {{ {visit} }}").parse().expect("a scenario");
+    let each = |real_time: bool| {
         let over = AtomicBool::new(false);
-        std::thread::scope(|scope| {
+        let used = std::thread::scope(|scope| {
             let reads = scope.spawn(|| {
-                let mut most = 0;
+                // The server whose timeouts were learnt has ended before the one of the scenario starts.
+                let (mut used, mut last) = (BTreeMap::new(), Vec::new());
                 while !over.load(Relaxed) {
-                    most = most.max(processor_time(&program));
+                    let now = processor_times(&program);
+                    if !now.is_empty() {
+                        last = now.keys().copied().collect();
+                    }
+                    used.extend(now);
                     std::thread::sleep(READ_AGAIN);
                 }
-                most
+                last.iter().filter_map(|pid: &u32| used.get(pid)).sum::<u64>()
             });
             target.clone().real_time(real_time).play(&scenario).expect("a run");
             over.store(true, Relaxed);
-            reads.join().expect("the numbers") as f64
-        })
+            reads.join().expect("the numbers")
+        });
+        used as f64 / REQUESTS as f64 / 1e3
     };
-    // Without the start of the server, and what it does while its timeouts are learnt: a run of two rounds has those as well.
-    let each = |real_time: bool| (used(real_time, REQUESTS + 2) - used(real_time, 2)) / REQUESTS as f64 / 1e3;
     let mut all = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS {
         // Each kind is as often the first as the second.
@@ -69,13 +74,16 @@ fn main() {
     );
 }
 
-/// How long all threads of all processes of this name have run, in nanoseconds (`/proc/PID/task/TID/schedstat`).
-fn processor_time(name: &str) -> u64 {
+/// How long all threads of each process of this name have run, in nanoseconds (`/proc/PID/task/TID/schedstat`), by pid.
+fn processor_times(name: &str) -> BTreeMap<u32, u64> {
     let within = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
     let named = |path: &Path| fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
-    let tasks = within(Path::new("/proc")).filter(|path| named(path)).flat_map(|path| within(&path.join("task")));
-    let ran = |path: std::path::PathBuf| {
-        fs::read_to_string(path.join("schedstat")).ok()?.split_whitespace().next()?.parse::<u64>().ok()
+    let ran =
+        |path: PathBuf| fs::read_to_string(path.join("schedstat")).ok()?.split_whitespace().next()?.parse::<u64>().ok();
+    let processes = within(Path::new("/proc")).filter(|path| named(path));
+    let time = |path: PathBuf| {
+        let pid = path.file_name()?.to_str()?.parse().ok()?;
+        Some((pid, within(&path.join("task")).filter_map(ran).sum()))
     };
-    tasks.filter_map(ran).sum()
+    processes.filter_map(time).collect()
 }

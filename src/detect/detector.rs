@@ -2,6 +2,7 @@
 
 use super::Kind;
 use super::growth::Limits;
+use super::shut_out::Shut;
 use super::signature::Signature;
 use crate::linux::foreign::resources::Counts;
 use crate::linux::foreign::world::{Ended, ResetRequest, Spin, Withheld};
@@ -96,6 +97,8 @@ pub(crate) enum Observation<'o> {
         /// The calls in which the server waits.
         waits: &'o [&'static str],
     },
+    /// Nobody was served while clients were connected.
+    ShutOut(&'o Shut),
     /// A client that was served got no FIN, and the connection is still held open when all clients have gone.
     FinWithheld(&'o Withheld),
     /// A request was answered with an RST because a timeout had expired.

@@ -59,6 +59,8 @@ kinds! {
     Unresponsive in unresponsive,
     /// A polite client that was connected throughout was cut off, or is no longer served.
     Collateral in collateral,
+    /// Clients that stay connected keep everybody else from being served, though the server serves several clients at once otherwise.
+    ShutOut in shut_out,
     /// A client that was served gets no FIN, because another program has inherited the connection.
     WithheldFin in withheld_fin,
     /// Sockets in CLOSE_WAIT are left when all clients have gone, and their number grows with repetitions.

@@ -22,6 +22,7 @@ mod process_leak;
 mod program;
 mod request_reset;
 mod sanitizer_report;
+pub(crate) mod shut_out;
 mod sigpipe;
 mod spin;
 mod thread_leak;

@@ -101,6 +101,8 @@ pub struct Baseline {
     pub namespace: bool,
     /// After what time the server closes the connection of a client that is silent, where it does. Learnt in virtual time only.
     pub timeouts: Vec<Timeout>,
+    /// How many silent clients keep everybody else from being served, where 64 or fewer do.
+    pub shut_out: Vec<ShutOut>,
     /// The numbers of the server's processes, threads and descriptors when it is idle, in words.
     pub idle: String,
 }
@@ -112,6 +114,17 @@ pub struct Timeout {
     pub silent: Silent,
     /// The time for which it was silent.
     pub time: Duration,
+}
+
+/// How many silent clients at once keep everybody else from being served, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShutOut {
+    /// What these clients have sent before.
+    pub silent: Silent,
+    /// How many they are.
+    pub clients: usize,
+    /// After what virtual time another client is served all the same; `None` if none was within two hours, or in real time.
+    pub time: Option<Duration>,
 }
 
 /// What a client has sent before it is silent.

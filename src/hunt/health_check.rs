@@ -164,11 +164,13 @@ impl PoliteClient {
         }
     }
 
-    /// Whether the client has ever received anything.
-    pub(super) fn has_something(&mut self, world: &mut Foreign) -> bool {
+    /// Reads until nothing more comes by itself. Whether the client has ever received anything.
+    pub(super) fn has_something(&mut self, world: &mut Foreign) -> Result<bool, KernelError> {
         let (bytes, _) = world.take(self.name);
         self.received.extend(bytes);
-        !self.received.is_empty()
+        world.settle()?;
+        world.drain(self.name)?;
+        Ok(!self.received.is_empty())
     }
 
     /// Keeps the connection, under another name.

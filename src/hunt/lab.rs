@@ -1,5 +1,6 @@
 //! Runs the servers of a target, one at a time: learns the baseline, and plays scenarios.
 
+mod capacity;
 mod control;
 mod examine;
 mod impolite;
@@ -21,6 +22,7 @@ use crate::linux::{KernelError, Pinned};
 use crate::protocol::Protocol;
 use crate::scenario::{Client, Scenario};
 use crate::subject::{Polite, Subject, Target};
+use capacity::Capacity;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,6 +63,8 @@ pub(super) struct Lab<'t> {
     baseline: Option<Baseline>,
     /// Whether the server was seen to serve a polite client beside each kind of silent client.
     serves_beside_silent: bool,
+    /// How many silent clients leave another one served.
+    capacity: Capacity,
     /// When the server does something about a client that is silent.
     pub(super) marks: Vec<Mark>,
     running: Option<Running>,
@@ -109,6 +113,7 @@ impl<'t> Lab<'t> {
             distrusted: 0,
             baseline: None,
             serves_beside_silent: false,
+            capacity: Capacity::default(),
             marks: Vec::new(),
             running: None,
             latency: Duration::ZERO,
@@ -253,6 +258,7 @@ impl<'t> Lab<'t> {
             gate: self.no_gate.clone().map_or(Ok(()), Err),
             virtual_time: Ok(()),
             timeouts: Vec::new(),
+            shut_out: Vec::new(),
             namespace: self.namespace,
             idle: String::new(),
         };
@@ -265,7 +271,7 @@ impl<'t> Lab<'t> {
         if asks && protocol != Protocol::None && held.is_full() {
             holder.ask(&mut running.world)?;
         }
-        baseline.answers = holder.has_something(&mut running.world);
+        baseline.answers = holder.has_something(&mut running.world)?;
         let other = self.polite_beside(EXAMINING)?;
         baseline.concurrent = other.is_full();
         let running = self.running()?;
@@ -278,19 +284,28 @@ impl<'t> Lab<'t> {
         holder.leave(&mut running.world)?;
         running.world.clear(None)?;
         baseline.virtual_time = running.world.server.has_virtual_time();
+        baseline.shut_out = self.learn_capacity(baseline.concurrent)?;
         (baseline.timeouts, self.marks) = self.timeouts()?;
         Ok(baseline)
     }
 
     /// Makes one request as a polite client while another one is connected. Other connections are kept.
     fn polite_beside(&mut self, bound: Duration) -> Result<Answered, KernelError> {
-        if let Polite::Command(command) = &self.target.polite {
-            let world = &mut self.running.as_mut().ok_or(KernelError::StillBorn)?.world;
+        let (target, protocol) = (self.target, self.protocol());
+        Lab::ask_beside(target, protocol, &mut self.running()?.world, bound)
+    }
+
+    /// The same of this server.
+    fn ask_beside(
+        target: &Target,
+        protocol: Protocol,
+        world: &mut Foreign,
+        bound: Duration,
+    ) -> Result<Answered, KernelError> {
+        if let Polite::Command(command) = &target.polite {
             let command = Target::filled(command, world.address().port(), Path::new("."));
-            return super::shell::ask(&command, world, bound);
+            return super::shell::ask(&command, world, bound.max(EXAMINING));
         }
-        let protocol = self.protocol();
-        let world = &mut self.running()?.world;
         let mut client = PoliteClient::new(Client::PROBE, protocol, bound);
         let mut answered = client.connect(world)?;
         if answered.is_full() {

@@ -3,6 +3,7 @@
 //! A hunt plays them first. They cover an RST in each state of a connection, data left unread, a peer that is gone before the first or the
 //! second send, bursts that pile up while a server is held, urgent bytes, clients that vanish or stall, and injected errors.
 
+use super::baseline::Silent;
 use super::lab::Mark;
 use crate::scenario::Action::{self, Close, Connect, Fin, Recv, Rst, Send, Stall, Urgent, Vanish};
 use crate::scenario::{Call, Client, Errno, Event, Fault, Limit, Payload, Repeat, Scenario, Wait};
@@ -100,6 +101,9 @@ fn bare() -> Vec<Order> {
         crowd(fault(Call::Accept, Errno::EINTR)),
         crowd(fault(Call::Accept, Errno::ECONNABORTED)),
         crowd(start().then(Event::Limit(Limit::Descriptors))),
+        start().a(Connect),
+        start().a(Connect).a(Fin),
+        start().a(Connect).a(Stall),
         start().a(Connect).wait().a(Rst),
         start().a(Connect).wait().a(Close),
         start().a(Connect).a(Fin).wait().a(Rst),
@@ -136,6 +140,10 @@ fn talking(payload: &Payload) -> Vec<Order> {
         asked_held(2).a(Rst).go(),
         asked_held(3).a(Rst).go(),
         // The scenarios up to here are the first `FEW`.
+        asked(),
+        asked_half(),
+        asked().a(Fin),
+        stalled(),
         asked_held(2).a(Fin).a(Rst).go(),
         asked_held(3).a(Fin).a(Rst).go(),
         held_asked(0).a(Rst).go(),
@@ -201,6 +209,16 @@ pub(super) fn at_deadlines(marks: &[Mark], payload: Option<&Payload>) -> Vec<Sce
         orders.push(after(asked()).a(Rst));
     }
     orders.into_iter().map(|order| Scenario::from_valid(order.0)).collect()
+}
+
+/// A scenario in which this many clients are silent at once.
+pub(super) fn held(silent: Silent, clients: usize, payload: Option<&Payload>) -> Option<Scenario> {
+    let said = silent.says(payload)?;
+    let clients = (0..clients).map(Client::nth).flat_map(|client| {
+        let said = said.clone().map(|payload| Event::Client(client, Send(payload)));
+        std::iter::once(Event::Client(client, Connect)).chain(said)
+    });
+    Some(Scenario::from_valid(clients.collect()))
 }
 
 /// The seeds for these payloads, without duplicates. Those that take time come last.

@@ -10,9 +10,9 @@ use super::how::HuntOptions;
 use super::lab::Lab;
 use super::mixer::{Limits, Mixer};
 use super::report::{HuntEvent, HuntReport};
-use super::seeds::{at_deadlines, seeds};
+use super::seeds::{at_deadlines, held, seeds};
 use crate::detect::{Finding, Kind, Severity, Signature};
-use crate::scenario::{Event, Fault, Scenario};
+use crate::scenario::{Event, Fault, Payload, Scenario};
 use crate::subject::{Subject, Target};
 use follow_up::{Suspicion, Wanted, confirm};
 use std::collections::BTreeMap;
@@ -132,6 +132,7 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         }
         let mixer = Mixer::new(&seeds, &payloads, Limits { clients, max_events, faults }, seed);
         self.play_all(&seeds)?;
+        self.play_all(&self.held(payloads.first()))?;
         let timed = at_deadlines(&self.lab.marks, payloads.first());
         self.play_all(&timed)?;
         if self.lab.has_gate() && self.lab.is_parallel() && self.goes_on() {
@@ -150,7 +151,13 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         Ok(())
     }
 
-    fn target_payloads(&self) -> Vec<crate::scenario::Payload> {
+    /// For each kind of silent client of which few keep others from being served: just as many of them.
+    fn held(&self, payload: Option<&Payload>) -> Vec<Scenario> {
+        let shut_out = self.lab.baseline().map(|baseline| baseline.shut_out.as_slice()).unwrap_or_default();
+        shut_out.iter().filter_map(|shut| held(shut.silent, shut.clients, payload)).collect()
+    }
+
+    fn target_payloads(&self) -> Vec<Payload> {
         self.lab.target().payloads()
     }
 

@@ -2,7 +2,7 @@
 
 use super::text::{paragraph, wrap};
 use super::{Ladder, printable};
-use crate::hunt::{Baseline, ObservedRun, Timeout};
+use crate::hunt::{Baseline, ObservedRun, ShutOut, Timeout};
 use crate::scenario::Scenario;
 use crate::subject::Target;
 use crate::trace::{Role, Trace};
@@ -27,6 +27,13 @@ pub fn server(target: &Target, baseline: &Baseline) -> String {
     let times = |Timeout { silent, time }: &Timeout| format!("after {:.1} s with {silent}", time.as_secs_f64());
     let times: Vec<String> = baseline.timeouts.iter().map(times).collect();
     let timeouts = (!times.is_empty()).then(|| ("timeouts: ", format!("closes a silent client {}", times.join(", "))));
+    let held = |shut: &ShutOut| {
+        let clients = if shut.clients == 1 { "one client".to_owned() } else { format!("{} clients", shut.clients) };
+        let time = shut.time.map(|time| format!(" for {:.1} s", time.as_secs_f64())).unwrap_or_default();
+        format!("{clients} with {}{time}", shut.silent)
+    };
+    let held: Vec<String> = baseline.shut_out.iter().map(held).collect();
+    let held = (!held.is_empty()).then(|| ("held:     ", format!("nobody is served beside {}", held.join(", "))));
     let rows = [
         ("server:   ", target.command_line()),
         ("sigpipe:  ", format!("requested {}, effective {}", target.sigpipe, baseline.sigpipe)),
@@ -36,7 +43,7 @@ pub fn server(target: &Target, baseline: &Baseline) -> String {
         ("clients:  ", clients.to_owned()),
         ("idle:     ", baseline.idle.clone()),
     ];
-    rows.into_iter().chain(timeouts).map(|(label, text)| wrap(label, &printable(&text))).collect()
+    rows.into_iter().chain(held).chain(timeouts).map(|(label, text)| wrap(label, &printable(&text))).collect()
 }
 
 /// The events of a scenario, or a sentence that none is needed.
@@ -102,6 +109,7 @@ mod tests {
             virtual_time: gate.clone().map_err(|_| "its calls do not pass the gate".to_owned()),
             gate,
             timeouts: Vec::new(),
+            shut_out: Vec::new(),
             namespace: false,
             idle: "processes: 1, threads: 1, descriptors: 4".to_owned(),
         }

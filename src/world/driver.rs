@@ -15,16 +15,33 @@ pub fn play<W: World>(
     events: impl AsRef<[Event]>,
     trace: &mut Trace,
 ) -> Result<(), W::Error> {
+    play_watched(world, setup, events, trace, |_| Ok(()))
+}
+
+/// The same. Calls `watch` when the events have been played and the server has been released, before any client is closed, unless the
+/// server has ended. No trace shows what it does.
+pub(crate) fn play_watched<W: World>(
+    world: &mut W,
+    setup: &W::Setup,
+    events: impl AsRef<[Event]>,
+    trace: &mut Trace,
+    watch: impl FnOnce(&mut W) -> Result<(), W::Error>,
+) -> Result<(), W::Error> {
     trace.clear();
     let events = events.as_ref();
     world.start(setup)?;
     world.foresee(events);
-    let outcome = run(world, events, trace)?;
+    let outcome = run(world, events, trace, watch)?;
     trace.finish(outcome);
     world.finish()
 }
 
-fn run<W: World>(world: &mut W, events: &[Event], trace: &mut Trace) -> Result<Outcome, W::Error> {
+fn run<W: World>(
+    world: &mut W,
+    events: &[Event],
+    trace: &mut Trace,
+    watch: impl FnOnce(&mut W) -> Result<(), W::Error>,
+) -> Result<Outcome, W::Error> {
     let mut held = false;
     for (i, event) in events.iter().enumerate() {
         let ended = match event {
@@ -35,7 +52,11 @@ fn run<W: World>(world: &mut W, events: &[Event], trace: &mut Trace) -> Result<O
             return Ok(outcome);
         }
     }
-    teardown(world, held, trace)
+    if held && let Some(outcome) = let_go(world, trace)? {
+        return Ok(outcome);
+    }
+    watch(world)?;
+    teardown(world, trace)
 }
 
 /// Plays a block, which is the event of index `event`, round after round. Returns how the run ended, if it did.
@@ -116,26 +137,30 @@ pub(crate) fn happen<W: World>(
     Ok((reply, ending))
 }
 
-/// Releases the server if it is held, then closes each client that is still open, in the order of their names. The server settles
-/// after each of these steps.
-fn teardown<W: World>(world: &mut W, held: bool, trace: &mut Trace) -> Result<Outcome, W::Error> {
-    let mut next = if held { Some(At::TeardownGo) } else { world.next_open(None).map(At::Teardown) };
-    while let Some(at) = next {
-        let (reply, last) = match at {
-            At::Teardown(client) => (world.close(client)?, Some(client)),
-            _ => {
-                world.hold(false)?;
-                (Reply::Ok(0), None)
-            }
-        };
-        let ending = settle(world, trace)?;
-        trace.push_step(at, reply, |out| world.sockets(out))?;
-        if let Some(end) = ending {
-            return Ok(end.outcome(at));
+/// Releases a server that is held at the end of a scenario. Returns how the run ended, if it did.
+fn let_go<W: World>(world: &mut W, trace: &mut Trace) -> Result<Option<Outcome>, W::Error> {
+    world.hold(false)?;
+    settled_step(world, At::TeardownGo, Reply::Ok(0), trace)
+}
+
+/// Closes each client that is still open, in the order of their names. The server settles after each.
+fn teardown<W: World>(world: &mut W, trace: &mut Trace) -> Result<Outcome, W::Error> {
+    let mut last = None;
+    while let Some(client) = world.next_open(last) {
+        let reply = world.close(client)?;
+        if let Some(outcome) = settled_step(world, At::Teardown(client), reply, trace)? {
+            return Ok(outcome);
         }
-        next = world.next_open(last).map(At::Teardown);
+        last = Some(client);
     }
     Ok(Outcome::Survived(world.survivor()?))
+}
+
+/// Lets the server settle, and records a step of the teardown. Returns how the run ended, if it did.
+fn settled_step<W: World>(world: &mut W, at: At, reply: Reply, trace: &mut Trace) -> Result<Option<Outcome>, W::Error> {
+    let ending = settle(world, trace)?;
+    trace.push_step(at, reply, |out| world.sockets(out))?;
+    Ok(ending.map(|end| end.outcome(at)))
 }
 
 enum Progress {

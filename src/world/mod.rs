@@ -9,7 +9,7 @@ pub(crate) mod schedule;
 mod stoppable;
 
 pub use driver::play;
-pub(crate) use driver::{Probe, happen, probe};
+pub(crate) use driver::{Probe, happen, play_watched, probe};
 pub use stoppable::{Stoppable, Stopped};
 
 use crate::scenario::{Action, Client, Errno, Event, Fault, HarmlessSignal, Limit};

@@ -18,7 +18,9 @@ pub(crate) trait Played {
     /// Makes the server's next `call` (accept, recv or send) fail with this error.
     fn fail(&self, call: &str, errno: i32);
     /// Limits the server's processes to the descriptors that they have open, or lifts the limit.
-    fn limit_descriptors(&self, limited: bool);
+    fn limit_descriptors(&mut self, limited: bool);
+    /// Looks whether others are served while this number of clients is connected, at the end of an order.
+    fn is_held_by(&mut self, _clients: usize) {}
     /// Sends a signal to the server's main process.
     fn signal(&self, signal: Signal);
 }
@@ -45,6 +47,7 @@ pub(crate) fn play(order: &str, server: &mut impl Played) {
             server.settle();
         }
     }
+    server.is_held_by(clients.len());
     let _unforked = unforked();
     drop(clients);
     server.limit_descriptors(false);

@@ -74,9 +74,11 @@ fn main() -> ExitCode {
     hosts::run(tests, AT_A_TIME, String::new)
 }
 
-/// Checks that no kind of finding about a command is without a server that shows it. `throttling` is shown by a healthy server, `lives-throttles`.
+/// Checks that no kind of finding about a command is without a server that shows it. `throttling` is shown by a healthy server, `lives-throttles`,
+/// and `request-reset` in virtual time by a server of `tests/virtual_time`.
 fn each_kind_has_a_server() -> Result<(), Failed> {
-    let shown: BTreeSet<&str> = FAULTY.iter().map(|faulty| faulty.finding).chain(["throttling"]).collect();
+    let shown: BTreeSet<&str> =
+        FAULTY.iter().map(|faulty| faulty.finding).chain(["throttling", "request-reset"]).collect();
     let of_commands = Kind::ALL.into_iter().filter(|kind| !kind.is_of_programs());
     let missing: Vec<&str> = of_commands.map(Kind::name).filter(|name| !shown.contains(name)).collect();
     if missing.is_empty() { Ok(()) } else { Err(format!("no faulty server shows {missing:?}").into()) }

@@ -48,6 +48,9 @@ pub(crate) struct Server {
     bystander: Option<TcpStream>,
     baseline: Residue,
     spins: bool,
+    /// Whether nobody was served while clients were connected.
+    shut_out: bool,
+    is_limited: bool,
 }
 
 /// What a server holds when it is quiet.
@@ -74,7 +77,17 @@ impl Server {
         let child = spawn(shell.stdout(output("stdout")).stderr(output("stderr")));
         let (protocol, folder) = (built.protocol, folder.to_owned());
         let empty = Residue { processes: BTreeMap::new(), zombies: 0, close_waits: 0, memory: 0 };
-        let mut server = Server { child, folder, protocol, address, bystander: None, baseline: empty, spins: false };
+        let mut server = Server {
+            child,
+            folder,
+            protocol,
+            address,
+            bystander: None,
+            baseline: empty,
+            spins: false,
+            shut_out: false,
+            is_limited: false,
+        };
         server.is_polite_to_strangers().expect("a server that serves");
         server.bystander = (built.clients == Clients::Many).then(|| server.connect().expect("a server that listens"));
         server.settle();
@@ -86,6 +99,9 @@ impl Server {
     pub(crate) fn look(&mut self) -> Seen {
         self.settle();
         let mut seen = Seen::default();
+        if self.shut_out {
+            seen.kinds.insert("shut-out");
+        }
         if self.spins {
             seen.kinds.insert("spin");
         }
@@ -186,7 +202,8 @@ impl Played for Server {
         kill(Pid::from_raw(self.child.id() as i32), signal).expect("it is there");
     }
 
-    fn limit_descriptors(&self, limited: bool) {
+    fn limit_descriptors(&mut self, limited: bool) {
+        self.is_limited = limited;
         let (own, most) = nix::sys::resource::getrlimit(Resource::RLIMIT_NOFILE).expect("the limit");
         let pids: BTreeSet<u32> = self.tasks().keys().map(|(pid, _)| *pid).collect();
         for pid in pids {
@@ -207,6 +224,13 @@ impl Played for Server {
     }
 
     /// Waits until it sleeps; that it spins instead is remembered.
+    fn is_held_by(&mut self, clients: usize) {
+        // One that has ended, or that is short of descriptors, is looked at later.
+        let is_fit = self.listens() && !self.is_limited && matches!(self.child.try_wait(), Ok(None));
+        let serves_several = self.bystander.is_some();
+        self.shut_out |= clients > 0 && serves_several && is_fit && self.is_polite_to_strangers().is_err();
+    }
+
     fn settle(&mut self) {
         self.spins |= settle(self.child.id()) == Settled::Spins;
     }

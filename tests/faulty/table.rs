@@ -140,6 +140,7 @@ pub(crate) const FAULTY: &[Faulty] = &[
         counts: Counts::Finding,
         ..accept_error("exit-on-signal", "EINTR", "signal SIGURG; a connect; a close")
     },
+    faulty("shut-out", Many, "shut-out", r#"a connect; a send "hel""#),
     faulty("withheld-fin", One, "withheld-fin", "a connect; a fin"),
     faulty("not-listening", Many, "not-listening", RESET),
     faulty("unresponsive", Many, "unresponsive", RESET),

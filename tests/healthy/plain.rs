@@ -248,7 +248,7 @@ fn limit_of(pid: u32, new: Option<libc::rlimit>) -> Option<libc::rlimit> {
 }
 
 impl Played for Running<'_> {
-    fn limit_descriptors(&self, limited: bool) {
+    fn limit_descriptors(&mut self, limited: bool) {
         let mut limits = self.limits.borrow_mut();
         for pid in self.scene.processes() {
             if limited {

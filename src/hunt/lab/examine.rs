@@ -3,6 +3,7 @@
 //! There are two ways. *Screening* plays a scenario on a server that has served others before, and checks what can be checked in almost no
 //! time; most scenarios end there. *Examining* plays it on a fresh server and takes the time that the symptom needs.
 
+use super::capacity::Asking;
 use super::{EXAMINING, Lab, Running, SCREENING, written};
 use crate::detect::detector::{Left, Observation};
 use crate::detect::kind::Kind;
@@ -15,7 +16,7 @@ use crate::linux::foreign::patience::Patience;
 use crate::linux::foreign::world::Foreign;
 use crate::scenario::{Action, Client, Event, Scenario};
 use crate::trace::Trace;
-use crate::world::play;
+use crate::world::{play, play_watched};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -244,8 +245,17 @@ impl Lab<'_> {
             }
             false => self.bystander(stayed, pace)?,
         };
+        let (target, protocol, capacity) = (self.target, self.protocol(), self.capacity);
+        let asks = pace.polite != Attended::No;
+        let asking = asks.then_some(Asking { target, protocol, bound: pace.bound, capacity, examines: pace.measures });
         let world = &mut self.running()?.world;
-        play(world, &(), scenario, &mut outcome.trace)?;
+        let mut shut = None;
+        play_watched(world, &(), scenario, &mut outcome.trace, |world| {
+            if let Some(asking) = &asking {
+                shut = asking.while_held(world)?;
+            }
+            Ok(())
+        })?;
         if world.vanished() > 0 {
             if bystander.is_none() {
                 self.ask_beside_vanished(pace, &mut outcome)?;
@@ -286,6 +296,7 @@ impl Lab<'_> {
             outcome.spins(&spin, pace.measures, world.was_limited());
             return Ok(outcome.sorted());
         }
+        outcome.shut(shut.as_ref());
         for reset in world.reset_requests() {
             outcome.observe(&Observation::RequestReset(&reset));
         }

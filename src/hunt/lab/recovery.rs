@@ -4,6 +4,7 @@
 //! ask again and again, at growing intervals. There are two exceptions. If a client gets no answer and nothing can change any more, later
 //! clients queue behind it. If no process listens, no client reaches the server.
 
+use super::capacity::Asking;
 use super::examine::Attended;
 use super::{Lab, SCREENING};
 use crate::detect::detector::Observation;
@@ -81,23 +82,16 @@ impl Lab<'_> {
     /// appended to the evidence; empty in real time, and if the server is not seen to do so.
     pub(super) fn serves_beside_vanished(&mut self, start: Instant) -> Result<String, HuntError> {
         let _doing = self.activity.enter(Activity::Recovers);
-        if self.running()?.world.server.real_time().is_some() {
+        let (target, protocol, capacity) = (self.target, self.protocol(), self.capacity);
+        let world = &mut self.running()?.world;
+        if world.server.real_time().is_some() {
             return Ok(String::new());
         }
-        let (real, mut bound) = (Instant::now(), FIRST_WAIT);
-        loop {
-            let answered = self.polite_beside(bound)?;
-            self.still_wanted()?;
-            let world = &self.running()?.world;
-            let time = world.server.now().saturating_duration_since(start);
-            if answered.is_full() {
-                return Ok(format!(", and was served after {:.1} s of virtual time", time.as_secs_f64()));
-            }
-            if time >= RECOVERY_VIRTUAL || real.elapsed() >= RECOVERY || world.main_ended().is_some() {
-                return Ok(String::new());
-            }
-            bound *= 2;
-        }
+        let asking = Asking { target, protocol, bound: FIRST_WAIT, capacity, examines: true };
+        let time = asking.served_later(world, start)?;
+        self.still_wanted()?;
+        let words = |time: Duration| format!(", and was served after {:.1} s of virtual time", time.as_secs_f64());
+        Ok(time.map(words).unwrap_or_default())
     }
 
     /// Waits until the running server serves a polite client again.

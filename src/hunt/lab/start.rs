@@ -258,6 +258,7 @@ impl Lab<'_> {
             gate: self.no_gate.clone().map_or(Ok(()), Err),
             virtual_time: self.running()?.world.server.has_virtual_time(),
             timeouts: Vec::new(),
+            shut_out: Vec::new(),
             namespace: self.namespace,
             idle,
         })

@@ -7,8 +7,8 @@
 use super::server_clock::{ServerClock, jumps};
 use crate::linux::gate::seccomp::calls::{self, Buffers, Class, LimitForm, Waits};
 use crate::linux::sys::fd_table;
-use crate::linux::sys::pidfd_getfd;
 use crate::linux::sys::process::{self as sys, socket_timeout};
+use crate::linux::sys::{pidfd_getfd, pidfd_open};
 use crate::world::quiescence::{Outside, Wakes};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -56,6 +56,8 @@ pub(crate) trait Process {
     fn pair(&self, address: u64) -> Option<[i64; 2]>;
     /// The target of a descriptor's link in `/proc/PID/fd`.
     fn descriptor(&self, fd: i32) -> Option<String>;
+    /// Whether a socket of the process has a time limit for sending (SO_SNDTIMEO), or may have one.
+    fn limits_sending(&self, fd: i32) -> bool;
 }
 
 /// A real process, by its pid.
@@ -70,6 +72,11 @@ impl Process for Pid {
     fn descriptor(&self, fd: i32) -> Option<String> {
         let link = std::fs::read_link(format!("/proc/{}/fd/{fd}", self.0)).ok()?;
         Some(link.to_string_lossy().into_owned())
+    }
+
+    fn limits_sending(&self, fd: i32) -> bool {
+        let socket = pidfd_open(self.0).and_then(|pidfd| pidfd_getfd(pidfd.as_fd(), fd)).and_then(fd_table::beyond);
+        socket.map_or(true, |socket| socket_timeout(socket.as_fd(), libc::SO_SNDTIMEO).is_some())
     }
 }
 
@@ -186,6 +193,10 @@ pub(crate) fn decode((call, arguments): Call, process: &impl Process) -> Wait {
         libc::SYS_wait4 | libc::SYS_waitid | libc::SYS_clone | libc::SYS_clone3 => Wait::controlled(Limit::None),
         #[cfg(target_arch = "x86_64")]
         libc::SYS_vfork => Wait::controlled(Limit::None),
+        // A send that the gate has let in, and for the rest of which there is no room: the client has to read.
+        _ if class_of(call).is_some_and(|class| sends_without_limit(class, &arguments, process)) => {
+            Wait::controlled(Limit::None)
+        }
         libc::SYS_read | libc::SYS_readv | libc::SYS_write | libc::SYS_writev => {
             Wait { wakes: on_descriptor(process, first as i32, call), limit: Limit::None }
         }
@@ -209,6 +220,13 @@ pub(crate) fn decode((call, arguments): Call, process: &impl Process) -> Wait {
             _ => Wait::outside(Outside::Call(call), Limit::None),
         },
     }
+}
+
+/// Whether a call sends on a socket, for as long as it takes. Sockets that lead elsewhere than to clients are accounted for apart.
+fn sends_without_limit(class: Class, arguments: &[u64; 6], process: &impl Process) -> bool {
+    let Class::Out(moves) = class else { return false };
+    let fd = arguments[moves.socket] as i32;
+    process.descriptor(fd).is_some_and(|link| link.starts_with("socket:")) && !process.limits_sending(fd)
 }
 
 /// Whether the harness controls what makes a descriptor readable or writable.

@@ -359,6 +359,24 @@ impl Foreign {
         (bytes, end)
     }
 
+    /// Reads for a client until nothing more comes by itself. Returns what follows then.
+    pub(crate) fn drain(&mut self, client: Client) -> Result<End, KernelError> {
+        let mut landed = false;
+        loop {
+            let (bytes, end) = self.take(client);
+            if end != End::Open || (bytes.is_empty() && landed) {
+                return Ok(end);
+            }
+            // The server may wait for an acknowledgement.
+            landed = bytes.is_empty();
+            if landed {
+                self.lands()?;
+            }
+            self.server.disturb();
+            self.settle()?;
+        }
+    }
+
     /// The index of the connection that this client's name means.
     fn connection(&self, client: Client) -> Option<usize> {
         self.connections.iter().rposition(|c| c.known && c.client.name == client)

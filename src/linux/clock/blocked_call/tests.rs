@@ -26,6 +26,10 @@ impl Process for Made {
     fn descriptor(&self, fd: i32) -> Option<String> {
         self.descriptors.get(&fd).map(|link| (*link).to_owned())
     }
+
+    fn limits_sending(&self, fd: i32) -> bool {
+        fd == 11
+    }
 }
 
 #[test]
@@ -36,6 +40,7 @@ fn every_call_is_decoded_into_what_ends_it_and_its_limit() {
             (5, "pipe:[4711]"),
             (6, "anon_inode:inotify"),
             (7, "socket:[1]"),
+            (11, "socket:[2]"),
             (8, "anon_inode:[timerfd]"),
         ]),
     };
@@ -61,6 +66,11 @@ fn every_call_is_decoded_into_what_ends_it_and_its_limit() {
         ((libc::SYS_read, [8, 0, 8, 0, 0, 0]), Wait::controlled(Limit::None)),
         // A call on a socket that is blocked in the kernel: another call of the server may have been released before it.
         ((libc::SYS_read, [7, 0, 1, 0, 0, 0]), Wait::outside(Outside::Call(libc::SYS_read), Limit::None)),
+        // A client has to make room; on descriptor 11 it has to do so in time.
+        ((libc::SYS_sendto, [7, 0, 1, 0, 0, 0]), Wait::controlled(Limit::None)),
+        ((libc::SYS_write, [7, 0, 1, 0, 0, 0]), Wait::controlled(Limit::None)),
+        ((libc::SYS_write, [11, 0, 1, 0, 0, 0]), Wait::outside(Outside::Call(libc::SYS_write), Limit::None)),
+        ((libc::SYS_sendfile, [7, 3, 0, 1, 0, 0]), Wait::controlled(Limit::None)),
         ((libc::SYS_flock, [3, 2, 0, 0, 0, 0]), Wait::outside(lock, Limit::None)),
         ((libc::SYS_fcntl, [3, libc::F_SETLKW as u64, 0, 0, 0, 0]), Wait::outside(lock, Limit::None)),
         ((libc::SYS_fcntl, [3, 1, 0, 0, 0, 0]), Wait::outside(Outside::Call(libc::SYS_fcntl), Limit::None)),

@@ -21,6 +21,16 @@ impl Foreign {
         self.settle()
     }
 
+    /// How many clients of the scenario are connected, those included that have vanished.
+    pub(crate) fn held_clients(&self) -> usize {
+        self.connections.iter().filter(|c| c.client.socket.is_some() && !c.client.name.is_own()).count()
+    }
+
+    /// Whether the server's resources are limited at the moment.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.server.is_limited()
+    }
+
     /// How many clients have vanished and are still connected.
     pub(crate) fn vanished(&self) -> usize {
         self.connections.iter().filter(|c| c.client.vanished && c.client.socket.is_some()).count()

@@ -1,0 +1,221 @@
+//! How many clients that are silent leave a server able to serve another one, and for how long it serves nobody beside more.
+
+use super::{EXAMINING, Lab};
+use crate::detect::detector::Observation;
+use crate::detect::outcome::Outcome;
+use crate::detect::shut_out::Shut;
+use crate::hunt::baseline::{HuntError, ShutOut, Silent};
+use crate::hunt::health_check::Answered;
+use crate::linux::KernelError;
+use crate::linux::foreign::world::Foreign;
+use crate::scenario::{Action, Client, MAX_CLIENTS, Payload};
+use crate::subject::{Polite, Target};
+use crate::trace::{End, Reply};
+use crate::world::World;
+use std::time::{Duration, Instant};
+
+/// How many polite clients have to be left unserved, one after the other. Where several processes have a listener each (SO_REUSEPORT), the
+/// kernel gives each connection to one of them by chance, and that one may be busy.
+const ASKED: usize = 8;
+/// How long a server is watched that serves nobody, in virtual time.
+const MOST_VIRTUAL: Duration = Duration::from_secs(2 * 3600);
+/// How much real time that may take.
+const MOST_REAL: Duration = Duration::from_secs(20);
+
+/// The numbers of silent clients beside which a server still serves another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Capacity {
+    /// For the kind of silent client that it bears most of.
+    most: usize,
+    /// For the kind that it bears least of.
+    least: usize,
+}
+
+/// Whether it is a fault that a server serves nobody beside so many clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judged {
+    No,
+    Yes,
+    /// Only if it would go on for ever: a server may have a limit that its timeouts make up for.
+    IfForEver,
+}
+
+impl Capacity {
+    /// From the number for each kind of silent client that the server keeps.
+    fn of(borne: &[usize], concurrent: bool) -> Capacity {
+        match (borne.iter().max(), borne.iter().min()) {
+            (Some(&most), Some(&least)) => Capacity { most, least },
+            // It closes the connection of everybody who is silent, so that no such client can keep it busy.
+            _ if concurrent => Capacity { most: MAX_CLIENTS, least: MAX_CLIENTS },
+            _ => Capacity::default(),
+        }
+    }
+
+    fn judged(self, clients: usize) -> Judged {
+        match clients {
+            0 => Judged::No,
+            n if n > self.most => Judged::No,
+            1 => Judged::Yes,
+            n if n <= self.least => Judged::Yes,
+            _ => Judged::IfForEver,
+        }
+    }
+}
+
+/// How a polite client is asked for beside others.
+pub(super) struct Asking<'t> {
+    pub(super) target: &'t Target,
+    pub(super) protocol: crate::protocol::Protocol,
+    /// How long each waits for its answer.
+    pub(super) bound: Duration,
+    pub(super) capacity: Capacity,
+    /// Whether the failure is examined, and not only suspected.
+    pub(super) examines: bool,
+}
+
+impl Asking<'_> {
+    /// Asks as polite clients while the clients of a scenario are connected, if it would be a fault that none is served.
+    pub(super) fn while_held(&self, world: &mut Foreign) -> Result<Option<Shut>, KernelError> {
+        let clients = world.held_clients();
+        let judged = self.capacity.judged(clients);
+        let is_fit = !world.has_spin() && world.main_ended().is_none() && !world.was_short() && !world.is_limited();
+        // If all of them have vanished, that is asked later, when nobody else is there.
+        if judged == Judged::No || clients == world.vanished() || !is_fit {
+            return Ok(None);
+        }
+        let waits = world.server.waits_in().iter().map(|(_, call)| *call).collect();
+        let start = world.server.now();
+        let asked = if self.examines || judged == Judged::IfForEver { ASKED } else { 1 };
+        let Some(answered) = self.is_shut(world, asked)? else { return Ok(None) };
+        let mut shut = Shut { clients, asked, answered: answered.to_string(), waits, time: None, for_ever: false };
+        if asked == ASKED && world.server.real_time().is_none() {
+            shut.time = self.served_later(world, start)?;
+            shut.for_ever = shut.time.is_none() && !world.is_stopped() && world.main_ended().is_none();
+        }
+        let is_fault = judged == Judged::Yes || shut.for_ever;
+        Ok(Some(shut).filter(|_| is_fault))
+    }
+
+    /// Whether none of this number of polite clients, one after the other, is served. Returns what the last one got.
+    fn is_shut(&self, world: &mut Foreign, asked: usize) -> Result<Option<Answered>, KernelError> {
+        let mut last = None;
+        for _ in 0..asked {
+            let answered = Lab::ask_beside(self.target, self.protocol, world, self.bound)?;
+            if answered.is_full() || world.main_ended().is_some() || world.has_spin() {
+                return Ok(None);
+            }
+            last = Some(answered);
+        }
+        Ok(last)
+    }
+
+    /// Asks as polite clients until one is served. Returns the virtual time since `start`.
+    pub(super) fn served_later(&self, world: &mut Foreign, start: Instant) -> Result<Option<Duration>, KernelError> {
+        let (real, mut bound) = (Instant::now(), self.bound);
+        loop {
+            let answered = Lab::ask_beside(self.target, self.protocol, world, bound)?;
+            let time = world.server.now().saturating_duration_since(start);
+            if answered.is_full() {
+                return Ok(Some(time));
+            }
+            // One that waits, while nothing can change by itself, waits for ever.
+            let is_over = time >= MOST_VIRTUAL || real.elapsed() >= MOST_REAL || world.is_at_rest();
+            if is_over || world.is_stopped() || world.main_ended().is_some() {
+                return Ok(None);
+            }
+            bound = (bound * 2).min(MOST_VIRTUAL);
+            if !matches!(answered, Answered::Silent(_)) {
+                // One that is refused does not wait.
+                let until = world.server.now() + bound;
+                while world.server.now() < until && real.elapsed() < MOST_REAL && !world.is_stopped() {
+                    world.idle(until)?;
+                }
+            }
+        }
+    }
+}
+
+impl Lab<'_> {
+    /// Learns how many silent clients of each kind leave another one served. Returns what keeps others from being served.
+    pub(super) fn learn_capacity(&mut self, concurrent: bool) -> Result<Vec<ShutOut>, HuntError> {
+        let payload = self.target.payloads().into_iter().next();
+        let (mut shut_out, mut borne) = (Vec::new(), Vec::new());
+        for silent in Silent::ALL {
+            let Some(said) = silent.says(payload.as_ref()) else { continue };
+            let Some((clients, time)) = self.borne(said)? else { continue };
+            self.still_wanted()?;
+            borne.push(clients);
+            if clients < MAX_CLIENTS {
+                shut_out.push(ShutOut { silent, clients: clients + 1, time });
+                // It may have been left alone for hours.
+                self.begin()?;
+            }
+        }
+        self.capacity = Capacity::of(&borne, concurrent);
+        Ok(shut_out)
+    }
+
+    /// The number of clients that connect, send this and are silent beside which another one is served, at most [`MAX_CLIENTS`]; and after
+    /// what virtual time another one is served beside more. `None` if the server does not keep such clients.
+    fn borne(&mut self, said: Option<Payload>) -> Result<Option<(usize, Option<Duration>)>, HuntError> {
+        let is_command = matches!(self.target.polite, Polite::Command(_));
+        let Self { target, .. } = *self;
+        let asking =
+            Asking { target, protocol: self.protocol(), bound: EXAMINING, capacity: self.capacity, examines: true };
+        let world = &mut self.running()?.world;
+        let (mut borne, mut time) = (0, None);
+        for n in 1..=MAX_CLIENTS {
+            let client = Client::nth(n - 1);
+            let mut connected = matches!(world.act(client, &Action::Connect)?, Reply::Ok(_));
+            world.settle()?;
+            if let Some(payload) = said.clone().filter(|_| connected) {
+                connected = matches!(world.act(client, &Action::Send(payload))?, Reply::Ok(_));
+                world.settle()?;
+            }
+            if n == 1 && (!connected || world.drain(client)? != End::Open) {
+                world.clear(None)?;
+                return Ok(None);
+            }
+            // A command takes long.
+            if !connected || (is_command && !n.is_power_of_two()) {
+                continue;
+            }
+            let start = world.server.now();
+            if asking.is_shut(world, ASKED)?.is_some() {
+                if world.server.real_time().is_none() {
+                    time = asking.served_later(world, start)?;
+                }
+                break;
+            }
+            borne = n;
+        }
+        world.clear(None)?;
+        Ok(Some((borne, time)))
+    }
+}
+
+impl Outcome {
+    /// Records that nobody was served while clients were connected.
+    pub(super) fn shut(&mut self, shut: Option<&Shut>) {
+        shut.into_iter().for_each(|shut| self.observe(&Observation::ShutOut(shut)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_judged_by_what_it_bears_of_the_kind_that_it_bears_most_of() {
+        let judged = |borne: &[usize], concurrent, clients| Capacity::of(borne, concurrent).judged(clients);
+        // It serves one client after the other.
+        assert_eq!(judged(&[0, 0, 0], false, 1), Judged::No);
+        // A pool of ten.
+        assert_eq!([1, 9, 10].map(|n| judged(&[9, 9], true, n)), [Judged::Yes, Judged::Yes, Judged::No]);
+        // Half a request is enough to keep it busy, for all that it bears many clients without.
+        assert_eq!([1, 2, 65].map(|n| judged(&[64, 0, 64], true, n)), [Judged::Yes, Judged::IfForEver, Judged::No]);
+        assert_eq!([4, 5].map(|n| judged(&[64, 4], true, n)), [Judged::Yes, Judged::IfForEver]);
+        // It keeps no connection that is silent.
+        assert_eq!([0, 3].map(|n| judged(&[], true, n)), [Judged::No, Judged::Yes]);
+    }
+}
