@@ -33,6 +33,8 @@ impl Lab<'_> {
         if !jumps {
             return Ok((timeouts, marks));
         }
+        // What other clients have left behind has deadlines too.
+        self.begin()?;
         let payload = self.target.payloads().into_iter().next();
         self.serves_beside_silent = true;
         for silent in Silent::ALL {

@@ -56,7 +56,11 @@ fn is_on_its_way(sent: u32, arrived: u32, stalled: bool, server: &Looked) -> boo
     if server.state == TcpState::Close {
         return false;
     }
-    (sent > 0 && server.unread == 0) || (server.unacknowledged > 0 && arrived == 0 && !stalled)
+    // A FIN counts as a byte. If all that was sent before it has arrived, the acknowledgement of both is put off.
+    let closes = matches!(server.state, TcpState::FinWait1 | TcpState::Closing | TcpState::LastAck);
+    let is_acknowledged_late = closes && server.unacknowledged <= arrived + 1;
+    (sent > 0 && server.unread == 0)
+        || (server.unacknowledged > 0 && ((arrived == 0 && !stalled) || is_acknowledged_late))
 }
 
 #[cfg(test)]
@@ -71,6 +75,9 @@ mod tests {
         assert!(!is_on_its_way(5, 0, false, &server(5, 0)));
         assert!(is_on_its_way(0, 0, false, &server(0, 5)));
         assert!(!is_on_its_way(0, 5, false, &server(0, 5)) && !is_on_its_way(0, 0, true, &server(0, 5)));
+        let closing = |unacknowledged| Looked { state: TcpState::FinWait1, ..server(0, unacknowledged) };
+        assert!(is_on_its_way(0, 4, false, &closing(5)) && is_on_its_way(0, 4, true, &closing(1)));
+        assert!(!is_on_its_way(0, 4, true, &closing(6)) && !is_on_its_way(0, 4, true, &closing(0)));
         let gone = Looked { state: TcpState::Close, ..server(0, 5) };
         assert!(!is_on_its_way(5, 0, false, &gone));
     }
