@@ -31,6 +31,8 @@ pub(crate) struct Outcome {
     pub(crate) output: String,
     /// How long the polite client that is connected throughout had been connected when it was asked.
     pub(crate) idle: Duration,
+    /// Whether the server has fewer threads or processes than before. By itself that is no fault: a pool may shrink.
+    pub(crate) has_fewer_tasks: bool,
     /// Another possible cause than a fault of the server, if it cannot be ruled out.
     pub(crate) doubt: Option<String>,
 }

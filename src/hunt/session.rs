@@ -1,5 +1,6 @@
 //! The hunt: plays scenarios against a target and follows up suspected failures.
 
+mod build_up;
 mod follow_up;
 mod for_real;
 mod memory;
@@ -81,6 +82,8 @@ struct Hunting<'h, W> {
     watch: W,
     report: HuntReport,
     start: Instant,
+    /// How often it was tried what a scenario does when it is repeated.
+    built_up: u32,
     /// How many times each suspected failure was followed up.
     followed: BTreeMap<Followed, u32>,
     /// Injected errors that are known to end the server. They are not injected again, because nothing else would show.
@@ -105,7 +108,7 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         let start = Instant::now();
         lab.deadline = how.time.and_then(|time| start.checked_add(time));
         let (followed, deadly) = (BTreeMap::new(), Vec::new());
-        Ok(Hunting { lab, how, watch, report, start, followed, deadly })
+        Ok(Hunting { lab, how, watch, report, start, built_up: 0, followed, deadly })
     }
 
     fn run(mut self) -> HuntReport {
@@ -211,6 +214,9 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         };
         self.report.played += 1;
         self.tell(HuntEvent::Played(self.report.played, Some(&scenario)));
+        if outcome.has_fewer_tasks && outcome.injected.is_empty() {
+            self.build_up(&scenario)?;
+        }
         for seen in outcome.seen {
             if self.is_done() {
                 break;

@@ -94,7 +94,7 @@ polite:   ./ask {port}
 protocol: http
 sigpipe:  ignore
 options:  no-gate listen-fd
-expect:   exit: the server ended by itself
+expect:   exit: the server, or one of its workers, ended by itself
 cause:    it wrote ¿31m
 
 advice: look at what";

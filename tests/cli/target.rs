@@ -141,7 +141,7 @@ fn what_needs_an_injected_error_is_a_warning_and_counts_only_if_it_is_to() {
     let dir = Folder::new();
     let said = hunted(&dir, Server::Aborted, &["--cases", "60"])
         .code(0)
-        .out("\nwarning: exit: the server ended by itself, 3 times of 3\n")
+        .out("\nwarning: exit: the server, or one of its workers, ended by itself, 3 times of 3\n")
         .out(&format!("\nscenario: {INJECTED}\n"))
         .out("in or after accept4, which failed with ECONNABORTED")
         .out("\nnote:   ECONNABORTED is what brokenpipe answered accept with");

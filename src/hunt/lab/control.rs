@@ -2,17 +2,32 @@
 
 use super::Lab;
 use super::examine::Pace;
+use super::repeat::clients;
 use crate::detect::kind::Kind;
 use crate::detect::outcome::Outcome;
 use crate::hunt::baseline::HuntError;
 use crate::linux::KernelError;
+use crate::scenario::Scenario;
+use crate::trace::Role;
 use crate::world::World;
 use std::time::Duration;
 
+/// How many polite clients come at least.
+const LEAST: usize = 20;
 /// How much longer, in addition to a quarter, a polite client is idle in the control run than in the scenario's run.
 const LONGER: Duration = Duration::from_millis(50);
 
 impl Lab<'_> {
+    /// Whether workers of the server end by themselves when as many polite clients come, one after the other, as a scenario has.
+    pub(super) fn workers_end(&mut self, scenario: &Scenario) -> Result<bool, HuntError> {
+        self.fresh()?;
+        self.running()?.world.ends();
+        self.polite_clients(clients(scenario).max(LEAST))?;
+        let ends = self.running()?.world.ends();
+        self.end();
+        Ok(ends.iter().any(|ended| ended.role == Role::Worker))
+    }
+
     /// Whether a polite client that is idle for this long, while no other client acts, is not served afterwards. If so, the server ends
     /// idle connections, and a lost connection is not collateral damage of the scenario.
     pub(super) fn ends_idle_connections(&mut self, idle: Duration, pace: Pace) -> Result<bool, HuntError> {

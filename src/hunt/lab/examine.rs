@@ -7,7 +7,7 @@ use super::capacity::Asking;
 use super::{EXAMINING, Lab, Running, SCREENING, written};
 use crate::detect::detector::{Left, Observation};
 use crate::detect::kind::Kind;
-use crate::detect::outcome::Outcome;
+use crate::detect::outcome::{Outcome, Seen};
 use crate::hunt::activity::Activity;
 use crate::hunt::baseline::HuntError;
 use crate::hunt::health_check::{Answered, PoliteClient};
@@ -15,7 +15,7 @@ use crate::linux::KernelError;
 use crate::linux::foreign::patience::Patience;
 use crate::linux::foreign::world::Foreign;
 use crate::scenario::{Action, Client, Event, Scenario};
-use crate::trace::Trace;
+use crate::trace::{Role, Trace};
 use crate::world::{play, play_watched};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -146,6 +146,10 @@ impl Lab<'_> {
             }
             run
         };
+        let worker = |seen: &Seen| seen.signature.kind == Kind::Exit && seen.signature.role == Role::Worker;
+        if kind == Kind::Exit && outcome.seen.iter().any(worker) && self.workers_end(scenario)? {
+            outcome.seen.retain(|seen| !worker(seen));
+        }
         if kind == Kind::RequestReset && !outcome.seen.is_empty() && !self.reads_in_time(scenario)? {
             outcome.seen.retain(|seen| seen.signature.kind != kind);
         }
@@ -423,6 +427,7 @@ impl Lab<'_> {
             doing.get_or_insert_with(|| self.activity.enter(Activity::LetsGo));
             world.idle(patience.next(&world.server, bound))?;
         };
+        outcome.has_fewer_tasks = left.now.processes < before.processes || left.now.threads < before.threads;
         outcome.observe(&Observation::Left(&left));
         outcome.seen.retain(|seen| !tolerated.contains(&seen.signature.kind));
         // The next run is compared with these counts, so that leftovers that are ignored now are not reported then.

@@ -288,7 +288,7 @@ impl Lab<'_> {
     }
 
     /// Serves polite clients one after the other. Returns how many were served.
-    fn polite_clients(&mut self, clients: usize) -> Result<usize, HuntError> {
+    pub(super) fn polite_clients(&mut self, clients: usize) -> Result<usize, HuntError> {
         let (start, bound) = (Instant::now(), self.screening().bound);
         for served in 0..clients {
             if start.elapsed() > REPEATING_BOUND || !self.polite(bound, false)?.is_full() {
@@ -307,7 +307,7 @@ impl Lab<'_> {
 }
 
 /// How many connections a scenario makes at most.
-fn clients(scenario: &Scenario) -> usize {
+pub(super) fn clients(scenario: &Scenario) -> usize {
     let connects = |event: &Event| {
         let times = if let Event::Repeat(repeat) = event { repeat.times() } else { 1 };
         let connects = event.parts().iter().filter(|part| matches!(part, Event::Client(_, Action::Connect)));
