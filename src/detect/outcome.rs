@@ -131,11 +131,18 @@ mod tests {
     }
 
     #[test]
-    fn only_the_main_process_may_not_exit_and_none_may_be_killed() {
+    fn the_main_process_may_not_exit_nor_a_worker_fail_and_none_may_be_killed() {
         use Role::{Connection, Main, Worker};
-        let ends =
-            [ended(Main, None), ended(Worker, None), ended(Connection, Some(libc::SIGPIPE)), ended(Worker, Some(11))];
-        assert_eq!(kinds(&ends), [Kind::Exit, Kind::Sigpipe, Kind::Crash]);
+        let done = Ended { death: Death { status: Some(0), ..ended(Worker, None).death }, ..ended(Worker, None) };
+        let ends = [
+            ended(Main, None),
+            ended(Worker, None),
+            done,
+            ended(Connection, None),
+            ended(Connection, Some(libc::SIGPIPE)),
+            ended(Worker, Some(11)),
+        ];
+        assert_eq!(kinds(&ends), [Kind::Exit, Kind::Exit, Kind::Sigpipe, Kind::Crash]);
     }
 
     #[test]
@@ -184,6 +191,6 @@ mod tests {
         assert_eq!(reported(0, Role::Worker, ASAN), [Kind::SanitizerReport]);
         assert_eq!(reported(0, Role::Main, ASAN), [Kind::Exit]);
         assert_eq!(reported(0, Role::Worker, "free(): invalid pointer\n"), []);
-        assert_eq!(reported(1, Role::Worker, "pool_free(): ok\nentry aborted: runtime error: x\n"), []);
+        assert_eq!(reported(1, Role::Connection, "pool_free(): ok\nentry aborted: runtime error: x\n"), []);
     }
 }

@@ -101,6 +101,8 @@ pub struct Baseline {
     pub namespace: bool,
     /// After what time the server closes the connection of a client that is silent, where it does. Learnt in virtual time only.
     pub timeouts: Vec<Timeout>,
+    /// What polite clients say to a server whose protocol is not known: the first payload, if the server answers it.
+    pub question: Option<Payload>,
     /// How many silent clients keep everybody else from being served, where 64 or fewer do.
     pub shut_out: Vec<ShutOut>,
     /// The numbers of the server's processes, threads and descriptors when it is idle, in words.

@@ -89,6 +89,13 @@ impl PoliteClient {
         Ok(Answered::Full { open: open && self.protocol.keeps_alive() })
     }
 
+    /// Says this on the open connection, and waits for the answer. What the server has said by itself before is no answer.
+    pub(super) fn says(&mut self, world: &mut Foreign, question: &Exchange) -> Result<Answered, KernelError> {
+        drop(world.take(self.name));
+        self.received.clear();
+        self.exchange(world, question)
+    }
+
     fn exchange(&mut self, world: &mut Foreign, exchange: &Exchange) -> Result<Answered, KernelError> {
         for piece in exchange.send.chunks(MAX_SEND) {
             let payload = Payload::bytes(piece).unwrap_or_else(|| unreachable!("a piece of {} bytes", piece.len()));

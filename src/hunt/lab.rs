@@ -4,6 +4,7 @@ mod capacity;
 mod control;
 mod examine;
 mod impolite;
+mod manner;
 mod recovery;
 mod repeat;
 mod start;
@@ -19,12 +20,11 @@ use crate::linux::foreign::resources::Counts;
 use crate::linux::foreign::world::Foreign;
 use crate::linux::process::namespaces;
 use crate::linux::{KernelError, Pinned};
-use crate::protocol::Protocol;
+use crate::protocol::{Exchange, Protocol};
 use crate::scenario::{Client, Scenario};
 use crate::subject::{Polite, Subject, Target};
 use capacity::Capacity;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -63,6 +63,8 @@ pub(super) struct Lab<'t> {
     baseline: Option<Baseline>,
     /// Whether the server was seen to serve a polite client beside each kind of silent client.
     serves_beside_silent: bool,
+    /// What polite clients say to a server whose protocol is not known.
+    question: Option<Exchange>,
     /// How many silent clients leave another one served.
     capacity: Capacity,
     /// When the server does something about a client that is silent.
@@ -113,6 +115,7 @@ impl<'t> Lab<'t> {
             distrusted: 0,
             baseline: None,
             serves_beside_silent: false,
+            question: None,
             capacity: Capacity::default(),
             marks: Vec::new(),
             running: None,
@@ -213,23 +216,16 @@ impl<'t> Lab<'t> {
 
     /// Makes one request as a polite client. If the answer is full and `stays`, the client stays connected as the bystander.
     fn polite(&mut self, bound: Duration, stays: bool) -> Result<Answered, KernelError> {
-        let (answers, protocol) = (self.baseline.as_ref().is_some_and(|b| b.answers), self.protocol());
-        if let Polite::Command(command) = &self.target.polite {
-            let running = self.running.as_mut().ok_or(KernelError::StillBorn)?;
-            // A server whose command does not contain {port} listens on a port of its own choice.
-            let command = Target::filled(command, running.world.address().port(), Path::new("."));
-            return super::shell::ask(&command, &mut running.world, bound.max(EXAMINING));
+        let greets = self.baseline.as_ref().is_some_and(|baseline| baseline.answers);
+        let manner = self.manner();
+        if matches!(self.target.polite, Polite::Command(_)) {
+            let world = &mut self.running.as_mut().ok_or(KernelError::StillBorn)?.world;
+            return manner.ask(world, bound);
         }
+        let mut client = PoliteClient::new(Client::PROBE, self.protocol(), bound);
         let running = self.running()?;
-        let mut client = PoliteClient::new(Client::PROBE, protocol, bound);
-        let mut answered = client.connect(&mut running.world)?;
-        if answered.is_full() {
-            answered = client.ask(&mut running.world)?;
-        }
-        if answered.is_full() && protocol == Protocol::None {
-            answered = client.let_in(&mut running.world, answers)?;
-        }
-        let running = self.running()?;
+        let answered = manner.ask_as(&mut client, &mut running.world, greets)?;
+        let stays = stays && manner.may_stay();
         if stays && answered == (Answered::Full { open: true }) {
             running.bystander = Some(client.stay(Client::BYSTANDER, &mut running.world));
         } else {
@@ -259,9 +255,11 @@ impl<'t> Lab<'t> {
             virtual_time: Ok(()),
             timeouts: Vec::new(),
             shut_out: Vec::new(),
+            question: None,
             namespace: self.namespace,
             idle: String::new(),
         };
+        baseline.question = self.learn_question()?;
         let running = self.running()?;
         let serves = running.world.serving_process();
         baseline.sigpipe = crate::linux::sigpipe_of(serves).unwrap_or_else(|e| e.to_string());
@@ -291,31 +289,8 @@ impl<'t> Lab<'t> {
 
     /// Makes one request as a polite client while another one is connected. Other connections are kept.
     fn polite_beside(&mut self, bound: Duration) -> Result<Answered, KernelError> {
-        let (target, protocol) = (self.target, self.protocol());
-        Lab::ask_beside(target, protocol, &mut self.running()?.world, bound)
-    }
-
-    /// The same of this server.
-    fn ask_beside(
-        target: &Target,
-        protocol: Protocol,
-        world: &mut Foreign,
-        bound: Duration,
-    ) -> Result<Answered, KernelError> {
-        if let Polite::Command(command) = &target.polite {
-            let command = Target::filled(command, world.address().port(), Path::new("."));
-            return super::shell::ask(&command, world, bound.max(EXAMINING));
-        }
-        let mut client = PoliteClient::new(Client::PROBE, protocol, bound);
-        let mut answered = client.connect(world)?;
-        if answered.is_full() {
-            answered = client.ask(world)?;
-        }
-        if answered.is_full() && protocol == Protocol::None {
-            answered = client.let_in(world, false)?;
-        }
-        client.leave(world)?;
-        Ok(answered)
+        let manner = self.manner();
+        manner.ask(&mut self.running()?.world, bound)
     }
 }
 

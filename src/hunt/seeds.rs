@@ -15,7 +15,12 @@ const MANY: usize = 8;
 const BURST: usize = 20;
 /// Every scenario is made with each of the first `ALL_OF` payloads. With each further payload, only the first [`FEW`] are made.
 const ALL_OF: usize = 2;
-const FEW: usize = 16;
+const FEW: usize = 18;
+
+/// Sizes of requests at the edges of common buffers, in bytes.
+const EDGES: [usize; 8] = [1, 4095, 4096, 4097, 8191, 8192, 8193, 16_384];
+/// A body that outgrows most buffers: so many sends of this size.
+const BODY: (usize, usize) = (16, 16_000);
 
 /// A scenario that is being built, event by event.
 #[derive(Clone, Default)]
@@ -53,8 +58,20 @@ impl Order {
 
     /// Adds [`BURST`] rounds of `block`.
     fn burst(self, block: Order) -> Order {
-        let event = Repeat::new(BURST, &block.0).map(Event::Repeat);
+        self.repeat(BURST, &block)
+    }
+
+    fn repeat(self, times: usize, block: &Order) -> Order {
+        let event = Repeat::new(times, &block.0).map(Event::Repeat);
         event.into_iter().fold(self, Order::then)
+    }
+
+    /// Client `a` sends a large body.
+    fn body(self) -> Order {
+        let (times, size) = BODY;
+        let part = Payload::filling(size).map(Send);
+        let block = part.into_iter().fold(start(), Order::a);
+        self.repeat(times, &block)
     }
 }
 
@@ -71,10 +88,11 @@ fn fault(call: Call, errno: Errno) -> Order {
     event.into_iter().fold(start(), Order::then)
 }
 
-/// Scenarios in which no client sends a payload.
+/// Scenarios in which no client sends a payload of the target's.
 fn bare() -> Vec<Order> {
     let crowd = |order: Order| order.a(Connect).b(Connect).b(Close);
-    vec![
+    let sized = EDGES.into_iter().filter_map(Payload::filling).map(|payload| start().a(Connect).a(Send(payload)));
+    let mut all = vec![
         start().a(Connect).a(Rst),
         start().a(Connect).a(Fin).a(Rst),
         start().a(Connect).a(Close),
@@ -104,10 +122,13 @@ fn bare() -> Vec<Order> {
         start().a(Connect),
         start().a(Connect).a(Fin),
         start().a(Connect).a(Stall),
+        start().a(Connect).body().a(Close),
         start().a(Connect).wait().a(Rst),
         start().a(Connect).wait().a(Close),
         start().a(Connect).a(Fin).wait().a(Rst),
-    ]
+    ];
+    all.extend(sized);
+    all
 }
 
 /// Scenarios in which clients send this payload: whole, its first half, or many times.
@@ -139,6 +160,8 @@ fn talking(payload: &Payload) -> Vec<Order> {
         asked_held(1).a(Rst).go(),
         asked_held(2).a(Rst).go(),
         asked_held(3).a(Rst).go(),
+        asked().body().a(Close),
+        asked().body().a(Rst),
         // The scenarios up to here are the first `FEW`.
         asked(),
         asked_half(),
@@ -159,6 +182,7 @@ fn talking(payload: &Payload) -> Vec<Order> {
         stalled().a(Close),
         many(start().a(Connect)).a(Rst),
         many(start().a(Connect)).a(Recv).a(Fin).a(Rst),
+        asked().body(),
         asked().b(Connect).b(Rst),
         asked().b(Connect).b(whole()).b(Rst).b(Connect).b(Recv),
         start().a(Connect).b(Connect).a(whole()).b(whole()).a(Rst).b(Fin).b(Rst),

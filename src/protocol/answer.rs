@@ -9,6 +9,8 @@ pub enum Answer {
     Nothing,
     /// At least one byte, or the end of file. All bytes that were received belong to the answer.
     Something,
+    /// At least one byte. All bytes that were received belong to the answer.
+    Bytes,
     /// One line that begins with these bytes.
     Line(&'static [u8]),
     /// A reply with this code, as in SMTP: lines that begin with the code and a hyphen, and a last line without the hyphen.
@@ -36,8 +38,9 @@ impl Answer {
     pub fn check(&self, received: &[u8], eof: bool) -> Progress {
         let progress = match self {
             Answer::Nothing => Progress::Full(0),
+            Answer::Bytes if received.is_empty() => Progress::More,
             Answer::Something if received.is_empty() && !eof => Progress::More,
-            Answer::Something => Progress::Full(received.len()),
+            Answer::Something | Answer::Bytes => Progress::Full(received.len()),
             Answer::Line(start) => line(received, start),
             Answer::Reply(code) => reply(received, code),
             Answer::Exactly(bytes) => match begins(received, bytes) {

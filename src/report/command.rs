@@ -32,6 +32,8 @@ pub fn server(target: &Target, baseline: &Baseline) -> String {
         let time = shut.time.map(|time| format!(" for {:.1} s", time.as_secs_f64())).unwrap_or_default();
         format!("{clients} with {}{time}", shut.silent)
     };
+    let asked =
+        baseline.question.as_ref().map(|said| ("asked:    ", format!("a polite client says {said}, which it answers")));
     let held: Vec<String> = baseline.shut_out.iter().map(held).collect();
     let held = (!held.is_empty()).then(|| ("held:     ", format!("nobody is served beside {}", held.join(", "))));
     let rows = [
@@ -43,7 +45,12 @@ pub fn server(target: &Target, baseline: &Baseline) -> String {
         ("clients:  ", clients.to_owned()),
         ("idle:     ", baseline.idle.clone()),
     ];
-    rows.into_iter().chain(held).chain(timeouts).map(|(label, text)| wrap(label, &printable(&text))).collect()
+    rows.into_iter()
+        .chain(asked)
+        .chain(held)
+        .chain(timeouts)
+        .map(|(label, text)| wrap(label, &printable(&text)))
+        .collect()
 }
 
 /// The events of a scenario, or a sentence that none is needed.
@@ -110,6 +117,7 @@ mod tests {
             gate,
             timeouts: Vec::new(),
             shut_out: Vec::new(),
+            question: None,
             namespace: false,
             idle: "processes: 1, threads: 1, descriptors: 4".to_owned(),
         }

@@ -300,10 +300,11 @@ fn earlier(event: &Event, clients: &[Client]) -> Vec<Event> {
     events
 }
 
-/// Payloads of half the length, and of one byte less: the same bytes, and filling.
+/// Payloads that are shorter by a half, a quarter, an eighth and so on, down to one byte: the same bytes, and filling.
 fn shorter(payload: &Payload) -> impl Iterator<Item = Payload> {
-    let lens = [payload.len() / 2, payload.len().saturating_sub(1)];
-    let given = payload.given().unwrap_or_default();
-    let cut = lens.into_iter().filter(|n| *n < given.len()).filter_map(|n| Payload::bytes(&given[..n]));
+    let (len, given) = (payload.len(), payload.given().unwrap_or_default());
+    let parts = (1..usize::BITS).map(move |power| len >> power).take_while(|part| *part > 0);
+    let lens: Vec<usize> = parts.map(|part| len - part).collect();
+    let cut = lens.clone().into_iter().filter(|n| *n < given.len()).filter_map(|n| Payload::bytes(&given[..n]));
     lens.into_iter().filter_map(Payload::filling).chain(cut)
 }

@@ -95,6 +95,10 @@ fn number(errno: &str) -> i32 {
     }
 }
 
+/// The text of a payload: so many bytes of filling, or what is quoted.
 fn unquoted(payload: &str) -> String {
+    if let Ok(len) = payload.parse() {
+        return "x".repeat(len);
+    }
     payload.trim_matches('"').replace("\\r", "\r").replace("\\n", "\n")
 }

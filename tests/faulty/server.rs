@@ -110,6 +110,10 @@ impl Server {
             seen.kinds.insert("sigpipe");
             seen.process = Some("child");
         }
+        if said.contains("a worker exited") {
+            seen.kinds.insert("exit");
+            seen.process = Some("child");
+        }
         if said.contains(": runtime error: ") {
             seen.kinds.insert("sanitizer-report");
         }

@@ -114,6 +114,7 @@ pub(crate) const FAULTY: &[Faulty] = &[
         ..faulty("sigpipe-worker", Many, "sigpipe", RESET_WITH_A_REQUEST)
     },
     Faulty { process: Some("main"), ..faulty("crash", One, "crash", "hold; a connect; a rst; go") },
+    Faulty { process: Some("main"), ..faulty("crash-size", One, "crash", "a connect; a send 8192") },
     Faulty {
         flags: &["-fsanitize=address", "-static-libasan"],
         process: Some("main"),
@@ -126,6 +127,7 @@ pub(crate) const FAULTY: &[Faulty] = &[
     },
     faulty("exit", One, "exit", RESET),
     faulty("exit-zero", One, "exit", RESET_WITH_A_REQUEST),
+    Faulty { process: Some("child"), ..faulty("worker-exits", One, "exit", RESET) },
     Faulty { gate: false, ..faulty("exit-race", One, "exit", RESETS) },
     accept_error("exit-on-econnaborted", "ECONNABORTED", "fault accept ECONNABORTED; a connect; a close"),
     // The kernel itself returns this one, for as long as no descriptor is free.
@@ -145,6 +147,7 @@ pub(crate) const FAULTY: &[Faulty] = &[
     faulty("not-listening", Many, "not-listening", RESET),
     faulty("unresponsive", Many, "unresponsive", RESET),
     faulty("unresponsive-slots", Many, "unresponsive", RESETS),
+    faulty("unresponsive-pool", Many, "unresponsive", RESETS),
     // Those who were there before are not served any more either.
     Faulty { also: &["collateral"], ..faulty("unresponsive-lock", Many, "unresponsive", RESET_WITH_A_REQUEST) },
     faulty("collateral", Many, "collateral", RESET),

@@ -1,5 +1,6 @@
 //! How many clients that are silent leave a server able to serve another one, and for how long it serves nobody beside more.
 
+use super::manner::Manner;
 use super::{EXAMINING, Lab};
 use crate::detect::detector::Observation;
 use crate::detect::outcome::Outcome;
@@ -9,7 +10,7 @@ use crate::hunt::health_check::Answered;
 use crate::linux::KernelError;
 use crate::linux::foreign::world::Foreign;
 use crate::scenario::{Action, Client, MAX_CLIENTS, Payload};
-use crate::subject::{Polite, Target};
+use crate::subject::Polite;
 use crate::trace::{End, Reply};
 use crate::world::World;
 use std::time::{Duration, Instant};
@@ -51,12 +52,13 @@ impl Capacity {
         }
     }
 
-    fn judged(self, clients: usize) -> Judged {
-        match clients {
-            0 => Judged::No,
-            n if n > self.most => Judged::No,
-            1 => Judged::Yes,
-            n if n <= self.least => Judged::Yes,
+    /// `others` are connected besides the clients of the scenario.
+    fn judged(self, clients: usize, others: usize) -> Judged {
+        match (clients, clients + others) {
+            (0, _) => Judged::No,
+            (_, all) if all > self.most => Judged::No,
+            (1, _) => Judged::Yes,
+            (_, all) if all <= self.least => Judged::Yes,
             _ => Judged::IfForEver,
         }
     }
@@ -64,8 +66,7 @@ impl Capacity {
 
 /// How a polite client is asked for beside others.
 pub(super) struct Asking<'t> {
-    pub(super) target: &'t Target,
-    pub(super) protocol: crate::protocol::Protocol,
+    pub(super) manner: Manner<'t>,
     /// How long each waits for its answer.
     pub(super) bound: Duration,
     pub(super) capacity: Capacity,
@@ -77,10 +78,11 @@ impl Asking<'_> {
     /// Asks as polite clients while the clients of a scenario are connected, if it would be a fault that none is served.
     pub(super) fn while_held(&self, world: &mut Foreign) -> Result<Option<Shut>, KernelError> {
         let clients = world.held_clients();
-        let judged = self.capacity.judged(clients);
+        let judged = self.capacity.judged(clients, world.own_clients());
         let is_fit = !world.has_spin() && world.main_ended().is_none() && !world.was_short() && !world.is_limited();
-        // If all of them have vanished, that is asked later, when nobody else is there.
-        if judged == Judged::No || clients == world.vanished() || !is_fit {
+        // If all of them have vanished, that is asked later, when nobody else is there. What clients have done that have left shows when all
+        // have.
+        if judged == Judged::No || clients == world.vanished() || world.has_left() || !is_fit {
             return Ok(None);
         }
         let waits = world.server.waits_in().iter().map(|(_, call)| *call).collect();
@@ -100,7 +102,7 @@ impl Asking<'_> {
     fn is_shut(&self, world: &mut Foreign, asked: usize) -> Result<Option<Answered>, KernelError> {
         let mut last = None;
         for _ in 0..asked {
-            let answered = Lab::ask_beside(self.target, self.protocol, world, self.bound)?;
+            let answered = self.manner.ask(world, self.bound)?;
             if answered.is_full() || world.main_ended().is_some() || world.has_spin() {
                 return Ok(None);
             }
@@ -113,7 +115,7 @@ impl Asking<'_> {
     pub(super) fn served_later(&self, world: &mut Foreign, start: Instant) -> Result<Option<Duration>, KernelError> {
         let (real, mut bound) = (Instant::now(), self.bound);
         loop {
-            let answered = Lab::ask_beside(self.target, self.protocol, world, bound)?;
+            let answered = self.manner.ask(world, bound)?;
             let time = world.server.now().saturating_duration_since(start);
             if answered.is_full() {
                 return Ok(Some(time));
@@ -159,9 +161,7 @@ impl Lab<'_> {
     /// what virtual time another one is served beside more. `None` if the server does not keep such clients.
     fn borne(&mut self, said: Option<Payload>) -> Result<Option<(usize, Option<Duration>)>, HuntError> {
         let is_command = matches!(self.target.polite, Polite::Command(_));
-        let Self { target, .. } = *self;
-        let asking =
-            Asking { target, protocol: self.protocol(), bound: EXAMINING, capacity: self.capacity, examines: true };
+        let asking = Asking { manner: self.manner(), bound: EXAMINING, capacity: self.capacity, examines: true };
         let world = &mut self.running()?.world;
         let (mut borne, mut time) = (0, None);
         for n in 1..=MAX_CLIENTS {
@@ -207,11 +207,12 @@ mod tests {
 
     #[test]
     fn a_server_is_judged_by_what_it_bears_of_the_kind_that_it_bears_most_of() {
-        let judged = |borne: &[usize], concurrent, clients| Capacity::of(borne, concurrent).judged(clients);
+        let judged = |borne: &[usize], concurrent, clients| Capacity::of(borne, concurrent).judged(clients, 0);
         // It serves one client after the other.
         assert_eq!(judged(&[0, 0, 0], false, 1), Judged::No);
         // A pool of ten.
         assert_eq!([1, 9, 10].map(|n| judged(&[9, 9], true, n)), [Judged::Yes, Judged::Yes, Judged::No]);
+        assert_eq!([8, 9].map(|n| Capacity::of(&[9, 9], true).judged(n, 1)), [Judged::Yes, Judged::No]);
         // Half a request is enough to keep it busy, for all that it bears many clients without.
         assert_eq!([1, 2, 65].map(|n| judged(&[64, 0, 64], true, n)), [Judged::Yes, Judged::IfForEver, Judged::No]);
         assert_eq!([4, 5].map(|n| judged(&[64, 4], true, n)), [Judged::Yes, Judged::IfForEver]);

@@ -249,9 +249,9 @@ impl Lab<'_> {
             }
             false => self.bystander(stayed, pace)?,
         };
-        let (target, protocol, capacity) = (self.target, self.protocol(), self.capacity);
+        let (manner, capacity) = (self.manner(), self.capacity);
         let asks = pace.polite != Attended::No;
-        let asking = asks.then_some(Asking { target, protocol, bound: pace.bound, capacity, examines: pace.measures });
+        let asking = asks.then_some(Asking { manner, bound: pace.bound, capacity, examines: pace.measures });
         let world = &mut self.running()?.world;
         let mut shut = None;
         play_watched(world, &(), scenario, &mut outcome.trace, |world| {

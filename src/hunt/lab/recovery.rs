@@ -82,12 +82,12 @@ impl Lab<'_> {
     /// appended to the evidence; empty in real time, and if the server is not seen to do so.
     pub(super) fn serves_beside_vanished(&mut self, start: Instant) -> Result<String, HuntError> {
         let _doing = self.activity.enter(Activity::Recovers);
-        let (target, protocol, capacity) = (self.target, self.protocol(), self.capacity);
+        let (manner, capacity) = (self.manner(), self.capacity);
         let world = &mut self.running()?.world;
         if world.server.real_time().is_some() {
             return Ok(String::new());
         }
-        let asking = Asking { target, protocol, bound: FIRST_WAIT, capacity, examines: true };
+        let asking = Asking { manner, bound: FIRST_WAIT, capacity, examines: true };
         let time = asking.served_later(world, start)?;
         self.still_wanted()?;
         let words = |time: Duration| format!(", and was served after {:.1} s of virtual time", time.as_secs_f64());

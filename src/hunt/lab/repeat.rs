@@ -23,7 +23,7 @@ const BATCH_BOUND: Duration = Duration::from_secs(5);
 /// How long a scenario is repeated. After that, a slow server is judged by [`JUDGED`] repetitions, if there were as many.
 const REPEATING_BOUND: Duration = Duration::from_secs(60);
 const JUDGED: usize = 100;
-/// Polite clients take part in one of this many repetitions, to check whether the server still serves.
+/// Polite clients take part in one of this many repetitions, and in the 1st, 2nd and 4th, to check whether the server still serves.
 const ATTENDED: usize = 8;
 /// Maximum number of polite clients that are served to measure what they leave.
 const MOST_POLITE: usize = 1000;
@@ -218,7 +218,10 @@ impl Lab<'_> {
         let start = Instant::now();
         let mut broken = false;
         for number in 1..=sampled.batch() {
-            let polite = if (repetition + number).is_multiple_of(ATTENDED) { Attended::Yes } else { Attended::No };
+            let number = repetition + number;
+            // Early as well: what grows in a server that serves nobody any more has grown because of that.
+            let attended = number.is_power_of_two() || number.is_multiple_of(ATTENDED);
+            let polite = if attended { Attended::Yes } else { Attended::No };
             let mut run = self.run(scenario, self.repeating(polite))?;
             self.still_wanted()?;
             self.distrust_perturbed(&mut run);

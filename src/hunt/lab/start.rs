@@ -259,6 +259,7 @@ impl Lab<'_> {
             virtual_time: self.running()?.world.server.has_virtual_time(),
             timeouts: Vec::new(),
             shut_out: Vec::new(),
+            question: None,
             namespace: self.namespace,
             idle,
         })

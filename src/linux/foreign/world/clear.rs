@@ -26,6 +26,16 @@ impl Foreign {
         self.connections.iter().filter(|c| c.client.socket.is_some() && !c.client.name.is_own()).count()
     }
 
+    /// Whether a client of the scenario has closed or reset its connection.
+    pub(crate) fn has_left(&self) -> bool {
+        self.connections.iter().any(|c| c.client.socket.is_none() && !c.client.name.is_own())
+    }
+
+    /// How many of the harness's own clients are connected.
+    pub(crate) fn own_clients(&self) -> usize {
+        self.connections.iter().filter(|c| c.client.socket.is_some() && c.client.name.is_own()).count()
+    }
+
     /// Whether the server's resources are limited at the moment.
     pub(crate) fn is_limited(&self) -> bool {
         self.server.is_limited()
