@@ -13,10 +13,33 @@ pub(crate) struct Shut {
     pub(crate) answered: String,
     /// The calls in which the server waits.
     pub(crate) waits: Vec<&'static str>,
-    /// After what virtual time another one was served; `None` if none was, or if that was not tried.
-    pub(crate) time: Option<Duration>,
-    /// Whether nobody was served for as long as was tried.
-    pub(crate) for_ever: bool,
+    /// Whether another one was served later.
+    pub(crate) later: Later,
+}
+
+/// Whether and when a server serves again that serves nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Later {
+    /// After this virtual time.
+    After(Duration),
+    /// Not within this virtual time.
+    NotIn(Duration),
+    /// Never: nothing in the server can change by itself.
+    Never,
+    /// It was not tried, or took too much real time.
+    Unknown,
+}
+
+impl Later {
+    /// After what virtual time, if it is known to serve again.
+    pub(crate) const fn time(self) -> Option<Duration> {
+        if let Later::After(time) = self { Some(time) } else { None }
+    }
+
+    /// Whether it serves nobody for as long as anybody might wait.
+    pub(crate) const fn is_never(self) -> bool {
+        matches!(self, Later::NotIn(_) | Later::Never)
+    }
 }
 
 pub(super) struct ShutOut;
@@ -40,10 +63,11 @@ impl Detector for ShutOut {
             1 => format!("a polite client was not served ({})", shut.answered),
             n => format!("{n} polite clients, one after the other, were not served ({})", shut.answered),
         };
-        let later = match shut.time {
-            Some(time) => format!("; another one was served after {:.1} s of virtual time", time.as_secs_f64()),
-            None if shut.for_ever => "; nor was any other, however much virtual time passed".to_owned(),
-            None => String::new(),
+        let later = match shut.later {
+            Later::After(time) => format!("; another one was served after {:.1} s of virtual time", time.as_secs_f64()),
+            Later::NotIn(time) => format!("; nor was any other within {:.0} s of virtual time", time.as_secs_f64()),
+            Later::Never => "; nor will any other be: nothing in the server changes by itself".to_owned(),
+            Later::Unknown => String::new(),
         };
         let waits = if shut.waits.is_empty() {
             String::new()

@@ -4,7 +4,7 @@ use super::manner::Manner;
 use super::{EXAMINING, Lab};
 use crate::detect::detector::Observation;
 use crate::detect::outcome::Outcome;
-use crate::detect::shut_out::Shut;
+use crate::detect::shut_out::{Later, Shut};
 use crate::hunt::baseline::{HuntError, ShutOut, Silent};
 use crate::hunt::health_check::Answered;
 use crate::linux::KernelError;
@@ -89,13 +89,9 @@ impl Asking<'_> {
         let start = world.server.now();
         let asked = if self.examines || judged == Judged::IfForEver { ASKED } else { 1 };
         let Some(answered) = self.is_shut(world, asked)? else { return Ok(None) };
-        let mut shut = Shut { clients, asked, answered: answered.to_string(), waits, time: None, for_ever: false };
-        if asked == ASKED && world.server.real_time().is_none() {
-            shut.time = self.served_later(world, start)?;
-            shut.for_ever = shut.time.is_none() && !world.is_stopped() && world.main_ended().is_none();
-        }
-        let is_fault = judged == Judged::Yes || shut.for_ever;
-        Ok(Some(shut).filter(|_| is_fault))
+        let later = if asked == ASKED { self.served_later(world, start)? } else { Later::Unknown };
+        let is_fault = judged == Judged::Yes || later.is_never();
+        Ok(is_fault.then(|| Shut { clients, asked, answered: answered.to_string(), waits, later }))
     }
 
     /// Whether none of this number of polite clients, one after the other, is served. Returns what the last one got.
@@ -111,19 +107,26 @@ impl Asking<'_> {
         Ok(last)
     }
 
-    /// Asks as polite clients until one is served. Returns the virtual time since `start`.
-    pub(super) fn served_later(&self, world: &mut Foreign, start: Instant) -> Result<Option<Duration>, KernelError> {
+    /// Asks as polite clients until one is served. Says after what virtual time since `start`.
+    pub(super) fn served_later(&self, world: &mut Foreign, start: Instant) -> Result<Later, KernelError> {
+        if world.server.real_time().is_some() {
+            return Ok(Later::Unknown);
+        }
         let (real, mut bound) = (Instant::now(), self.bound);
         loop {
             let answered = self.manner.ask(world, bound)?;
             let time = world.server.now().saturating_duration_since(start);
             if answered.is_full() {
-                return Ok(Some(time));
+                return Ok(Later::After(time));
             }
-            // One that waits, while nothing can change by itself, waits for ever.
-            let is_over = time >= MOST_VIRTUAL || real.elapsed() >= MOST_REAL || world.is_at_rest();
-            if is_over || world.is_stopped() || world.main_ended().is_some() {
-                return Ok(None);
+            if real.elapsed() >= MOST_REAL || world.is_stopped() || world.main_ended().is_some() {
+                return Ok(Later::Unknown);
+            }
+            if time >= MOST_VIRTUAL {
+                return Ok(Later::NotIn(time));
+            }
+            if matches!(answered, Answered::Silent(_)) && world.is_at_rest() {
+                return Ok(Later::Never);
             }
             bound = (bound * 2).min(MOST_VIRTUAL);
             if !matches!(answered, Answered::Silent(_)) {
@@ -182,9 +185,7 @@ impl Lab<'_> {
             }
             let start = world.server.now();
             if asking.is_shut(world, ASKED)?.is_some() {
-                if world.server.real_time().is_none() {
-                    time = asking.served_later(world, start)?;
-                }
+                time = asking.served_later(world, start)?.time();
                 break;
             }
             borne = n;

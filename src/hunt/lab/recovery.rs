@@ -84,11 +84,8 @@ impl Lab<'_> {
         let _doing = self.activity.enter(Activity::Recovers);
         let (manner, capacity) = (self.manner(), self.capacity);
         let world = &mut self.running()?.world;
-        if world.server.real_time().is_some() {
-            return Ok(String::new());
-        }
         let asking = Asking { manner, bound: FIRST_WAIT, capacity, examines: true };
-        let time = asking.served_later(world, start)?;
+        let time = asking.served_later(world, start)?.time();
         self.still_wanted()?;
         let words = |time: Duration| format!(", and was served after {:.1} s of virtual time", time.as_secs_f64());
         Ok(time.map(words).unwrap_or_default())
