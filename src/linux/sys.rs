@@ -33,8 +33,12 @@ fn failed(errno: rustix::io::Errno) -> Errno {
     Errno::from_raw(errno.raw_os_error())
 }
 
-/// `pidfd_getfd(2)`: a duplicate of descriptor `fd` of another process.
+/// `pidfd_getfd(2)`: a duplicate of descriptor `fd` of another process. A server may well make a call on -1.
 pub(crate) fn pidfd_getfd(pidfd: BorrowedFd<'_>, fd: i32) -> Result<OwnedFd, Errno> {
+    if fd < 0 {
+        // rustix asserts that this is not so.
+        return Err(Errno::EBADF);
+    }
     rustix::process::pidfd_getfd(pidfd, fd, PidfdGetfdFlags::empty()).map_err(failed)
 }
 
@@ -205,4 +209,17 @@ fn drop_all(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut nothing = libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
     let program = libc::sock_fprog { len: 1, filter: &raw mut nothing };
     set_value(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn there_is_no_descriptor_below_zero() {
+        let own = pidfd_open(nix::unistd::getpid().as_raw()).unwrap();
+        assert!(pidfd_getfd(own.as_fd(), 0).is_ok());
+        assert_eq!(pidfd_getfd(own.as_fd(), -1).unwrap_err(), Errno::EBADF);
+    }
 }
