@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 /// How many polite clients have to be left unserved, one after the other. Where several processes have a listener each (SO_REUSEPORT), the
 /// kernel gives each connection to one of them by chance, and that one may be busy.
 const ASKED: usize = 8;
+/// The same while it is learnt what the server bears, of one in real time. If that is too few, less is judged later.
+const ASKED_IN_REAL_TIME: usize = 2;
+/// How much real time is spent on each kind of client. If that is too little, less is judged later.
+const LONG: Duration = Duration::from_secs(2);
 /// How long a server is watched that serves nobody, in virtual time.
 const MOST_VIRTUAL: Duration = Duration::from_secs(2 * 3600);
 /// How much real time that may take.
@@ -62,6 +66,14 @@ impl Capacity {
             _ => Judged::IfForEver,
         }
     }
+}
+
+/// How many silent clients of one kind a server bears.
+struct Borne {
+    /// The number beside which another one is served, at most [`MAX_CLIENTS`].
+    clients: usize,
+    /// The number beside which none is, and after what virtual time one is served all the same.
+    shut: Option<(usize, Option<Duration>)>,
 }
 
 /// How a polite client is asked for beside others.
@@ -147,26 +159,33 @@ impl Lab<'_> {
         let (mut shut_out, mut borne) = (Vec::new(), Vec::new());
         for silent in Silent::ALL {
             let Some(said) = silent.says(payload.as_ref()) else { continue };
-            let Some((clients, time)) = self.borne(said)? else { continue };
+            // A server that is known to serve one client after the other was seen to leave one unserved already.
+            let asked = if concurrent { ASKED } else { 1 };
+            let Some(Borne { clients, shut }) = self.borne(said, asked)? else { continue };
             self.still_wanted()?;
             borne.push(clients);
-            if clients < MAX_CLIENTS {
-                shut_out.push(ShutOut { silent, clients: clients + 1, time });
+            if let Some((clients, time)) = shut {
+                shut_out.push(ShutOut { silent, clients, time });
                 // It may have been left alone for hours.
                 self.begin()?;
+            }
+            if clients == 0 && !concurrent {
+                // Whatever they say, one after the other.
+                break;
             }
         }
         self.capacity = Capacity::of(&borne, concurrent);
         Ok(shut_out)
     }
 
-    /// The number of clients that connect, send this and are silent beside which another one is served, at most [`MAX_CLIENTS`]; and after
-    /// what virtual time another one is served beside more. `None` if the server does not keep such clients.
-    fn borne(&mut self, said: Option<Payload>) -> Result<Option<(usize, Option<Duration>)>, HuntError> {
+    /// How many clients that connect, send this and are silent the server bears. `None` if it does not keep such clients.
+    fn borne(&mut self, said: Option<Payload>, asked: usize) -> Result<Option<Borne>, HuntError> {
         let is_command = matches!(self.target.polite, Polite::Command(_));
         let asking = Asking { manner: self.manner(), bound: EXAMINING, capacity: self.capacity, examines: true };
         let world = &mut self.running()?.world;
-        let (mut borne, mut time) = (0, None);
+        // In real time each that is not served takes its whole bound.
+        let asked = if world.server.real_time().is_some() { asked.min(ASKED_IN_REAL_TIME) } else { asked };
+        let (mut borne, mut shut, begun) = (0, None, Instant::now());
         for n in 1..=MAX_CLIENTS {
             let client = Client::nth(n - 1);
             let mut connected = matches!(world.act(client, &Action::Connect)?, Reply::Ok(_));
@@ -179,19 +198,23 @@ impl Lab<'_> {
                 world.clear(None)?;
                 return Ok(None);
             }
-            // A command takes long.
-            if !connected || (is_command && !n.is_power_of_two()) {
+            let took = begun.elapsed();
+            if took > LONG {
+                break;
+            }
+            // A command takes long, and so does each step of a server with hundreds of threads.
+            if !connected || ((is_command || took > LONG / 4) && !n.is_power_of_two()) {
                 continue;
             }
             let start = world.server.now();
-            if asking.is_shut(world, ASKED)?.is_some() {
-                time = asking.served_later(world, start)?.time();
+            if asking.is_shut(world, asked)?.is_some() {
+                shut = Some((n, asking.served_later(world, start)?.time()));
                 break;
             }
             borne = n;
         }
         world.clear(None)?;
-        Ok(Some((borne, time)))
+        Ok(Some(Borne { clients: borne, shut }))
     }
 }
 
