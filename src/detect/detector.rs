@@ -2,6 +2,7 @@
 
 use super::Kind;
 use super::growth::Limits;
+use super::late_reaping::Unreaped;
 use super::shut_out::Shut;
 use super::signature::Signature;
 use crate::linux::foreign::resources::Counts;
@@ -86,6 +87,8 @@ pub(crate) enum Observation<'o> {
         /// Whether the server's resources were limited in the run. The limit was lifted before.
         lifted: bool,
     },
+    /// The server runs a busy loop while its descriptors are limited.
+    SpinsWhileShort(&'o Spin),
     /// The server lives, but no socket listens at its address any more.
     NobodyListens(SocketAddrV4),
     /// A polite client that was connected throughout is not served.
@@ -97,6 +100,10 @@ pub(crate) enum Observation<'o> {
         /// The calls in which the server waits.
         waits: &'o [&'static str],
     },
+    /// When all clients but one polite client had gone, another polite client was not served.
+    Crowded(&'o dyn fmt::Display),
+    /// The server's zombies were counted before and after clients that came at the same time.
+    Unreaped(Unreaped),
     /// Nobody was served while clients were connected.
     ShutOut(&'o Shut),
     /// A client that was served got no FIN, and the connection is still held open when all clients have gone.

@@ -61,6 +61,8 @@ kinds! {
     Collateral in collateral,
     /// Clients that stay connected keep everybody else from being served, though the server serves several clients at once otherwise.
     ShutOut in shut_out,
+    /// The server serves fewer clients at once than before, although all have left.
+    SlotLeak in slot_leak,
     /// A client that was served gets no FIN, because another program has inherited the connection.
     WithheldFin in withheld_fin,
     /// Sockets in CLOSE_WAIT are left when all clients have gone, and their number grows with repetitions.
@@ -75,6 +77,10 @@ kinds! {
     Zombie in zombie,
     /// The server runs a busy loop although no client asks anything of it.
     Spin in spin,
+    /// The server runs a busy loop for as long as it is short of descriptors. A warning only.
+    SpinWhileShort in spin_while_short,
+    /// Processes that have ended are reaped only when the next client comes. A warning only.
+    LateReaping in late_reaping,
     /// A request that the server was told of was answered with an RST, because a timeout had expired. A warning only.
     RequestReset in request_reset,
     /// A sanitizer reported an error, and no process ended.

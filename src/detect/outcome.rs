@@ -7,7 +7,7 @@ use super::signature::Signature;
 use crate::linux::KernelError;
 use crate::linux::foreign::resources::Counts;
 use crate::linux::foreign::world::{Ended, Foreign, Spin};
-use crate::scenario::Fault;
+use crate::scenario::{Fault, Scenario};
 use crate::trace::Trace;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(crate) struct Outcome {
     pub(crate) seen: Vec<Seen>,
     /// The injected errors that were returned to the server's calls.
     pub(crate) injected: Vec<Fault>,
+    /// The scenarios that the server had been through before.
+    pub(crate) before: Vec<Scenario>,
     /// The end of the server's output.
     pub(crate) output: String,
     /// How long the polite client that is connected throughout had been connected when it was asked.
@@ -84,6 +86,13 @@ impl Outcome {
             return;
         }
         self.observe(&Observation::Spins { spin, lifted });
+    }
+
+    /// Records a busy loop while descriptors are limited, unless the server was `measured` and came to rest.
+    pub(crate) fn spins_while_short(&mut self, spin: &Spin, measured: bool) {
+        if !measured || spin.measured.is_some_and(|circle| !circle.rested) {
+            self.observe(&Observation::SpinsWhileShort(spin));
+        }
     }
 
     /// Records the report of a sanitizer or a runtime, if there is one in this run's output. If a process ended in the way in which the

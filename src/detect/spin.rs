@@ -1,7 +1,7 @@
 //! A busy loop, although no client asks anything of the server.
 
 use super::detector::{About, Cost, Detector, Harm, Observation, Place, Sighting};
-use crate::linux::foreign::world::Circle;
+use crate::linux::foreign::world::{self, Circle};
 
 pub(super) struct Spin;
 
@@ -19,21 +19,25 @@ impl Detector for Spin {
 
     fn see(&self, observation: &Observation<'_>) -> Option<Sighting> {
         let Observation::Spins { spin, lifted } = observation else { return None };
-        let mut evidence = match spin.call {
-            Some((call, Some(fd))) => format!("{call} on descriptor {fd}, again and again"),
-            Some((call, None)) => format!("{call}, again and again"),
-            None => format!("task {} does not come to rest", spin.task),
-        };
-        if let Some(Circle { calls, processor, .. }) = spin.measured {
-            let time = processor.as_millis();
-            evidence += &format!(
-                "; while nobody asked anything of it: {calls} calls, {time} ms of processor time, and it never blocked"
-            );
-        }
+        let mut sighting = sighting(spin, "while nobody asked anything of it");
         if *lifted {
-            evidence += "; the limit had been lifted";
+            sighting.evidence += "; the limit had been lifted";
         }
-        let (call, state) = (spin.known_by.map(|last| last.name), spin.known_by.and_then(|last| last.state));
-        Some(Sighting { place: Place { call, state, ..Place::SERVER }, evidence })
+        Some(sighting)
     }
+}
+
+/// What was seen of a busy loop. `when` says when it was measured.
+pub(super) fn sighting(spin: &world::Spin, when: &str) -> Sighting {
+    let mut evidence = match spin.call {
+        Some((call, Some(fd))) => format!("{call} on descriptor {fd}, again and again"),
+        Some((call, None)) => format!("{call}, again and again"),
+        None => format!("task {} does not come to rest", spin.task),
+    };
+    if let Some(Circle { calls, processor, .. }) = spin.measured {
+        let time = processor.as_millis();
+        evidence += &format!("; {when}: {calls} calls, {time} ms of processor time, and it never blocked");
+    }
+    let (call, state) = (spin.known_by.map(|last| last.name), spin.known_by.and_then(|last| last.state));
+    Sighting { place: Place { call, state, ..Place::SERVER }, evidence }
 }

@@ -1,7 +1,7 @@
 //! The baseline, which is how a server behaves with polite clients, and the errors that prevent a hunt.
 
 use crate::linux::KernelError;
-use crate::scenario::Payload;
+use crate::scenario::{Action, Payload};
 use std::fmt;
 use std::time::Duration;
 
@@ -139,10 +139,19 @@ pub enum Silent {
     Half,
     /// A whole request.
     Whole,
+    /// Several requests, of whose answers the client reads nothing.
+    Stalled,
+    /// A whole request and a FIN.
+    HalfClosed,
+    /// A whole request, after which the client has vanished.
+    Vanished,
 }
 
 impl Silent {
-    pub(crate) const ALL: [Silent; 3] = [Silent::Connected, Silent::Half, Silent::Whole];
+    pub(crate) const ALL: [Silent; 6] =
+        [Silent::Connected, Silent::Half, Silent::Whole, Silent::Stalled, Silent::HalfClosed, Silent::Vanished];
+    /// Those whose connection a server may close after a time.
+    pub(crate) const TIMED: [Silent; 3] = [Silent::Connected, Silent::Half, Silent::Whole];
 
     /// What the client sends: nothing, or a part of this payload. `None` if there is no such part.
     pub(super) fn says(self, payload: Option<&Payload>) -> Option<Option<Payload>> {
@@ -150,8 +159,25 @@ impl Silent {
         match self {
             Silent::Connected => Some(None),
             Silent::Half => payload.map(|payload| Some(payload.first(payload.len().div_ceil(2)))),
-            Silent::Whole => payload.map(|payload| Some(payload.clone())),
+            _ => payload.map(|payload| Some(payload.clone())),
         }
+    }
+
+    /// What the client does, once it is connected. `None` if there is no such part of this payload.
+    pub(super) fn acts(self, payload: Option<&Payload>) -> Option<Vec<Action>> {
+        /// How many requests a client sends that does not read.
+        const REQUESTS: usize = 8;
+        let said = self.says(payload)?.map(Action::Send);
+        let once = said.clone().into_iter();
+        Some(match self {
+            Silent::Connected | Silent::Half | Silent::Whole => once.collect(),
+            Silent::Stalled => {
+                let often = std::iter::repeat_n(said, REQUESTS).flatten();
+                std::iter::once(Action::Stall).chain(often).collect()
+            }
+            Silent::HalfClosed => once.chain([Action::Fin]).collect(),
+            Silent::Vanished => once.chain([Action::Vanish]).collect(),
+        })
     }
 }
 
@@ -161,6 +187,9 @@ impl fmt::Display for Silent {
             Silent::Connected => "no request",
             Silent::Half => "half a request",
             Silent::Whole => "a request",
+            Silent::Stalled => "answers unread",
+            Silent::HalfClosed => "a request and a FIN",
+            Silent::Vanished => "a request, vanished",
         })
     }
 }

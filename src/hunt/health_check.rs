@@ -105,6 +105,7 @@ impl PoliteClient {
             world.settle()?;
         }
         let mut patience = Patience::new(&world.server);
+        let mut is_all = false;
         loop {
             let (bytes, end) = world.take(self.name);
             let more = !bytes.is_empty();
@@ -127,12 +128,19 @@ impl PoliteClient {
             if more {
                 // The client has read, so its receive window is open again and the server may send more.
                 world.settle()?;
+                is_all = false;
+                continue;
+            }
+            if !is_all {
+                world.arrives()?;
+                is_all = true;
                 continue;
             }
             if world.is_at_rest() || patience.is_up(&world.server, self.bound) {
                 return Ok(Answered::Silent(self.received.len()));
             }
             world.idle(patience.next(&world.server, self.bound))?;
+            is_all = false;
         }
     }
 

@@ -2,9 +2,11 @@
 
 mod capacity;
 mod control;
+mod crowd;
 mod examine;
 mod impolite;
 mod manner;
+mod reaping;
 mod recovery;
 mod repeat;
 mod start;
@@ -70,6 +72,8 @@ pub(super) struct Lab<'t> {
     /// When the server does something about a client that is silent.
     pub(super) marks: Vec<Mark>,
     running: Option<Running>,
+    /// The scenarios that the running server has been through.
+    history: Vec<Scenario>,
     /// The longest time that a polite client had to wait during a warm-up.
     latency: Duration,
     /// Keeps this thread and everything that it starts, the setup command too, on one core. It stays in place between two servers, because
@@ -119,6 +123,7 @@ impl<'t> Lab<'t> {
             capacity: Capacity::default(),
             marks: Vec::new(),
             running: None,
+            history: Vec::new(),
             latency: Duration::ZERO,
             pinned: None,
             tolerated: BTreeSet::new(),

@@ -118,6 +118,7 @@ fn bare() -> Vec<Order> {
         crowd(fault(Call::Accept, Errno::EMFILE)),
         crowd(fault(Call::Accept, Errno::EINTR)),
         crowd(fault(Call::Accept, Errno::ECONNABORTED)),
+        start().then(Event::Limit(Limit::Descriptors)).a(Connect),
         crowd(start().then(Event::Limit(Limit::Descriptors))),
         start().a(Connect),
         start().a(Connect).a(Fin),
@@ -204,7 +205,7 @@ pub(super) fn at_deadlines(marks: &[Mark], payload: Option<&Payload>) -> Vec<Sce
     /// By how much earlier or later, in milliseconds.
     const BESIDE: u32 = 5;
     let mut orders = Vec::new();
-    for Mark { silent, time } in marks {
+    for Mark { silent, time, .. } in marks {
         let Some(said) = silent.says(payload) else { continue };
         let at = Wait::at_least(*time).as_millis();
         let wait = |order: Order, millis| {
@@ -237,10 +238,9 @@ pub(super) fn at_deadlines(marks: &[Mark], payload: Option<&Payload>) -> Vec<Sce
 
 /// A scenario in which this many clients are silent at once.
 pub(super) fn held(silent: Silent, clients: usize, payload: Option<&Payload>) -> Option<Scenario> {
-    let said = silent.says(payload)?;
+    let acts = silent.acts(payload)?;
     let clients = (0..clients).map(Client::nth).flat_map(|client| {
-        let said = said.clone().map(|payload| Event::Client(client, Send(payload)));
-        std::iter::once(Event::Client(client, Connect)).chain(said)
+        std::iter::once(Connect).chain(acts.clone()).map(move |action| Event::Client(client, action))
     });
     Some(Scenario::from_valid(clients.collect()))
 }

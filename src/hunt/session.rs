@@ -3,6 +3,8 @@
 mod build_up;
 mod follow_up;
 mod for_real;
+mod history;
+mod late_reaping;
 mod memory;
 
 use super::activity::ActivityLog;
@@ -222,7 +224,8 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
                 break;
             }
             let injected = outcome.injected.clone();
-            self.suspect(Suspicion { scenario: scenario.clone(), seen, injected })?;
+            let before = outcome.before.clone();
+            self.suspect(Suspicion { scenario: scenario.clone(), seen, injected, before })?;
         }
         Ok(())
     }
@@ -254,6 +257,9 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
             }
         };
         let Some(finding) = finding else { return Ok(()) };
+        if finding.severity() == Severity::Unconfirmed && kind == Kind::Zombie && self.late_reaping()? {
+            return Ok(());
+        }
         if finding.severity() == Severity::Unconfirmed {
             self.add_unconfirmed(finding);
         } else if !self.is_found(finding.signature, finding.is_injected()) {

@@ -40,6 +40,10 @@ pub(crate) fn play(order: &str, server: &mut impl Played) {
                 server.fail(call, number(errno));
             }
             Some(("limit", which)) => server.limit_descriptors(which == "descriptors"),
+            Some(("wait", millis)) => {
+                let millis = millis.strip_suffix("ms").and_then(|number| number.parse().ok()).expect("milliseconds");
+                std::thread::sleep(std::time::Duration::from_millis(millis));
+            }
             Some(("signal", "SIGURG")) => server.signal(Signal::SIGURG),
             Some((client, action)) => act(client, action, &mut clients, server),
         }

@@ -89,6 +89,7 @@ fn is_there(faulty: &Faulty) -> Result<(), Failed> {
     let scene = Scene::new();
     let built = faulty.with_fault(scene.path());
     let mut server = Server::start(&built, scene.path());
+    server.judges_crowds = true;
     order::play(faulty.order, &mut server);
     let seen = server.look();
     let mut kinds = BTreeSet::from([faulty.finding]);

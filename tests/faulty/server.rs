@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What two readings of the memory of a server that keeps nothing may differ by, in KiB: buffers that it needs more of at times.
 const MEMORY: u64 = 3 * 1024;
 
+/// So many more zombies than before are not those of polite clients.
+const MANY: usize = 8;
+
 /// The states of a socket in the kernel's table.
 const LISTEN: &str = "0A";
 const CLOSE_WAIT: &str = "08";
@@ -48,8 +51,11 @@ pub(crate) struct Server {
     bystander: Option<TcpStream>,
     baseline: Residue,
     spins: bool,
+    spins_while_short: bool,
     /// Whether nobody was served while clients were connected.
     shut_out: bool,
+    /// Whether it is to serve others beside several clients too. An honest server may have a limit.
+    pub(crate) judges_crowds: bool,
     is_limited: bool,
 }
 
@@ -85,11 +91,13 @@ impl Server {
             bystander: None,
             baseline: empty,
             spins: false,
+            spins_while_short: false,
             shut_out: false,
+            judges_crowds: false,
             is_limited: false,
         };
         server.is_polite_to_strangers().expect("a server that serves");
-        server.bystander = (built.clients == Clients::Many).then(|| server.connect().expect("a server that listens"));
+        server.bystander = (built.clients == Clients::Many).then(|| server.stays().expect("a server that listens"));
         server.settle();
         server.baseline = server.residue();
         server
@@ -104,6 +112,9 @@ impl Server {
         }
         if self.spins {
             seen.kinds.insert("spin");
+        }
+        if std::mem::take(&mut self.spins_while_short) {
+            seen.kinds.insert("spin-while-short");
         }
         let said = fs::read_to_string(self.folder.join("stderr")).unwrap_or_default();
         if said.contains("a child was killed by SIGPIPE") {
@@ -127,15 +138,26 @@ impl Server {
             return seen;
         }
         // What waits for an error of `accept` to pass has waited when the polite client, who came later, is served.
-        if self.is_polite_to_strangers().is_err() {
-            seen.kinds.insert("unresponsive");
+        let zombies = self.zombies();
+        let is_served = self.is_polite_to_strangers().is_ok();
+        if zombies > self.baseline.zombies + MANY && self.zombies() < zombies {
+            seen.kinds.insert("late-reaping");
         }
         if let Some(bystander) = self.bystander.take() {
             if self.is_polite(bystander).is_err() {
                 seen.kinds.insert("collateral");
             }
+            // If that was one client too many, the next one is served.
+            let is_served_now = is_served || self.is_polite_to_strangers().is_ok();
+            if !is_served && is_served_now {
+                seen.kinds.insert("slot-leak");
+            } else if !is_served_now {
+                seen.kinds.insert("unresponsive");
+            }
             // The next order may be looked at in the same way.
-            self.bystander = self.connect().ok();
+            self.bystander = self.stays().ok();
+        } else if !is_served {
+            seen.kinds.insert("unresponsive");
         }
         if self.has_heirs() {
             seen.kinds.insert("withheld-fin");
@@ -160,6 +182,15 @@ impl Server {
         pids.into_iter().any(|pid| program(pid).is_some() && program(pid) != own && has_socket(pid))
     }
 
+    /// A client that stays, which has asked where it may ask again.
+    fn stays(&self) -> std::io::Result<TcpStream> {
+        let mut stream = self.connect()?;
+        if self.protocol == Protocol::Echo {
+            ask(self.protocol, &mut stream)?;
+        }
+        Ok(stream)
+    }
+
     fn is_polite_to_strangers(&self) -> std::io::Result<()> {
         self.is_polite(self.connect()?)
     }
@@ -181,6 +212,10 @@ impl Server {
         let port = format!(":{:04X}", self.address.port());
         let fields = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
         fields.filter(|of| of.len() > 3 && of[1].ends_with(&port) && of[3] == state).count()
+    }
+
+    fn zombies(&self) -> usize {
+        self.tasks().values().filter(|task| task.state == 'Z').count()
     }
 
     fn tasks(&self) -> Tasks {
@@ -232,11 +267,13 @@ impl Played for Server {
         // One that has ended, or that is short of descriptors, is looked at later.
         let is_fit = self.listens() && !self.is_limited && matches!(self.child.try_wait(), Ok(None));
         let serves_several = self.bystander.is_some();
-        self.shut_out |= clients > 0 && serves_several && is_fit && self.is_polite_to_strangers().is_err();
+        let is_judged = clients == 1 || (clients > 1 && self.judges_crowds);
+        self.shut_out |= is_judged && serves_several && is_fit && self.is_polite_to_strangers().is_err();
     }
 
     fn settle(&mut self) {
-        self.spins |= settle(self.child.id()) == Settled::Spins;
+        let spins = settle(self.child.id()) == Settled::Spins;
+        *(if self.is_limited { &mut self.spins_while_short } else { &mut self.spins }) |= spins;
     }
 
     fn hold(&mut self, held: bool) {
@@ -312,7 +349,10 @@ fn ask(protocol: Protocol, stream: &mut TcpStream) -> std::io::Result<()> {
         Protocol::Http => {
             stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
             stream.read_to_end(&mut got)?;
-            assert!(got.starts_with(b"HTTP/1.0 200 ") && got.len() > 1 << 19, "{} bytes", got.len());
+            let text = String::from_utf8_lossy(&got);
+            let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse::<usize>().ok());
+            assert!(head.starts_with("HTTP/1.") && head.contains(" 200 ") && length == Some(body.len()), "{head}");
         }
     }
     Ok(())

@@ -70,6 +70,11 @@ const RESETS: &str = "repeat 16 { a connect; a rst }";
 /// The client of a request is gone when the server comes to accept it.
 const RESET_WITH_A_REQUEST: &str = r#"hold; a connect; a send "hello\n"; a rst; go"#;
 
+const REQUEST: &str = r#"a connect; a send "GET / HTTP/1.0\r\n\r\n""#;
+const NINE_IDLE: &str = r#"a connect; a send "hello\n"; b connect; b send "hello\n"; c connect; c send "hello\n"; d connect; d send "hello\n"; e connect; e send "hello\n"; f connect; f send "hello\n"; g connect; g send "hello\n"; h connect; h send "hello\n"; i connect; i send "hello\n""#;
+const SIXTEEN: &str = "a connect; b connect; c connect; d connect; e connect; f connect; g connect; h connect; i connect; \
+                       j connect; k connect; l connect; m connect; n connect; o connect; p connect";
+
 const fn faulty(name: &'static str, clients: Clients, finding: &'static str, order: &'static str) -> Faulty {
     Faulty {
         name,
@@ -142,7 +147,18 @@ pub(crate) const FAULTY: &[Faulty] = &[
         counts: Counts::Finding,
         ..accept_error("exit-on-signal", "EINTR", "signal SIGURG; a connect; a close")
     },
+    Faulty {
+        process: Some("main"),
+        ..faulty("crash-timer", Many, "crash", r#"a connect; a send "hello\n"; a close; wait 600ms"#)
+    },
     faulty("shut-out", Many, "shut-out", r#"a connect; a send "hel""#),
+    faulty("shut-out-handshake", Many, "shut-out", "a connect"),
+    faulty("shut-out-idle", Many, "shut-out", NINE_IDLE),
+    Faulty { protocol: Protocol::Http, ..faulty("shut-out-reader", Many, "shut-out", REQUEST) },
+    Faulty {
+        protocol: Protocol::Http,
+        ..faulty("shut-out-linger", Many, "shut-out", r#"a connect; a send "GET / HTTP/1.0\r\n\r\n"; a fin"#)
+    },
     faulty("withheld-fin", One, "withheld-fin", "a connect; a fin"),
     faulty("not-listening", Many, "not-listening", RESET),
     faulty("unresponsive", Many, "unresponsive", RESET),
@@ -158,16 +174,37 @@ pub(crate) const FAULTY: &[Faulty] = &[
     },
     faulty("fd-leak", One, "fd-leak", RESET),
     faulty("fd-leak-steps", One, "fd-leak", RESET),
+    faulty("fd-leak-collected", One, "fd-leak", RESET),
+    Faulty {
+        protocol: Protocol::Http,
+        ..faulty(
+            "fd-leak-refused",
+            Many,
+            "fd-leak",
+            r#"a connect; a send "POST / HTTP/1.0\r\nContent-Length: 99999\r\n\r\n""#,
+        )
+    },
+    faulty("slot-leak", Many, "slot-leak", "repeat 15 { a connect; a rst }"),
     faulty("process-leak", Many, "process-leak", RESET),
     faulty("thread-leak", Many, "thread-leak", RESET),
     faulty("zombie", Many, "zombie", RESET),
+    Faulty { counts: Counts::Warning, ..faulty("late-reaping", Many, "late-reaping", SIXTEEN) },
     faulty("spin", Many, "spin", RESET),
     faulty("spin-urgent", Many, "spin", "a connect; a urgent; a close"),
     Faulty {
         protocol: Protocol::Http,
         ..faulty("spin-half-close", Many, "spin", r#"a connect; a send "GET / HTTP/1.0\r\n\r\n"; a fin; a close"#)
     },
-    faulty("spin-on-emfile", Many, "spin", "limit descriptors; a connect; limit off; a close"),
+    // Nobody else is served meanwhile.
+    Faulty { protocol: Protocol::Http, also: &["shut-out"], ..faulty("spin-reader", Many, "spin", REQUEST) },
+    Faulty {
+        also: &["spin-while-short"],
+        ..faulty("spin-on-emfile", Many, "spin", "limit descriptors; a connect; limit off; a close")
+    },
+    Faulty {
+        counts: Counts::Warning,
+        ..faulty("spin-while-short", Many, "spin-while-short", "limit descriptors; a connect")
+    },
     Faulty { counts: Counts::Warning, ..faulty("memory-growth", One, "memory-growth", RESETS) },
 ];
 

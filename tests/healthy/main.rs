@@ -1,5 +1,5 @@
 //! Small healthy servers, which differ in how they wait and how they manage processes, connections and signals. A hunt reports nothing
-//! about any of them: no finding, no warning, no flaky result. Servers that throttle their clients are the exception: a hunt reports
+//! about any of them: no finding, no warning, no flaky result. Servers of which a warning is true are the exception: a hunt reports
 //! exactly that. `servers.rs` lists the servers; each file in `servers` says why brokenpipe might misjudge its server.
 //!
 //! Each is tested twice:
@@ -84,7 +84,7 @@ fn with(server: &Server, test: impl Fn(&Built, &Scene) -> Result<(), Failed>) ->
     test(&build::build(server, scene.path()), &scene)
 }
 
-/// Checks that the hunt of a server reports what is expected: nothing, or throttling.
+/// Checks that the hunt of a server reports what is expected: nothing, or warnings that are true.
 fn is_healthy(server: &Server, built: &Built, scene: &Scene) -> Result<(), Failed> {
     let cases = scenarios();
     let count = cases.to_string();
@@ -97,7 +97,7 @@ fn is_healthy(server: &Server, built: &Built, scene: &Scene) -> Result<(), Faile
     Tally::get().hunted(server.name, start.elapsed());
     match server.expected {
         Expected::Nothing => run::nothing_found(&said, cases),
-        Expected::Throttling => is_throttling(&said, cases),
+        Expected::Warning(kind) => is_warned_of(kind, &said, cases),
     }
 }
 
@@ -108,13 +108,13 @@ fn scenarios() -> u32 {
     }
 }
 
-/// Checks that only warnings of throttling are reported.
-fn is_throttling(said: &run::Said, scenarios: u32) -> Result<(), Failed> {
+/// Checks that only warnings of this kind are reported.
+fn is_warned_of(kind: &str, said: &run::Said, scenarios: u32) -> Result<(), Failed> {
     let last = said.err.lines().last().unwrap_or_default();
-    let throttles = |line: &str| line.contains("\"kind\":\"throttl");
+    let kind = format!("\"kind\":\"{kind}\"");
     let played = last.starts_with(&format!("{scenarios} scenarios, 0 findings"));
-    if said.code == Some(0) && played && !said.out.is_empty() && said.out.lines().all(throttles) {
+    if said.code == Some(0) && played && !said.out.is_empty() && said.out.lines().all(|line| line.contains(&kind)) {
         return Ok(());
     }
-    Err(run::wrong("a warning of throttling is expected, and nothing else", said))
+    Err(run::wrong(format!("a warning of {kind} is expected, and nothing else"), said))
 }

@@ -9,7 +9,7 @@ use crate::compile::fail_calls;
 use crate::order::{Played, play};
 use crate::run::{spawn, unforked};
 use crate::scene::{Scene, children, numbers};
-use crate::servers::{Expected, Protocol, Server};
+use crate::servers::{Expected, Protocol, Server, THROTTLES};
 use libtest_mimic::Failed;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -182,7 +182,7 @@ impl Running<'_> {
                 Ok(()) => return Ok(()),
                 Err(error) => {
                     error.kind() == io::ErrorKind::ConnectionRefused
-                        || matches!(self.server.expected, Expected::Throttling)
+                        || matches!(self.server.expected, Expected::Warning(THROTTLES))
                 }
             };
             if !again || begin.elapsed() > patience {

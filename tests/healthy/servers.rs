@@ -66,9 +66,14 @@ impl Protocol {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Expected {
     Nothing,
-    /// A warning that the server refuses clients for a while.
-    Throttling,
+    /// Warnings of this kind, which are true.
+    Warning(&'static str),
 }
+
+/// It refuses clients for a while.
+pub(crate) const THROTTLES: &str = "throttling";
+/// While it is short of descriptors, these libraries ask for the next client again and again.
+const SPINS: Expected = Expected::Warning("spin-while-short");
 
 const fn server(name: &'static str, source: Source) -> Server {
     Server {
@@ -178,17 +183,17 @@ pub(crate) const SERVERS: &[Server] = &[
     http("lives-whole-requests", Source::C { file: "whole-requests", flags: &[] }),
     Server { protocol: Protocol::None, ..server("lives-tells-and-closes", Source::Python("tells-and-closes")) },
     c("lives-backs-off", "backs-off", &[]),
-    Server { expected: Expected::Throttling, ..c("lives-throttles", "throttles", &[]) },
+    Server { expected: Expected::Warning(THROTTLES), ..c("lives-throttles", "throttles", &[]) },
     server("stack-rust-std", Source::Rust("serve-std")),
     server("stack-rust-tokio", Source::Rust("serve-tokio")),
     server("stack-rust-smol", Source::Rust("serve-smol")),
-    server("stack-python-threading", Source::Python("socketserver-threading")),
-    server("stack-python-forking", Source::Python("socketserver-forking")),
+    Server { expected: SPINS, ..server("stack-python-threading", Source::Python("socketserver-threading")) },
+    Server { expected: SPINS, ..server("stack-python-forking", Source::Python("socketserver-forking")) },
     server("stack-python-asyncio", Source::Python("asyncio-streams")),
     server("stack-node-net", Source::Node("net")),
     http("stack-node-http", Source::Node("http")),
     server("stack-go-net", Source::Go("net")),
     http("stack-go-http", Source::Go("http")),
-    http("stack-java-http", Source::Java("Http")),
+    Server { expected: SPINS, ..http("stack-java-http", Source::Java("Http")) },
     c("lives-600-threads", "threads", &[]),
 ];

@@ -9,7 +9,7 @@ use crate::hunt::baseline::{HuntError, ShutOut, Silent};
 use crate::hunt::health_check::Answered;
 use crate::linux::KernelError;
 use crate::linux::foreign::world::Foreign;
-use crate::scenario::{Action, Client, MAX_CLIENTS, Payload};
+use crate::scenario::{Action, Client, Event, MAX_CLIENTS};
 use crate::subject::Polite;
 use crate::trace::{End, Reply};
 use crate::world::World;
@@ -21,7 +21,7 @@ const ASKED: usize = 8;
 /// The same while it is learnt what the server bears, of one in real time. If that is too few, less is judged later.
 const ASKED_IN_REAL_TIME: usize = 2;
 /// How much real time is spent on each kind of client. If that is too little, less is judged later.
-const LONG: Duration = Duration::from_secs(2);
+const LONG: Duration = Duration::from_secs(1);
 /// How long a server is watched that serves nobody, in virtual time.
 const MOST_VIRTUAL: Duration = Duration::from_secs(2 * 3600);
 /// How much real time that may take.
@@ -111,6 +111,8 @@ impl Asking<'_> {
         let mut last = None;
         for _ in 0..asked {
             let answered = self.manner.ask(world, self.bound)?;
+            // A server may be busy with a polite client until that reads on.
+            world.spins_on()?;
             if answered.is_full() || world.main_ended().is_some() || world.has_spin() {
                 return Ok(None);
             }
@@ -158,10 +160,10 @@ impl Lab<'_> {
         let payload = self.target.payloads().into_iter().next();
         let (mut shut_out, mut borne) = (Vec::new(), Vec::new());
         for silent in Silent::ALL {
-            let Some(said) = silent.says(payload.as_ref()) else { continue };
+            let Some(acts) = silent.acts(payload.as_ref()) else { continue };
             // A server that is known to serve one client after the other was seen to leave one unserved already.
             let asked = if concurrent { ASKED } else { 1 };
-            let Some(Borne { clients, shut }) = self.borne(said, asked)? else { continue };
+            let Some(Borne { clients, shut }) = self.borne(&acts, asked)? else { continue };
             self.still_wanted()?;
             borne.push(clients);
             if let Some((clients, time)) = shut {
@@ -178,8 +180,8 @@ impl Lab<'_> {
         Ok(shut_out)
     }
 
-    /// How many clients that connect, send this and are silent the server bears. `None` if it does not keep such clients.
-    fn borne(&mut self, said: Option<Payload>, asked: usize) -> Result<Option<Borne>, HuntError> {
+    /// How many clients that connect, do this and are silent the server bears. `None` if it does not keep such clients.
+    fn borne(&mut self, acts: &[Action], asked: usize) -> Result<Option<Borne>, HuntError> {
         let is_command = matches!(self.target.polite, Polite::Command(_));
         let asking = Asking { manner: self.manner(), bound: EXAMINING, capacity: self.capacity, examines: true };
         let world = &mut self.running()?.world;
@@ -188,13 +190,21 @@ impl Lab<'_> {
         let (mut borne, mut shut, begun) = (0, None, Instant::now());
         for n in 1..=MAX_CLIENTS {
             let client = Client::nth(n - 1);
+            let events = acts.iter().map(|action| Event::Client(client, action.clone()));
+            world.foresee(&events.collect::<Vec<_>>());
             let mut connected = matches!(world.act(client, &Action::Connect)?, Reply::Ok(_));
             world.settle()?;
-            if let Some(payload) = said.clone().filter(|_| connected) {
-                connected = matches!(world.act(client, &Action::Send(payload))?, Reply::Ok(_));
+            for (i, action) in acts.iter().enumerate() {
+                if !connected {
+                    break;
+                }
+                let replied = world.act(client, action)?;
+                // One that does not read cannot send on for ever.
+                connected = i > 1 || matches!(replied, Reply::Ok(_));
                 world.settle()?;
             }
-            if n == 1 && (!connected || world.drain(client)? != End::Open) {
+            let reads = !acts.iter().any(|action| matches!(action, Action::Stall | Action::Vanish));
+            if n == 1 && (!connected || (reads && world.drain(client)? != End::Open)) {
                 world.clear(None)?;
                 return Ok(None);
             }

@@ -36,7 +36,7 @@ impl Lab<'_> {
         let world = &mut self.running.as_mut().ok_or(KernelError::StillBorn)?.world;
         world.wait(idle + idle / 4 + LONGER)?;
         let mut control = Outcome::default();
-        Self::ask_bystander(world, client, &mut control)?;
+        Self::ask_bystander(world, client, None, &mut control)?;
         self.end();
         self.still_wanted()?;
         Ok(control.seen.iter().any(|seen| seen.signature.kind == Kind::Collateral))

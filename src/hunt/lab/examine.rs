@@ -4,6 +4,8 @@
 //! time; most scenarios end there. *Examining* plays it on a fresh server and takes the time that the symptom needs.
 
 use super::capacity::Asking;
+use super::manner::Manner;
+use super::repeat::clients;
 use super::{EXAMINING, Lab, Running, SCREENING, written};
 use crate::detect::detector::{Left, Observation};
 use crate::detect::kind::Kind;
@@ -41,6 +43,8 @@ const BACK_OFF: Duration = Duration::from_secs(10);
 const BACK_OFF_SCREENING: Duration = Duration::from_secs(3);
 /// The minimum time for which a suspected busy loop is watched. Some servers loop without blocking for the second or two for which they leave a client alone.
 const CIRCLES: Duration = Duration::from_secs(3);
+/// If a scenario has so many clients, the server must serve two polite clients at once afterwards, and not only one.
+const CROWD: usize = 4;
 /// A server is replaced by a fresh one when it has more than this many more processes, zombies, threads or descriptors than after its
 /// warm-up.
 const MOST_TOLERATED: usize = 200;
@@ -101,6 +105,9 @@ impl Lab<'_> {
         let much = counts.exceed(steady, MOST_TOLERATED);
         if much || !outcome.seen.is_empty() {
             self.end();
+            outcome.before = std::mem::take(&mut self.history);
+        } else {
+            self.history.push(scenario.clone());
         }
         Ok(outcome)
     }
@@ -132,7 +139,9 @@ impl Lab<'_> {
         patient: bool,
     ) -> Result<Outcome, HuntError> {
         self.fresh()?;
-        let mut outcome = if let Some(counted) = kind.counted() {
+        let mut outcome = if kind == Kind::LateReaping {
+            self.reaps_late(scenario)?
+        } else if let Some(counted) = kind.counted() {
             self.leaks(scenario, kind, counted, patient)?
         } else {
             let mut run = self.run(scenario, Pace { patient, ..self.closely() })?;
@@ -149,6 +158,12 @@ impl Lab<'_> {
         let worker = |seen: &Seen| seen.signature.kind == Kind::Exit && seen.signature.role == Role::Worker;
         if kind == Kind::Exit && outcome.seen.iter().any(worker) && self.workers_end(scenario)? {
             outcome.seen.retain(|seen| !worker(seen));
+        }
+        if kind == Kind::SlotLeak
+            && outcome.seen.iter().any(|seen| seen.signature.kind == kind)
+            && !self.stays_crowded()?
+        {
+            outcome.seen.retain(|seen| seen.signature.kind != kind);
         }
         if kind == Kind::RequestReset && !outcome.seen.is_empty() && !self.reads_in_time(scenario)? {
             outcome.seen.retain(|seen| seen.signature.kind != kind);
@@ -235,6 +250,7 @@ impl Lab<'_> {
         let written = written(scratch);
         world.ends();
         world.spin();
+        world.spin_while_short();
         world.measures = pace.measures;
         world.measured_for = pace.watched;
         world.deadline = self.deadline;
@@ -249,9 +265,10 @@ impl Lab<'_> {
             }
             false => self.bystander(stayed, pace)?,
         };
-        let (manner, capacity) = (self.manner(), self.capacity);
-        let asks = pace.polite != Attended::No;
-        let asking = asks.then_some(Asking { manner, bound: pace.bound, capacity, examines: pace.measures });
+        let capacity = self.capacity;
+        let manner = (pace.polite != Attended::No).then(|| self.manner());
+        let asking =
+            manner.clone().map(|manner| Asking { manner, bound: pace.bound, capacity, examines: pace.measures });
         let world = &mut self.running()?.world;
         let mut shut = None;
         play_watched(world, &(), scenario, &mut outcome.trace, |world| {
@@ -277,8 +294,13 @@ impl Lab<'_> {
         {
             bystander.bound = pace.bound;
             outcome.idle = world.server.now().saturating_duration_since(connected);
-            Self::ask_bystander(world, bystander, &mut outcome)?;
+            let crowd = !world.was_short() && (pace.measures || clients(scenario) >= CROWD);
+            Self::ask_bystander(world, bystander, manner.as_ref().filter(|_| crowd), &mut outcome)?;
+            world.spins_on()?;
             spin = world.spin();
+        }
+        if let Some(spin) = world.spin_while_short() {
+            outcome.spins_while_short(&spin, pace.measures);
         }
         let mut ends = world.ends();
         outcome.ends(&ends, "");
@@ -356,7 +378,7 @@ impl Lab<'_> {
             Event::Wait(wait) => Some(wait.time()),
             _ => None,
         });
-        let shortest = self.marks.iter().map(|mark| mark.time).min();
+        let shortest = self.marks.iter().filter(|mark| mark.closes).map(|mark| mark.time).min();
         shortest.is_some_and(|shortest| waits.sum::<Duration>() >= shortest / 2)
     }
 
@@ -388,10 +410,12 @@ impl Lab<'_> {
         Ok(client.connect(world)?.is_full().then_some(client))
     }
 
-    /// Makes a request as the polite client that was connected throughout, and records if it is not served.
+    /// Makes a request as the polite client that was connected throughout, and records if it is not served. If it is, and there is a `manner`,
+    /// the same for another one beside it.
     pub(super) fn ask_bystander(
         world: &mut Foreign,
         mut bystander: PoliteClient,
+        manner: Option<&Manner<'_>>,
         outcome: &mut Outcome,
     ) -> Result<(), KernelError> {
         let answered = match bystander.is_connected(world) {
@@ -403,6 +427,11 @@ impl Lab<'_> {
         }
         if !answered.is_full() {
             outcome.observe(&Observation::BystanderNotServed(&answered));
+        } else if let Some(manner) = manner {
+            let beside = manner.ask(world, bystander.bound)?;
+            if !beside.is_full() && world.main_ended().is_none() && !world.has_spin() {
+                outcome.observe(&Observation::Crowded(&beside));
+            }
         }
         bystander.leave(world)
     }

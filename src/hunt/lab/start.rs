@@ -162,6 +162,7 @@ impl Lab<'_> {
                 world
             }
         };
+        self.history.clear();
         self.slowest_start = self.slowest_start.max(start.elapsed());
         self.started += 1;
         let none = Counts::default();

@@ -22,6 +22,8 @@ const BOUND: Duration = Duration::from_secs(10);
 pub(in crate::hunt) struct Mark {
     pub(in crate::hunt) silent: Silent,
     pub(in crate::hunt) time: Duration,
+    /// Whether it closes the connection.
+    pub(in crate::hunt) closes: bool,
 }
 
 impl Lab<'_> {
@@ -37,16 +39,19 @@ impl Lab<'_> {
         self.begin()?;
         let payload = self.target.payloads().into_iter().next();
         self.serves_beside_silent = true;
-        for silent in Silent::ALL {
+        for silent in Silent::TIMED {
             let Some(said) = silent.says(payload.as_ref()) else { continue };
             let (closed, wakes) = self.is_silent(said)?;
             self.still_wanted()?;
             timeouts.extend(closed.map(|time| Timeout { silent, time }));
-            let mut times: Vec<Duration> = if wakes.len() <= FEW { wakes } else { Vec::new() };
-            times.extend(closed);
-            times.sort_unstable();
-            times.dedup_by_key(|time| time.as_millis());
-            marks.extend(times.into_iter().map(|time| Mark { silent, time }));
+            // Of one that wakes up again and again, the first time stands for all.
+            let of_many = if wakes.len() <= FEW { wakes.len() } else { usize::from(silent == Silent::Connected) };
+            let mut times: Vec<Mark> =
+                wakes.into_iter().take(of_many).map(|time| Mark { silent, time, closes: false }).collect();
+            times.extend(closed.map(|time| Mark { silent, time, closes: true }));
+            times.sort_unstable_by_key(|mark| (mark.time.as_millis(), !mark.closes));
+            times.dedup_by_key(|mark| mark.time.as_millis());
+            marks.extend(times);
         }
         Ok((timeouts, marks))
     }

@@ -30,7 +30,8 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
             if self.is_done() {
                 break;
             }
-            self.suspect(Suspicion { scenario: often.clone(), seen, injected: outcome.injected.clone() })?;
+            let injected = outcome.injected.clone();
+            self.suspect(Suspicion { scenario: often.clone(), seen, injected, before: Vec::new() })?;
         }
         Ok(())
     }

@@ -24,6 +24,8 @@ pub(super) struct Suspicion {
     pub(super) seen: Seen,
     /// The injected errors that were returned to the server's calls.
     pub(super) injected: Vec<Fault>,
+    /// The scenarios that the server had been through before.
+    pub(super) before: Vec<Scenario>,
 }
 
 impl Suspicion {
@@ -46,7 +48,7 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
-    fn of(suspicion: &Suspicion) -> Wanted {
+    pub(super) fn of(suspicion: &Suspicion) -> Wanted {
         let signature = suspicion.seen.signature;
         if suspicion.injected.is_empty() { Wanted::Real(signature) } else { Wanted::Like(signature) }
     }
@@ -59,7 +61,7 @@ impl Wanted {
     }
 
     /// The failure in an outcome that matches: one with the same signature if there is one, else one that is like it.
-    fn among(self, outcome: &Outcome) -> Option<&Seen> {
+    pub(super) fn among(self, outcome: &Outcome) -> Option<&Seen> {
         let signature = self.signature();
         match self {
             Wanted::Kind(kind) => outcome.seen.iter().find(|seen| seen.signature.kind == kind),
@@ -93,7 +95,12 @@ pub(super) fn confirm(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted) ->
 }
 
 /// Plays a scenario on a fresh server, and looks for one symptom.
-fn once(lab: &mut Lab<'_>, scenario: &Scenario, wanted: Wanted, patient: bool) -> Result<Outcome, HuntError> {
+pub(super) fn once(
+    lab: &mut Lab<'_>,
+    scenario: &Scenario,
+    wanted: Wanted,
+    patient: bool,
+) -> Result<Outcome, HuntError> {
     match wanted.signature().kind {
         Kind::MemoryGrowth => lab.grows_in_memory(scenario, false),
         kind => lab.examine(scenario, kind, patient),
@@ -134,7 +141,13 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
                 return Ok(None);
             }
         }
-        let finding = self.confirmed(&suspicion)?;
+        let mut finding = self.confirmed(&suspicion)?;
+        if finding.confirmed == 0
+            && finding.doubt.is_none()
+            && let Some(found) = self.with_history(&suspicion)?
+        {
+            finding = found;
+        }
         if finding.is_confirmed() && finding.signature.role.is_main() && finding.kind().ends_the_server() {
             self.deadly.extend(&finding.injected);
         }
@@ -161,11 +174,11 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
     fn suspected(&mut self, scenario: Scenario, signature: Signature) -> Result<Option<Suspicion>, HuntError> {
         let outcome = self.lab.screen(&scenario)?;
         let seen = Wanted::Real(signature).among(&outcome).cloned();
-        Ok(seen.map(|seen| Suspicion { scenario, seen, injected: Vec::new() }))
+        Ok(seen.map(|seen| Suspicion { scenario, seen, injected: Vec::new(), before: Vec::new() }))
     }
 
     /// Confirms a suspected failure on fresh servers and minimises it.
-    fn confirmed(&mut self, suspicion: &Suspicion) -> Result<Finding, HuntError> {
+    pub(super) fn confirmed(&mut self, suspicion: &Suspicion) -> Result<Finding, HuntError> {
         let Suspicion { scenario, seen, .. } = suspicion;
         let (wanted, kind) = (Wanted::of(suspicion), seen.signature.kind);
         // The failure has to show only once before it is minimised, because the result is then confirmed. A busy loop is watched for
@@ -239,7 +252,7 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
             return Ok(finding);
         }
         let (seen, injected) = (suspicion.seen.clone(), suspicion.injected.clone());
-        let fewer = self.reduced(&Suspicion { scenario, seen, injected }, true)?;
+        let fewer = self.reduced(&Suspicion { scenario, seen, injected, before: Vec::new() }, true)?;
         let fewer = repeated(&fewer).unwrap_or(fewer);
         if fewer == often.scenario {
             return Ok(often);

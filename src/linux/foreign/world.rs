@@ -118,6 +118,8 @@ pub(crate) struct Foreign {
     ended: Vec<Ended>,
     main_ended: Option<Ending>,
     spin: Option<Spin>,
+    /// The busy loop in which the server was seen while its descriptors were limited.
+    spin_while_short: Option<Spin>,
     /// Whether a suspected busy loop is measured ([`Spin::measured`]).
     pub(crate) measures: bool,
     /// The minimum time for which a busy loop is measured.
@@ -182,6 +184,7 @@ impl Foreign {
             ended: Vec::new(),
             main_ended: None,
             spin: None,
+            spin_while_short: None,
             measures: false,
             measured_for: Duration::ZERO,
             stop: Arc::clone(stop),
@@ -322,6 +325,11 @@ impl Foreign {
     /// have. What was seen meanwhile is then no evidence against the server.
     pub(crate) fn was_perturbed(&mut self) -> bool {
         self.server.was_perturbed() | std::mem::take(&mut self.is_cut_short)
+    }
+
+    /// The busy loop in which the server was seen while its descriptors were limited, since this was last asked, if any.
+    pub(crate) fn spin_while_short(&mut self) -> Option<Spin> {
+        self.spin_while_short.take()
     }
 
     /// The busy loop in which the server was seen since this was last asked, if any.

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long a delivery is waited for: what an acknowledgement may be put off by, several times over.
 const BOUND: Duration = Duration::from_millis(200);
+/// The same if the window may have been full: the first probe comes after 200 ms, the second 400 ms later.
+const PROBED: Duration = Duration::from_secs(1);
 /// Interval between checks. The kernel reports no event for this.
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
 
@@ -21,12 +23,22 @@ impl Foreign {
     /// Waits until everything has been delivered that the clients and the server have sent, as far as the receiver has room for it, at most
     /// for [`BOUND`].
     pub(super) fn lands(&mut self) -> Result<(), KernelError> {
+        self.lands_within(BOUND)
+    }
+
+    /// The same for what TCP itself may wait with: a sender that has met a full window asks for room after a timeout of its own, if it was not
+    /// told of it (RFC 9293, section 3.8.6.1).
+    pub(crate) fn arrives(&mut self) -> Result<(), KernelError> {
+        self.lands_within(PROBED)
+    }
+
+    fn lands_within(&mut self, bound: Duration) -> Result<(), KernelError> {
         let start = Instant::now();
         loop {
             for connection in &self.connections {
                 connection.client.acknowledge();
             }
-            if !self.is_on_its_way()? || start.elapsed() >= BOUND {
+            if !self.is_on_its_way()? || start.elapsed() >= bound {
                 return Ok(());
             }
             std::thread::sleep(LOOK_AGAIN);

@@ -10,10 +10,15 @@ use std::time::{Duration, Instant};
 /// without progress, and has not blocked meanwhile. If neither happens within [`MEASURED_AT_MOST`] of wall-clock time, it is no busy loop.
 const MEASURED: Duration = Duration::from_secs(1);
 const MEASURED_CALLS: u32 = 10_000;
+/// The same for a server that is short of descriptors: many servers make a log entry of each call that fails.
+const MEASURED_CALLS_WHILE_SHORT: u32 = 2_000;
 const MEASURED_AT_MOST: Duration = Duration::from_secs(60);
 /// By how much the clock of a server that is watched for longer is put forward: a server that leaves a client alone for less, in a busy loop,
 /// comes to rest then.
 const LEAP: Duration = Duration::from_secs(60);
+
+/// A server that is short of descriptors may leave its listener alone for some seconds, in a busy loop. So it is watched for at least this time.
+const WHILE_SHORT: Duration = Duration::from_secs(3);
 
 /// What a server did while it was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,30 +43,42 @@ pub(crate) struct Spin {
 }
 
 impl Foreign {
+    /// Forgets the busy loop that was seen while a client of the harness's own was there, which has left. If the server is in it all the same,
+    /// that is seen again.
+    pub(crate) fn spins_on(&mut self) -> Result<(), KernelError> {
+        if self.spin.take().is_some() {
+            self.server.disturb();
+            self.settle()?;
+        }
+        Ok(())
+    }
+
     /// Records a suspected busy loop, and measures it if `measures` is set.
     pub(super) fn spins(&mut self, task: i32, call: Option<(&'static str, Option<i32>)>) -> Result<(), KernelError> {
-        if self.server.is_limited() {
-            // A loop that goes on after the limit is lifted is seen then. A loop that ends with the limit is not reported.
-            return Ok(());
-        }
-        let known = self.spin;
+        // A loop that goes on after the limit is lifted is seen again then.
+        let is_short = self.server.is_limited();
+        let known = if is_short { self.spin_while_short } else { self.spin };
         let known_by = call.and_then(|_| self.history.of_a_loop());
         let mut spin = known.unwrap_or(Spin { measured: None, task, call, known_by });
         if self.measures && spin.measured.is_none() {
-            spin.measured = Some(self.measure()?);
+            let (watched, leap) = match is_short {
+                true => (WHILE_SHORT, WHILE_SHORT),
+                false => (self.measured_for, LEAP.max(self.measured_for)),
+            };
+            spin.measured = Some(self.measure(watched, leap)?);
         }
-        self.spin = Some(spin);
+        *(if is_short { &mut self.spin_while_short } else { &mut self.spin }) = Some(spin);
         Ok(())
     }
 
     /// Lets the server run until it is blocked, or until the suspicion is confirmed ([`MEASURED`]). The result does not depend on the speed
     /// of the machine, because a busy loop never blocks. A server that neither makes calls nor uses processor time is not in a busy loop.
-    pub(super) fn measure(&mut self) -> Result<Circle, KernelError> {
+    /// If `watched` is not zero, it is watched again afterwards: for that time, or after such a leap of its clock.
+    fn measure(&mut self, watched: Duration, leap: Duration) -> Result<Circle, KernelError> {
         let begun = self.server.processor_time();
         let mut circle = self.circle(Duration::ZERO)?;
-        let watched = self.measured_for;
         if !circle.rested && !watched.is_zero() {
-            let real = if self.server.leap(LEAP.max(watched))? { Duration::ZERO } else { watched };
+            let real = if self.server.leap(leap)? { Duration::ZERO } else { watched };
             let Circle { calls, rested, .. } = self.circle(real)?;
             circle = Circle { calls: circle.calls + calls, rested, ..circle };
         }
@@ -73,11 +90,9 @@ impl Foreign {
         let before = self.server.processor_time();
         let start = Instant::now();
         let (mut calls, mut rested) = (0, false);
+        let most = if self.server.is_limited() { MEASURED_CALLS_WHILE_SHORT } else { MEASURED_CALLS };
         let busy = |server: &Server| server.processor_time().saturating_sub(before) >= MEASURED;
-        while !rested
-            && !self.is_stopped()
-            && (start.elapsed() < least || (calls < MEASURED_CALLS && !busy(&self.server)))
-        {
+        while !rested && !self.is_stopped() && (start.elapsed() < least || (calls < most && !busy(&self.server))) {
             rested = start.elapsed() >= MEASURED_AT_MOST;
             match self.server.step(&mut self.injection)? {
                 Some((passed, _)) if passed.gets_on() => calls = 0,

@@ -1,0 +1,110 @@
+//! Faults that build up over scenarios: a suspicion that a fresh server does not confirm may come of what other scenarios did to the server
+//! before.
+//!
+//! So what the server had been through is played again on a fresh one, in one scenario, which is minimised as any other.
+
+use super::Hunting;
+use super::follow_up::{Suspicion, Wanted, once};
+use crate::detect::{Finding, Kind, Severity};
+use crate::hunt::baseline::HuntError;
+use crate::hunt::report::HuntEvent;
+use crate::scenario::{Action, Event, Limit, Repeat, Scenario};
+
+/// How many of the last scenarios are played again.
+const MOST: usize = 300;
+/// How often each of them is: only in a block can a client's name be used again, and a block has two rounds at least.
+const ROUNDS: usize = 2;
+
+impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
+    /// Confirms a suspected failure that a fresh server did not show, after the scenarios that the server had been through.
+    pub(super) fn with_history(&mut self, suspicion: &Suspicion) -> Result<Option<Finding>, HuntError> {
+        let kind = suspicion.seen.signature.kind;
+        // What is left behind is judged by how it grows with repetitions of one scenario.
+        if suspicion.before.is_empty() || !suspicion.injected.is_empty() || kind.is_left_behind() || kind == Kind::Spin
+        {
+            return Ok(None);
+        }
+        let scenario = joined(&suspicion.before, &suspicion.scenario);
+        let outcome = once(&mut self.lab, &scenario, Wanted::of(suspicion), true)?;
+        let Some(seen) = Wanted::of(suspicion).among(&outcome).cloned() else { return Ok(None) };
+        let long = Suspicion { scenario, seen, injected: Vec::new(), before: Vec::new() };
+        let finding = self.confirmed(&long)?;
+        if finding.severity() == Severity::Unconfirmed {
+            return Ok(None);
+        }
+        let Some(scenario) = in_one_block(&finding.scenario) else { return Ok(Some(finding)) };
+        let short = self.confirmed(&Suspicion { scenario, ..long })?;
+        Ok(Some(if short.severity() == finding.severity() { short } else { finding }))
+    }
+}
+
+/// One scenario of what a server has been through and the last one.
+fn joined(before: &[Scenario], last: &Scenario) -> Scenario {
+    let before = before.iter().skip(before.len().saturating_sub(MOST)).flat_map(rounds);
+    Scenario::from_valid(before.chain(last.events().iter().cloned()).collect())
+}
+
+/// A scenario and its teardown as blocks. Events outside the blocks of a scenario that has some are left out.
+fn rounds(scenario: &Scenario) -> Vec<Event> {
+    let scenario = scenario.filtered(|event| !matches!(event, Event::Fault(_)));
+    let blocks: Vec<Event> =
+        scenario.events().iter().filter(|event| matches!(event, Event::Repeat(_))).cloned().collect();
+    if !blocks.is_empty() {
+        return blocks;
+    }
+    let has = |wanted: fn(&Event) -> bool| scenario.events().iter().any(wanted);
+    let go = has(|event| *event == Event::Hold).then_some(Event::Go);
+    let lifted = has(|event| matches!(event, Event::Limit(_))).then_some(Event::Limit(Limit::Off));
+    let closes = scenario.clients().into_iter().map(|client| Event::Client(client, Action::Close));
+    let events: Vec<Event> = scenario.events().iter().cloned().chain(go).chain(closes).chain(lifted).collect();
+    Repeat::new(ROUNDS, &events).map(Event::Repeat).into_iter().collect()
+}
+
+/// The scenario with all its blocks before the last events replaced by the block that is the most often among them, as often as all of them
+/// together. `None` if there are no two blocks.
+fn in_one_block(scenario: &Scenario) -> Option<Scenario> {
+    let blocks = scenario.events().iter().filter_map(|event| match event {
+        Event::Repeat(repeat) => Some(repeat),
+        _ => None,
+    });
+    let blocks: Vec<&Repeat> = blocks.collect();
+    let of = |block: &Repeat| blocks.iter().filter(|other| other.events() == block.events()).map(|b| b.times()).sum();
+    let most = blocks.iter().max_by_key(|block| -> usize { of(block) })?;
+    let times = blocks.iter().map(|block| block.times()).sum();
+    let one = Repeat::new(times, most.events()).filter(|_| blocks.len() > 1)?;
+    let rest = scenario.events().iter().filter(|event| !matches!(event, Event::Repeat(_))).cloned();
+    Some(Scenario::from_valid(std::iter::once(Event::Repeat(one)).chain(rest).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenarios(texts: &[&str]) -> Vec<Scenario> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_a_server_has_been_through_is_one_scenario() {
+        let before = [
+            "a connect; b connect; a rst",
+            "hold; repeat 20 { a connect; a rst }; go",
+            "fault accept EMFILE; a connect",
+        ];
+        let whole = joined(&scenarios(&before), &"a connect".parse().unwrap());
+        assert_eq!(
+            whole.to_string(),
+            "repeat 2 { a connect; b connect; a rst; a close; b close }; repeat 20 { a connect; a rst }; \
+             repeat 2 { a connect; a close }; a connect"
+        );
+    }
+
+    #[test]
+    fn blocks_become_one() {
+        let one = |text: &str| in_one_block(&text.parse().unwrap()).map(|scenario| scenario.to_string());
+        let text =
+            "repeat 2 { a connect; a rst }; repeat 3 { a connect; a fin }; repeat 2 { a connect; a rst }; a connect";
+        assert_eq!(one(text).as_deref(), Some("repeat 7 { a connect; a rst }; a connect"));
+        assert_eq!(one("repeat 2 { a connect; a rst }; a connect"), None);
+    }
+}
