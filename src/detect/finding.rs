@@ -37,6 +37,8 @@ pub struct Finding {
     /// Another possible cause than a fault of the server, if it cannot be ruled out. The finding is then not confirmed, however often it
     /// reproduced.
     pub doubt: Option<String>,
+    /// Whether minimising the scenario was stopped before every shorter one was tried.
+    pub cut_short: bool,
 }
 
 /// What the trace of a program was compared with.
@@ -82,6 +84,7 @@ impl Finding {
             gate,
             injected: Vec::new(),
             doubt: None,
+            cut_short: false,
         }
     }
 

@@ -52,13 +52,15 @@ pub(super) struct PoliteClient {
     name: Client,
     protocol: Protocol,
     received: Vec<u8>,
+    /// How much of the first request it has sent already.
+    begun: usize,
     /// How long the client waits for each answer at most.
     pub(super) bound: Duration,
 }
 
 impl PoliteClient {
     pub(super) const fn new(name: Client, protocol: Protocol, bound: Duration) -> PoliteClient {
-        PoliteClient { name, protocol, received: Vec::new(), bound }
+        PoliteClient { name, protocol, received: Vec::new(), begun: 0, bound }
     }
 
     /// Connects, and performs the protocol's opening exchanges.
@@ -77,7 +79,19 @@ impl PoliteClient {
         Ok(Answered::Full { open: true })
     }
 
-    /// Sends the request on the open connection, and waits for the answer.
+    /// Sends the first half of a request on the open connection. [`PoliteClient::ask`] sends the rest. Returns false if there is no such half, or
+    /// if it could not be sent.
+    pub(super) fn begin(&mut self, world: &mut Foreign) -> Result<bool, KernelError> {
+        let Some(first) = self.protocol.polite().first() else { return Ok(false) };
+        let half = first.send.len() / 2;
+        let Some(payload) = Payload::bytes(&first.send[..half]).filter(|_| half > 0) else { return Ok(false) };
+        let sent = matches!(world.act(self.name, &Action::Send(payload))?, Reply::Ok(_));
+        world.settle()?;
+        self.begun = half;
+        Ok(sent)
+    }
+
+    /// Sends the request on the open connection, or what is left of one that was begun, and waits for the answer.
     pub(super) fn ask(&mut self, world: &mut Foreign) -> Result<Answered, KernelError> {
         let mut open = true;
         for exchange in self.protocol.polite() {
@@ -97,7 +111,8 @@ impl PoliteClient {
     }
 
     fn exchange(&mut self, world: &mut Foreign, exchange: &Exchange) -> Result<Answered, KernelError> {
-        for piece in exchange.send.chunks(MAX_SEND) {
+        let begun = std::mem::take(&mut self.begun);
+        for piece in exchange.send[begun..].chunks(MAX_SEND) {
             let payload = Payload::bytes(piece).unwrap_or_else(|| unreachable!("a piece of {} bytes", piece.len()));
             if let Reply::Error(errno) = world.act(self.name, &Action::Send(payload))? {
                 return Ok(Answered::CutOff(errno.to_string()));

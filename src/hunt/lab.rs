@@ -63,6 +63,8 @@ pub(super) struct Lab<'t> {
     /// The number of runs whose symptoms were discarded because the harness had made a call of the server's fail.
     pub(super) distrusted: u64,
     baseline: Option<Baseline>,
+    /// Whether a polite client can be in the middle of its only request while others are served, and is served afterwards.
+    halfway: bool,
     /// Whether the server was seen to serve a polite client beside each kind of silent client.
     serves_beside_silent: bool,
     /// What polite clients say to a server whose protocol is not known.
@@ -118,6 +120,7 @@ impl<'t> Lab<'t> {
             floods: false,
             distrusted: 0,
             baseline: None,
+            halfway: false,
             serves_beside_silent: false,
             question: None,
             capacity: Capacity::default(),
@@ -286,10 +289,25 @@ impl<'t> Lab<'t> {
         }
         holder.leave(&mut running.world)?;
         running.world.clear(None)?;
+        self.halfway = baseline.concurrent && !baseline.keeps_alive && asks && self.serves_halfway()?;
+        let running = self.running()?;
         baseline.virtual_time = running.world.server.has_virtual_time();
         baseline.shut_out = self.learn_capacity(baseline.concurrent)?;
         (baseline.timeouts, self.marks) = self.timeouts()?;
         Ok(baseline)
+    }
+
+    /// Whether a polite client that is in the middle of its request while another one is served is served afterwards.
+    fn serves_halfway(&mut self) -> Result<bool, HuntError> {
+        let mut client = PoliteClient::new(Client::BYSTANDER, self.protocol(), EXAMINING);
+        let world = &mut self.running()?.world;
+        let begun = client.connect(world)?.is_full() && client.begin(world)?;
+        let beside = begun && self.polite_beside(EXAMINING)?.is_full();
+        let world = &mut self.running()?.world;
+        let served = beside && client.is_connected(world).is_ok() && client.ask(world)?.is_full();
+        client.leave(world)?;
+        world.clear(None)?;
+        Ok(served)
     }
 
     /// Makes one request as a polite client while another one is connected. Other connections are kept.

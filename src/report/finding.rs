@@ -65,6 +65,9 @@ fn of_command(finding: &Finding, target: &Target) -> String {
     for fault in &finding.injected {
         text += &paragraph("note:   ", &injected(*fault));
     }
+    if finding.cut_short {
+        text += &paragraph("note:   ", CUT_SHORT);
+    }
     if severity == Severity::Warning && signature.role == Role::Connection {
         text += &paragraph("note:   ", OWN_CONNECTION);
     }
@@ -104,6 +107,10 @@ fn injected(fault: Fault) -> String {
         "{errno} is what brokenpipe answered {call} with. This kernel does not return it there, so this is a warning."
     )
 }
+
+/// The note on a scenario that may be longer than it has to be.
+const CUT_SHORT: &str =
+    "not every shorter scenario was tried, because that took too long: some of these events may not be needed.";
 
 /// The note on a warning about a process that serves one connection.
 const OWN_CONNECTION: &str =

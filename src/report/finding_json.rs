@@ -3,7 +3,7 @@
 use super::json::{OutcomeObject, Steps, Text};
 use super::why;
 use crate::detect::{CONFIRMATIONS, Finding, Severity, Signature};
-use crate::hunt::{Baseline, Silent, Timeout};
+use crate::hunt::{Baseline, ShutOut, Silent, Timeout};
 use crate::oracle::Difference;
 use crate::scenario::Scenario;
 use crate::subject::{Program, Subject};
@@ -17,7 +17,7 @@ use std::io;
 pub struct FindingJson<'t> {
     /// The finding.
     pub finding: &'t Finding,
-    /// The server's behaviour under polite clients; `None` for a program. Without it, `virtual_time`, `timeouts`, `namespace` and `sigpipe` are
+    /// The server's behaviour under polite clients; `None` for a program. Without it, `virtual_time`, `timeouts`, `held`, `namespace` and `sigpipe` are
     /// left out.
     pub baseline: Option<&'t Baseline>,
     /// The path of the case file, if one was written.
@@ -47,6 +47,7 @@ impl Serialize for FindingJson<'_> {
                 let around = baseline.map(|baseline| Around {
                     virtual_time: baseline.virtual_time.is_ok(),
                     timeouts: baseline.timeouts.iter().map(TimeoutObject::from).collect(),
+                    held: baseline.shut_out.iter().map(HeldObject::from).collect(),
                     namespace: baseline.namespace,
                     sigpipe: SigpipeObject { requested: target.sigpipe.name(), effective: &baseline.sigpipe },
                 });
@@ -66,6 +67,7 @@ impl Serialize for FindingJson<'_> {
             severity: severity.name(),
             injected: finding.is_injected(),
             scenario: Text(scenario),
+            minimal: !finding.cut_short,
             server,
             process: if role.is_main() { "main" } else { "child" },
             role: role.name(),
@@ -91,6 +93,8 @@ struct FindingObject<'t> {
     severity: &'static str,
     injected: bool,
     scenario: Text<&'t Scenario>,
+    /// Whether every shorter scenario was tried.
+    minimal: bool,
     #[serde(flatten)]
     server: Server<'t>,
     process: &'static str,
@@ -127,6 +131,7 @@ enum Server<'t> {
 struct Around<'t> {
     virtual_time: bool,
     timeouts: Vec<TimeoutObject>,
+    held: Vec<HeldObject>,
     namespace: bool,
     sigpipe: SigpipeObject<'t>,
 }
@@ -141,6 +146,20 @@ struct TimeoutObject {
 impl From<&Timeout> for TimeoutObject {
     fn from(timeout: &Timeout) -> TimeoutObject {
         TimeoutObject { silent: Text(timeout.silent), after: timeout.time.as_secs_f64() }
+    }
+}
+
+/// How many silent clients at once keep everybody else from being served, and after how many seconds another one is served all the same.
+#[derive(Serialize)]
+struct HeldObject {
+    silent: Text<Silent>,
+    clients: usize,
+    after: Option<f64>,
+}
+
+impl From<&ShutOut> for HeldObject {
+    fn from(shut: &ShutOut) -> HeldObject {
+        HeldObject { silent: Text(shut.silent), clients: shut.clients, after: shut.time.map(|time| time.as_secs_f64()) }
     }
 }
 

@@ -167,6 +167,7 @@ pub(crate) const FAULTY: &[Faulty] = &[
     // Those who were there before are not served any more either.
     Faulty { also: &["collateral"], ..faulty("unresponsive-lock", Many, "unresponsive", RESET_WITH_A_REQUEST) },
     faulty("collateral", Many, "collateral", RESET),
+    Faulty { protocol: Protocol::Http, ..faulty("collateral-request", Many, "collateral", RESET) },
     // A socket in CLOSE_WAIT is a descriptor too.
     Faulty {
         also: &["fd-leak"],

@@ -5,9 +5,10 @@ use super::examine::Pace;
 use super::repeat::clients;
 use crate::detect::kind::Kind;
 use crate::detect::outcome::Outcome;
-use crate::hunt::baseline::HuntError;
+use crate::hunt::baseline::{HuntError, Silent};
+use crate::hunt::seeds::held;
 use crate::linux::KernelError;
-use crate::scenario::Scenario;
+use crate::scenario::{Event, MAX_CLIENTS, Scenario};
 use crate::trace::Role;
 use crate::world::World;
 use std::time::Duration;
@@ -26,6 +27,34 @@ impl Lab<'_> {
         let ends = self.running()?.world.ends();
         self.end();
         Ok(ends.iter().any(|ended| ended.role == Role::Worker))
+    }
+
+    /// Whether a polite client that is connected throughout is cut off while as many clients stay connected: a server may make room for
+    /// them.
+    pub(super) fn makes_room(&mut self, clients: usize) -> Result<bool, HuntError> {
+        let payload = self.target.payloads().into_iter().next();
+        for silent in [Silent::Connected, Silent::Whole] {
+            let Some(scenario) = held(silent, clients.min(MAX_CLIENTS), payload.as_ref()) else { continue };
+            self.fresh()?;
+            let Some(client) = self.bystander(None, self.closely())? else { break };
+            let world = &mut self.running()?.world;
+            for event in scenario.events() {
+                if let Event::Client(client, action) = event {
+                    world.act(*client, action)?;
+                    world.settle()?;
+                }
+            }
+            // A polite client came beside those of the scenario too.
+            self.polite_beside(self.closely().bound)?;
+            let mut control = Outcome::default();
+            Self::ask_bystander(&mut self.running()?.world, client, None, &mut control)?;
+            self.end();
+            self.still_wanted()?;
+            if !control.seen.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a polite client that is idle for this long, while no other client acts, is not served afterwards. If so, the server ends

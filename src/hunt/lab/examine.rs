@@ -149,7 +149,7 @@ impl Lab<'_> {
             let mut run = Outcome { output: self.output(), ..run };
             if kind == Kind::Collateral
                 && run.seen.iter().any(|seen| seen.signature.kind == kind)
-                && self.ends_idle_connections(run.idle, self.closely())?
+                && (self.ends_idle_connections(run.idle, self.closely())? || self.makes_room(clients(scenario))?)
             {
                 run.seen.retain(|seen| seen.signature.kind != kind);
             }
@@ -256,6 +256,7 @@ impl Lab<'_> {
         world.deadline = self.deadline;
         let stayed = bystander.take();
         let connected = world.server.now();
+        let keeps = self.keeps_bystander();
         // A healthy server may close the connection of a client that is silent for as long as the scenario takes.
         let bystander = match self.outlasts(scenario) {
             true => {
@@ -294,7 +295,7 @@ impl Lab<'_> {
         {
             bystander.bound = pace.bound;
             outcome.idle = world.server.now().saturating_duration_since(connected);
-            let crowd = !world.was_short() && (pace.measures || clients(scenario) >= CROWD);
+            let crowd = keeps && !world.was_short() && (pace.measures || clients(scenario) >= CROWD);
             Self::ask_bystander(world, bystander, manner.as_ref().filter(|_| crowd), &mut outcome)?;
             world.spins_on()?;
             spin = world.spin();
@@ -332,7 +333,6 @@ impl Lab<'_> {
         world.clear(None)?;
         if pace.polite != Attended::No {
             let waits: Vec<&'static str> = world.server.waits_in().iter().map(|(_, call)| *call).collect();
-            let keeps = self.keeps_bystander();
             let answered = self.polite(pace.bound, pace.polite == Attended::Stays && keeps)?;
             let world = &mut self.running()?.world;
             let later = world.ends();
@@ -394,7 +394,7 @@ impl Lab<'_> {
         stayed: Option<PoliteClient>,
         pace: Pace,
     ) -> Result<Option<PoliteClient>, KernelError> {
-        let (protocol, keeps) = (self.protocol(), self.keeps_bystander());
+        let (protocol, keeps, halfway) = (self.protocol(), self.keeps_bystander(), self.halfway);
         let world = &mut self.running()?.world;
         if let Some(mut client) = stayed {
             if client.is_connected(world).is_ok() {
@@ -403,11 +403,13 @@ impl Lab<'_> {
             // A server may end a connection that has been idle for long.
             world.clear(None)?;
         }
-        if !keeps || pace.polite == Attended::No {
+        if !(keeps || halfway) || pace.polite == Attended::No {
             return Ok(None);
         }
         let mut client = PoliteClient::new(Client::BYSTANDER, protocol, pace.bound);
-        Ok(client.connect(world)?.is_full().then_some(client))
+        // One that can ask only once is in the middle of its request meanwhile.
+        let is_there = client.connect(world)?.is_full() && (keeps || client.begin(world)?);
+        Ok(is_there.then_some(client))
     }
 
     /// Makes a request as the polite client that was connected throughout, and records if it is not served. If it is, and there is a `manner`,

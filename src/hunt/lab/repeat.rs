@@ -12,6 +12,7 @@ use crate::detect::outcome::Outcome;
 use crate::hunt::activity::Activity;
 use crate::hunt::baseline::HuntError;
 use crate::linux::KernelError;
+use crate::linux::foreign::descriptors;
 use crate::linux::foreign::patience::Patience;
 use crate::scenario::{Action, Event, Scenario};
 use std::time::{Duration, Instant};
@@ -84,6 +85,8 @@ impl Sampled {
 struct Grown {
     outcome: Outcome,
     samples: Vec<u64>,
+    /// What the descriptors refer to that are left, and how many they are.
+    left: Vec<(String, usize)>,
 }
 
 impl Lab<'_> {
@@ -131,14 +134,18 @@ impl Lab<'_> {
                 None => return Ok(Outcome::default()),
             }
         }
-        let Grown { mut outcome, samples } = grown;
+        let Grown { mut outcome, samples, left: kept } = grown;
         let between =
             if sampled.batch() == 1 { "each repetition".to_owned() } else { format!("each {BATCH} repetitions") };
         let told: Vec<String> = evenly(&samples, TOLD).map(|sample| sampled.told(sample)).collect();
         let left = sampled.told(control.grown);
+        let kept = match sampled {
+            Sampled::Counts(Kind::FdLeak | Kind::CloseWaitLeak, _) => told_left(&kept),
+            _ => String::new(),
+        };
         for seen in &mut outcome.seen {
             seen.evidence += &format!(
-                "at first and after {between}, {} in all: {}; {} polite clients, one after the other, leave {left} more",
+                "at first and after {between}, {} in all: {}; {} polite clients, one after the other, leave {left} more{kept}",
                 samples.len() - 1,
                 told.join(", "),
                 control.clients
@@ -162,6 +169,7 @@ impl Lab<'_> {
             return Ok(None);
         }
         let mut samples = vec![self.sample(sampled)?];
+        let before = self.running()?.world.server.described()?;
         let peers = self.running()?.world.peers_outside()?;
         let start = Instant::now();
         loop {
@@ -182,7 +190,7 @@ impl Lab<'_> {
         outcome.output = self.output();
         if sampled.is_memory() {
             outcome.observe(&Observation::MemoryGrows);
-            return Ok(Some(Grown { outcome, samples }));
+            return Ok(Some(Grown { outcome, samples, left: Vec::new() }));
         }
         for seen in &mut outcome.seen {
             seen.evidence += "; ";
@@ -191,7 +199,8 @@ impl Lab<'_> {
             return Ok(None);
         }
         outcome.doubt = self.doubt(peers)?;
-        Ok(Some(Grown { outcome, samples }))
+        let left = descriptors::more(&before, &self.running()?.world.server.described()?);
+        Ok(Some(Grown { outcome, samples, left }))
     }
 
     /// Another possible cause than a fault for what the server keeps. `peers` is the number of outside peers that it was connected to
@@ -304,8 +313,9 @@ impl Lab<'_> {
 
     /// The resident memory of all processes, in bytes.
     fn resident(&mut self) -> Result<u64, KernelError> {
-        let residue = self.running()?.world.server.residue()?;
-        Ok(residue.processes.values().map(|held| held.resident).sum())
+        let server = &mut self.running()?.world.server;
+        server.survey()?;
+        Ok(server.resident())
     }
 }
 
@@ -317,6 +327,14 @@ pub(super) fn clients(scenario: &Scenario) -> usize {
         connects.count() * times
     };
     scenario.events().iter().map(connects).sum()
+}
+
+/// What is left, in words to be appended to the evidence.
+fn told_left(left: &[(String, usize)]) -> String {
+    /// How many kinds are told.
+    const KINDS: usize = 3;
+    let told: Vec<String> = left.iter().take(KINDS).map(|(what, n)| format!("{n} × {what}")).collect();
+    if told.is_empty() { String::new() } else { format!("; left are: {}", told.join(", ")) }
 }
 
 /// At most `most` of these samples, evenly spaced, including the first and the last.

@@ -203,8 +203,8 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
         // on fresh ones.
         for fresh in [false, true] {
             if sure && !finding.is_confirmed() {
-                let small = self.reduced(suspicion, fresh)?;
-                finding = confirm(&mut self.lab, &small, wanted)?;
+                let (small, cut_short) = self.reduced(suspicion, fresh)?;
+                finding = Finding { cut_short, ..confirm(&mut self.lab, &small, wanted)? };
             }
         }
         if !finding.is_confirmed() && (finding.scenario != *scenario || !sure) {
@@ -252,12 +252,12 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
             return Ok(finding);
         }
         let (seen, injected) = (suspicion.seen.clone(), suspicion.injected.clone());
-        let fewer = self.reduced(&Suspicion { scenario, seen, injected, before: Vec::new() }, true)?;
+        let (fewer, cut_short) = self.reduced(&Suspicion { scenario, seen, injected, before: Vec::new() }, true)?;
         let fewer = repeated(&fewer).unwrap_or(fewer);
         if fewer == often.scenario {
             return Ok(often);
         }
-        let fewer = confirm(&mut self.lab, &fewer, wanted)?;
+        let fewer = Finding { cut_short, ..confirm(&mut self.lab, &fewer, wanted)? };
         Ok(if fewer.is_confirmed() { fewer } else { often })
     }
 
@@ -278,12 +278,13 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
         Ok(true)
     }
 
-    /// A smaller scenario that shows the same failure in screening, on fresh servers if `fresh`, else on servers that are used again.
-    fn reduced(&mut self, suspicion: &Suspicion, fresh: bool) -> Result<Scenario, HuntError> {
+    /// A smaller scenario that shows the same failure in screening, on fresh servers if `fresh`, else on servers that are used again. Also
+    /// returns whether there was no time to try every shorter one.
+    fn reduced(&mut self, suspicion: &Suspicion, fresh: bool) -> Result<(Scenario, bool), HuntError> {
         let _doing = self.lab.activity.enter(Activity::Minimises);
         let deadline = Instant::now() + MINIMISING;
         let wanted = Wanted::of(suspicion);
-        let mut asked = 0;
+        let (mut asked, mut cut_short) = (0, false);
         let lab = &mut self.lab;
         let small = minimise(&suspicion.scenario, |scenario: &Scenario| -> Result<bool, HuntError> {
             asked += 1;
@@ -292,6 +293,7 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
                 return Ok(false);
             }
             if asked > MOST_ASKED || Instant::now() > deadline {
+                cut_short = true;
                 return Ok(false);
             }
             if fresh {
@@ -300,7 +302,7 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
             Ok(wanted.is_shown_by(&lab.screen(scenario)?))
         });
         lab.end();
-        small
+        Ok((small?, cut_short))
     }
 }
 

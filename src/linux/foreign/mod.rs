@@ -11,6 +11,7 @@
 //! each process did. [`environment`] limits the server's descriptors and sends it signals.
 
 mod attempt;
+pub(crate) mod descriptors;
 mod environment;
 pub(crate) mod history;
 mod idle;

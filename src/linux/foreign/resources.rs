@@ -5,32 +5,9 @@ use crate::linux::error::KernelError;
 use crate::linux::foreign::server::Server;
 use crate::linux::sys::proc;
 use crate::linux::sys::proc::Scheduled;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The resources of an idle server at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Resources {
-    /// Processes that have not ended, by pid.
-    pub(crate) processes: BTreeMap<i32, Held>,
-    /// Processes that have ended and are not reaped.
-    pub(crate) zombies: Vec<i32>,
-}
-
-/// The resources of one process.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Held {
-    pub(crate) name: String,
-    pub(crate) threads: usize,
-    /// The number of descriptors of each kind: `socket`, `pipe`, `anon_inode:[eventpoll]`, or a path.
-    pub(crate) descriptors: BTreeMap<String, usize>,
-    /// Resident memory, in bytes.
-    pub(crate) resident: u64,
-    /// Processor time used so far.
-    pub(crate) processor: Duration,
-}
-
-/// The part of a [`Resources`] that is cheap to read. If these counts are the same as before, nothing that they cover was left behind.
+/// The resources of an idle server at one moment. If these counts are the same as before, nothing that they cover was left behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) processes: usize,
@@ -81,12 +58,11 @@ impl Server {
         self.tree.scheduled()
     }
 
-    /// Reads all of the server's resources.
-    pub(crate) fn residue(&mut self) -> Result<Resources, KernelError> {
-        self.tree.refresh()?;
-        let zombies: Vec<i32> = self.tree.zombies().collect();
-        let processes = self.tree.threads_by_process().map(|(pid, threads)| (pid, held(pid, threads))).collect();
-        Ok(Resources { processes, zombies })
+    /// The resident memory of all the server's processes, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096) as u64;
+        let pages = self.tree.threads_by_process().filter_map(|(pid, _)| proc::stat(pid)?.resident());
+        pages.sum::<u64>() * page
     }
 
     /// Refreshes the tree, and checks again which processes have a signalfd ([`TaskTree::survey`](crate::linux::process::tasks::TaskTree::survey)).
@@ -103,28 +79,6 @@ fn count(pid: i32) -> usize {
     match std::fs::metadata(&path).map_or(0, |m| m.len()) {
         0 => std::fs::read_dir(&path).map_or(0, Iterator::count),
         n => n as usize,
-    }
-}
-
-fn held(pid: i32, threads: usize) -> Held {
-    let mut descriptors = BTreeMap::new();
-    for link in proc::descriptors(pid) {
-        // The link of a socket or pipe contains its inode number, which is no part of its kind.
-        let kind = match link.split_once(":[") {
-            Some((kind @ ("socket" | "pipe"), _)) => kind.to_owned(),
-            _ => link,
-        };
-        *descriptors.entry(kind).or_insert(0) += 1;
-    }
-    let stat = proc::stat(pid);
-    let per_tick = Duration::from_secs(1) / ticks_per_second();
-    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096) as u64;
-    Held {
-        name: proc::name(pid),
-        threads,
-        descriptors,
-        resident: stat.as_ref().and_then(proc::Stat::resident).unwrap_or(0) * page,
-        processor: per_tick * stat.as_ref().and_then(proc::Stat::ticks).unwrap_or(0) as u32,
     }
 }
 

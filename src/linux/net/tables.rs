@@ -37,6 +37,11 @@ pub(crate) fn connected() -> Result<Vec<Entry>, KernelError> {
     )
 }
 
+/// All sockets to which descriptors can refer.
+pub(crate) fn sockets() -> Result<Vec<Entry>, KernelError> {
+    dump(StateFlags::all())
+}
+
 fn dump(states: StateFlags) -> Result<Vec<Entry>, KernelError> {
     let socket = Socket::new(NETLINK_SOCK_DIAG).map_err(KernelError::io(DOING, "socket"))?;
     socket.connect(&SocketAddr::new(0, 0)).map_err(KernelError::io(DOING, "connect"))?;
