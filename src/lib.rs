@@ -71,8 +71,8 @@ pub use detect::{CONFIRMATIONS, Compared, Finding, Gate, Kind, Seen, Severity, S
 #[doc(hidden)]
 pub use hunt::Hunt;
 pub use hunt::{
-    Activity, ActivityLog, Baseline, HuntError, HuntEvent, HuntOptions, HuntReport, ObservedRun, ShutOut, Silent,
-    Timeout, requirements,
+    Activity, ActivityLog, Baseline, HuntError, HuntEvent, HuntOptions, HuntReport, ObservedRun, Replies, ShutOut,
+    Silent, Timeout, requirements,
 };
 pub use input::Input;
 pub use linux::{Kernel, KernelError, Requirement};

@@ -103,10 +103,23 @@ pub struct Baseline {
     pub timeouts: Vec<Timeout>,
     /// What polite clients say to a server whose protocol is not known: the first payload, if the server answers it.
     pub question: Option<Payload>,
+    /// How much the server replies.
+    pub replies: Replies,
     /// How many silent clients keep everybody else from being served, where 64 or fewer do.
     pub shut_out: Vec<ShutOut>,
     /// The numbers of the server's processes, threads and descriptors when it is idle, in words.
     pub idle: String,
+}
+
+/// How much a server replies to what clients say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replies {
+    /// The size of the largest reply, in bytes.
+    pub largest: usize,
+    /// The request that draws it; `None` if no request is answered.
+    pub request: Option<Payload>,
+    /// How many such requests fill the server's send buffer if the client reads nothing; `None` if 64 do not.
+    pub fills: Option<usize>,
 }
 
 /// After what time a server closes the connection of a client that is silent.

@@ -9,11 +9,12 @@ mod manner;
 mod reaping;
 mod recovery;
 mod repeat;
+mod replies;
 mod start;
 mod timeouts;
 
 use super::activity::ActivityLog;
-use super::baseline::{Baseline, HuntError};
+use super::baseline::{Baseline, HuntError, Replies};
 use super::health_check::{Answered, PoliteClient};
 use super::plan::OUTPUT;
 use super::scratch::Scratch;
@@ -263,6 +264,7 @@ impl<'t> Lab<'t> {
             virtual_time: Ok(()),
             timeouts: Vec::new(),
             shut_out: Vec::new(),
+            replies: Replies::default(),
             question: None,
             namespace: self.namespace,
             idle: String::new(),
@@ -292,6 +294,7 @@ impl<'t> Lab<'t> {
         self.halfway = baseline.concurrent && !baseline.keeps_alive && asks && self.serves_halfway()?;
         let running = self.running()?;
         baseline.virtual_time = running.world.server.has_virtual_time();
+        baseline.replies = self.learn_replies()?;
         baseline.shut_out = self.learn_capacity(baseline.concurrent)?;
         (baseline.timeouts, self.marks) = self.timeouts()?;
         Ok(baseline)

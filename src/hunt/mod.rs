@@ -19,7 +19,7 @@ mod shell;
 mod subject;
 
 pub use activity::{Activity, ActivityLog};
-pub use baseline::{Baseline, HuntError, ShutOut, Silent, Timeout};
+pub use baseline::{Baseline, HuntError, Replies, ShutOut, Silent, Timeout};
 pub use how::HuntOptions;
 pub use once::ObservedRun;
 pub(crate) use program::Playing;

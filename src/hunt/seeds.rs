@@ -19,8 +19,9 @@ const FEW: usize = 18;
 
 /// Sizes of requests at the edges of common buffers, in bytes.
 const EDGES: [usize; 8] = [1, 4095, 4096, 4097, 8191, 8192, 8193, 16_384];
-/// A body that outgrows most buffers: so many sends of this size.
-const BODY: (usize, usize) = (16, 16_000);
+/// A body that outgrows most buffers, in bytes, and the size of the parts in which it is sent.
+const BODY: usize = 256_000;
+const PART: usize = 16_000;
 
 /// A scenario that is being built, event by event.
 #[derive(Clone, Default)]
@@ -68,10 +69,14 @@ impl Order {
 
     /// Client `a` sends a large body.
     fn body(self) -> Order {
-        let (times, size) = BODY;
-        let part = Payload::filling(size).map(Send);
+        self.body_of(BODY)
+    }
+
+    /// Client `a` sends a body of so many bytes, in parts of [`PART`] bytes.
+    fn body_of(self, size: usize) -> Order {
+        let part = Payload::filling(PART).map(Send);
         let block = part.into_iter().fold(start(), Order::a);
-        self.repeat(times, &block)
+        self.repeat(size.div_ceil(PART), &block)
     }
 }
 
@@ -124,6 +129,7 @@ fn bare() -> Vec<Order> {
         start().a(Connect).a(Fin),
         start().a(Connect).a(Stall),
         start().a(Connect).body().a(Close),
+        start().a(Connect).body_of(1 << 20).a(Close),
         start().a(Connect).wait().a(Rst),
         start().a(Connect).wait().a(Close),
         start().a(Connect).a(Fin).wait().a(Rst),
@@ -243,6 +249,18 @@ pub(super) fn held(silent: Silent, clients: usize, payload: Option<&Payload>) ->
         std::iter::once(Connect).chain(acts.clone()).map(move |action| Event::Client(client, action))
     });
     Some(Scenario::from_valid(clients.collect()))
+}
+
+/// Scenarios of a client that reads nothing and sends this request so often that the replies fill the server's buffer.
+pub(super) fn unread(request: &Payload, times: usize) -> Vec<Scenario> {
+    let visit = start().a(Connect).a(Stall);
+    let full = match times {
+        1 => visit.a(Send(request.clone())),
+        times => visit.repeat(times, &start().a(Send(request.clone()))),
+    };
+    let ends = [vec![], vec![Rst], vec![Fin], vec![Fin, Rst], vec![Close], vec![Vanish], vec![Urgent]];
+    let orders = ends.into_iter().map(|end| end.into_iter().fold(full.clone(), Order::a));
+    orders.map(|order| Scenario::from_valid(order.0)).collect()
 }
 
 /// The seeds for these payloads, without duplicates. Those that take time come last.

@@ -13,7 +13,7 @@ use super::how::HuntOptions;
 use super::lab::Lab;
 use super::mixer::{Limits, Mixer};
 use super::report::{HuntEvent, HuntReport};
-use super::seeds::{at_deadlines, held, seeds};
+use super::seeds::{at_deadlines, held, seeds, unread};
 use crate::detect::{Finding, Kind, Severity, Signature};
 use crate::scenario::{Event, Fault, Payload, Scenario};
 use crate::subject::{Subject, Target};
@@ -137,6 +137,7 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         }
         let mixer = Mixer::new(&seeds, &payloads, Limits { clients, max_events, faults }, seed);
         self.play_all(&seeds)?;
+        self.play_all(&self.unread())?;
         self.play_all(&self.held(payloads.first()))?;
         let timed = at_deadlines(&self.lab.marks, payloads.first());
         self.play_all(&timed)?;
@@ -156,10 +157,19 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         Ok(())
     }
 
-    /// For each kind of silent client of which few keep others from being served: just as many of them.
+    /// Scenarios in which the server's buffer is full, if that is possible.
+    fn unread(&self) -> Vec<Scenario> {
+        let replies = self.lab.baseline().map(|baseline| &baseline.replies);
+        let full = replies.and_then(|replies| Some((replies.request.as_ref()?, replies.fills?)));
+        full.map(|(request, times)| unread(request, times)).unwrap_or_default()
+    }
+
+    /// For each kind of silent client of which few keep others from being served: just as many of them. If others are served in the end, several
+    /// clients are no fault.
     fn held(&self, payload: Option<&Payload>) -> Vec<Scenario> {
         let shut_out = self.lab.baseline().map(|baseline| baseline.shut_out.as_slice()).unwrap_or_default();
-        shut_out.iter().filter_map(|shut| held(shut.silent, shut.clients, payload)).collect()
+        let judged = shut_out.iter().filter(|shut| shut.clients == 1 || shut.time.is_none());
+        judged.filter_map(|shut| held(shut.silent, shut.clients, payload)).collect()
     }
 
     fn target_payloads(&self) -> Vec<Payload> {

@@ -23,3 +23,33 @@ pub(super) fn talk() -> Talk {
     ];
     Talk::new(&say, vec![], vec![Exchange::new(get, Answer::Http)], vec![])
 }
+
+/// The paths to which the links in a response lead, without duplicates: those of `href`, `src` and `Location` on the same server.
+pub(crate) fn paths_in(response: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(response);
+    let mut paths: Vec<String> = Vec::new();
+    for start in ["href=\"", "src=\"", "Location: "] {
+        for rest in text.split(start).skip(1) {
+            let Some(link) = rest.split(['"', '\r', '\n', '#', ' ']).next() else { continue };
+            let path = match link.strip_prefix('/') {
+                Some(path) if !path.starts_with('/') => format!("/{path}"),
+                None if !link.contains(':') && !link.is_empty() => format!("/{link}"),
+                _ => continue,
+            };
+            if path != "/" && !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+    }
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn links_on_the_same_server_are_paths() {
+        let response = b"HTTP/1.0 200 OK\r\nLocation: /new\r\n\r\n<a href=\"big.bin\"><img src=\"/a/b.png\"><a href=\"//elsewhere/x\">\
+            <a href=\"http://elsewhere/\"><a href=\"/\"><a href=\"big.bin#part\"><a href=\"mailto:a\">";
+        assert_eq!(super::paths_in(response), ["/big.bin", "/a/b.png", "/new"]);
+    }
+}

@@ -7,6 +7,7 @@ mod talk;
 mod tests;
 
 pub use answer::{Answer, Progress};
+pub(crate) use http::paths_in;
 
 use crate::scenario::{OneOf, ParseError, Payload, text};
 use std::fmt;

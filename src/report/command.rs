@@ -2,7 +2,7 @@
 
 use super::text::{paragraph, wrap};
 use super::{Ladder, printable};
-use crate::hunt::{Baseline, ObservedRun, ShutOut, Timeout};
+use crate::hunt::{Baseline, ObservedRun, Replies, ShutOut, Timeout};
 use crate::scenario::Scenario;
 use crate::subject::Target;
 use crate::trace::{Role, Trace};
@@ -36,6 +36,7 @@ pub fn server(target: &Target, baseline: &Baseline) -> String {
         baseline.question.as_ref().map(|said| ("asked:    ", format!("a polite client says {said}, which it answers")));
     let held: Vec<String> = baseline.shut_out.iter().map(held).collect();
     let held = (!held.is_empty()).then(|| ("held:     ", format!("nobody is served beside {}", held.join(", "))));
+    let replies = replies(&baseline.replies).map(|text| ("replies:  ", text));
     let rows = [
         ("server:   ", target.command_line()),
         ("sigpipe:  ", format!("requested {}, effective {}", target.sigpipe, baseline.sigpipe)),
@@ -47,10 +48,23 @@ pub fn server(target: &Target, baseline: &Baseline) -> String {
     ];
     rows.into_iter()
         .chain(asked)
+        .chain(replies)
         .chain(held)
         .chain(timeouts)
         .map(|(label, text)| wrap(label, &printable(&text)))
         .collect()
+}
+
+/// What is known of the server's replies, if it sends any.
+fn replies(Replies { largest, request, fills }: &Replies) -> Option<String> {
+    request.as_ref()?;
+    Some(match fills {
+        Some(1) => format!("at most {largest} bytes, of which one that is not read fills the server's buffer"),
+        Some(n) => format!("at most {largest} bytes, of which {n} that are not read fill the server's buffer"),
+        None => format!(
+            "at most {largest} bytes, which never fill the server's buffer: give a request that draws a larger one with --say"
+        ),
+    })
 }
 
 /// The events of a scenario, or a sentence that none is needed.
@@ -117,6 +131,7 @@ mod tests {
             gate,
             timeouts: Vec::new(),
             shut_out: Vec::new(),
+            replies: crate::hunt::Replies::default(),
             question: None,
             namespace: false,
             idle: "processes: 1, threads: 1, descriptors: 4".to_owned(),

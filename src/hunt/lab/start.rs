@@ -5,7 +5,7 @@
 
 use super::{Lab, Running, SHOWN, end_of};
 use crate::hunt::activity::Activity;
-use crate::hunt::baseline::{Baseline, HuntError};
+use crate::hunt::baseline::{Baseline, HuntError, Replies};
 use crate::hunt::health_check::{Answered, as_scenario};
 use crate::hunt::scratch::Scratch;
 use crate::linux::Pinned;
@@ -260,6 +260,7 @@ impl Lab<'_> {
             virtual_time: self.running()?.world.server.has_virtual_time(),
             timeouts: Vec::new(),
             shut_out: Vec::new(),
+            replies: Replies::default(),
             question: None,
             namespace: self.namespace,
             idle,

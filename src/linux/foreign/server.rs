@@ -226,9 +226,10 @@ impl Server {
         self.emptied
     }
 
-    /// The descriptor of the call that has waited longest at the gate, if it is made on one.
-    pub(crate) fn first_descriptor(&self) -> Option<i32> {
-        self.parked.values().min_by_key(|parked| parked.order).and_then(PendingCall::descriptor)
+    /// The call that came last to the gate and waits there, and its descriptor if it is made on one.
+    pub(crate) fn latest_call(&self) -> Option<(&'static str, Option<i32>)> {
+        let latest = self.parked.values().max_by_key(|parked| parked.order)?;
+        Some((latest.name, latest.descriptor()))
     }
 
     /// The process that has this socket; of several, the one with the lowest pid.

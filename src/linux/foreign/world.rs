@@ -348,6 +348,18 @@ impl Foreign {
         Ok(count)
     }
 
+    /// How many bytes of this client's the server has not read, and how many of the server's have not been acknowledged. `None` if the server
+    /// has no connection to it.
+    pub(crate) fn queues(&mut self, client: Client) -> Result<Option<(u32, u32)>, KernelError> {
+        let Some(i) = self.connection(client) else { return Ok(None) };
+        let pair = (self.address, self.connections[i].client.address);
+        let mut queues = None;
+        self.sock_diag.states(std::iter::once(pair), |seen| {
+            queues = (seen.state != TcpState::Close).then_some((seen.unread, seen.unacknowledged));
+        })?;
+        Ok(queues)
+    }
+
     /// Whether the server has taken the connection of this client out of the accept queue.
     pub(crate) fn has_taken(&mut self, client: Client) -> Result<bool, KernelError> {
         let Some(i) = self.connection(client) else { return Ok(false) };

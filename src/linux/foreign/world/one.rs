@@ -31,10 +31,9 @@ impl Foreign {
         let short = self.spin.is_some() || self.server.is_limited();
         let most = if short { MOST_CALLS_OF_A_SPINNER } else { MOST_CALLS };
         if self.calls >= most {
-            let call = self.server.waits_in().first().map(|(_, name)| *name).or(self.last.map(|last| last.0));
-            let task = self.main;
-            let fd = self.server.first_descriptor();
-            self.spins(task, call.map(|call| (call, fd)))?;
+            // Of a server with several tasks it is the one in the loop whose call came last. The others wait.
+            let call = self.server.latest_call().or(self.last.map(|last| (last.0, None)));
+            self.spins(self.main, call)?;
             return Ok(Stepped::Blocked);
         }
         let next = self.queue.front().map(|i| self.connections[*i].client.name);
