@@ -80,7 +80,7 @@ pub use linux::{Kernel, KernelError, Requirement};
 pub use linux::{Worker, enter_session, enter_user_namespace, keep_nohup};
 pub use model::Model;
 pub use oracle::{Difference, What, compare, compare_policies, compare_runs};
-pub use protocol::{Answer, Exchange, Progress, Protocol, parse_payload};
+pub use protocol::{Answer, Dialogue, Exchange, Progress, Protocol, Turn, parse_payload};
 #[cfg(feature = "proptest")]
 pub use scenario::strategy;
 pub use scenario::{

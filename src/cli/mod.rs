@@ -14,6 +14,7 @@ mod input;
 mod interrupt;
 mod options;
 mod out;
+mod record;
 mod replay;
 mod run;
 mod session;
@@ -64,6 +65,7 @@ enum Command {
     Run(run::Run),
     Replay(replay::Replay),
     Explain(explain::Explain),
+    Record(record::Record),
     Enumerate(enumerate::Enumerate),
     Triage(triage::Triage),
     Corpus(corpus::Corpus),
@@ -102,7 +104,7 @@ impl Command {
             Command::Explain(command) => command.plays(),
             Command::Replay(_) | Command::Triage(_) => true,
             // `doctor` only starts a server or two, which end at once.
-            Command::Enumerate(_) | Command::Corpus(_) | Command::Doctor(_) => false,
+            Command::Record(_) | Command::Enumerate(_) | Command::Corpus(_) | Command::Doctor(_) => false,
         }
     }
 }
@@ -123,6 +125,7 @@ impl Cli {
             Command::Run(command) => command.run(&mut out),
             Command::Replay(command) => command.run(&mut out),
             Command::Explain(command) => command.run(&mut out),
+            Command::Record(command) => command.run(&mut out),
             Command::Enumerate(command) => command.run(&mut out),
             Command::Triage(command) => command.run(&mut out),
             Command::Corpus(command) => command.run(&mut out),

@@ -103,10 +103,12 @@ impl PoliteClient {
         Ok(Answered::Full { open: open && self.protocol.keeps_alive() })
     }
 
-    /// Says this on the open connection, and waits for the answer. What the server has said by itself before is no answer.
+    /// Says this on the open connection, and waits for the answer. What the server has said before is no answer; if nothing is said, it is.
     pub(super) fn says(&mut self, world: &mut Foreign, question: &Exchange) -> Result<Answered, KernelError> {
-        drop(world.take(self.name));
-        self.received.clear();
+        if !question.send.is_empty() {
+            drop(world.take(self.name));
+            self.received.clear();
+        }
         self.exchange(world, question)
     }
 

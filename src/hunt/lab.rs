@@ -68,8 +68,8 @@ pub(super) struct Lab<'t> {
     halfway: bool,
     /// Whether the server was seen to serve a polite client beside each kind of silent client.
     serves_beside_silent: bool,
-    /// What polite clients say to a server whose protocol is not known.
-    question: Option<Exchange>,
+    /// What polite clients say to a server whose protocol is not known, and what they wait for.
+    questions: Vec<Exchange>,
     /// How many silent clients leave another one served.
     capacity: Capacity,
     /// When the server does something about a client that is silent.
@@ -123,7 +123,10 @@ impl<'t> Lab<'t> {
             baseline: None,
             halfway: false,
             serves_beside_silent: false,
-            question: None,
+            questions: match &target.polite {
+                Polite::Dialogue(dialogue) => dialogue.exchanges(),
+                _ => Vec::new(),
+            },
             capacity: Capacity::default(),
             marks: Vec::new(),
             running: None,
@@ -247,6 +250,7 @@ impl<'t> Lab<'t> {
     fn protocol(&self) -> Protocol {
         match self.target.polite {
             Polite::As(protocol) => protocol,
+            Polite::Dialogue(_) => Protocol::None,
             _ => self.target.protocol,
         }
     }

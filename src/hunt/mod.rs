@@ -2,6 +2,7 @@
 
 mod activity;
 mod baseline;
+mod bodies;
 mod function;
 mod health_check;
 mod how;

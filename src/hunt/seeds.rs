@@ -4,7 +4,9 @@
 //! second send, bursts that pile up while a server is held, urgent bytes, clients that vanish or stall, and injected errors.
 
 use super::baseline::Silent;
+use super::bodies::is_large;
 use super::lab::Mark;
+use crate::protocol::Dialogue;
 use crate::scenario::Action::{self, Close, Connect, Fin, Recv, Rst, Send, Stall, Urgent, Vanish};
 use crate::scenario::{Call, Client, Errno, Event, Fault, Limit, Payload, Repeat, Scenario, Wait};
 use std::collections::HashSet;
@@ -242,6 +244,27 @@ pub(super) fn at_deadlines(marks: &[Mark], payload: Option<&Payload>) -> Vec<Sce
     orders.into_iter().map(|order| Scenario::from_valid(order.0)).collect()
 }
 
+/// Scenarios of a conversation that ends after each of its steps, or in the middle of what the client says: by a FIN, an RST, a close, or
+/// because the client vanishes, reads no more or says no more.
+pub(super) fn prefixes(dialogue: &Dialogue) -> Vec<Scenario> {
+    /// After how many sends, at most.
+    const SENDS: usize = 16;
+    let ends = || [vec![], vec![Fin], vec![Rst], vec![Close], vec![Fin, Rst], vec![Vanish], vec![Urgent], vec![Stall]];
+    let mut orders = Vec::new();
+    let mut before = start().a(Connect).a(Recv);
+    for payload in dialogue.sends().take(SENDS) {
+        let half = before.clone().a(Send(payload.first(payload.len().div_ceil(2))));
+        let unread = before.clone().a(Send(payload.clone()));
+        before = unread.clone().a(Recv);
+        for place in [half, unread, before.clone()] {
+            orders.extend(ends().into_iter().map(|end| end.into_iter().fold(place.clone(), Order::a)));
+        }
+        // The next step comes when the client has gone.
+        orders.push(before.clone().then(Event::Hold).a(Fin).a(Rst).go());
+    }
+    orders.into_iter().map(|order| Scenario::from_valid(order.0)).collect()
+}
+
 /// A scenario in which this many clients are silent at once.
 pub(super) fn held(silent: Silent, clients: usize, payload: Option<&Payload>) -> Option<Scenario> {
     let acts = silent.acts(payload)?;
@@ -274,7 +297,8 @@ pub(super) fn seeds(payloads: &[Payload]) -> Vec<Scenario> {
     // No seed has more than two clients.
     let scenarios = orders.into_iter().map(|order| Scenario::from_valid(order.0));
     let mut seeds: Vec<Scenario> = scenarios.filter(|scenario| known.insert(scenario.clone())).collect();
-    seeds.sort_by_key(|seed| seed.events().iter().any(|event| matches!(event, Event::Wait(_))));
+    let waits = |seed: &Scenario| seed.events().iter().any(|event| matches!(event, Event::Wait(_)));
+    seeds.sort_by_key(|seed| (waits(seed), is_large(seed)));
     seeds
 }
 

@@ -9,14 +9,15 @@ mod memory;
 
 use super::activity::ActivityLog;
 use super::baseline::HuntError;
+use super::bodies;
 use super::how::HuntOptions;
 use super::lab::Lab;
 use super::mixer::{Limits, Mixer};
 use super::report::{HuntEvent, HuntReport};
-use super::seeds::{at_deadlines, held, seeds, unread};
+use super::seeds::{at_deadlines, held, prefixes, seeds, unread};
 use crate::detect::{Finding, Kind, Severity, Signature};
 use crate::scenario::{Event, Fault, Payload, Scenario};
-use crate::subject::{Subject, Target};
+use crate::subject::{Polite, Subject, Target};
 use follow_up::{Suspicion, Wanted, confirm};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,6 +85,8 @@ struct Hunting<'h, W> {
     watch: W,
     report: HuntReport,
     start: Instant,
+    /// Whether the server was seen to read a few bytes at a time.
+    reads_little: bool,
     /// How often it was tried what a scenario does when it is repeated.
     built_up: u32,
     /// How many times each suspected failure was followed up.
@@ -110,7 +113,7 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         let start = Instant::now();
         lab.deadline = how.time.and_then(|time| start.checked_add(time));
         let (followed, deadly) = (BTreeMap::new(), Vec::new());
-        Ok(Hunting { lab, how, watch, report, start, built_up: 0, followed, deadly })
+        Ok(Hunting { lab, how, watch, report, start, reads_little: false, built_up: 0, followed, deadly })
     }
 
     fn run(mut self) -> HuntReport {
@@ -137,6 +140,9 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         }
         let mixer = Mixer::new(&seeds, &payloads, Limits { clients, max_events, faults }, seed);
         self.play_all(&seeds)?;
+        if let Polite::Dialogue(dialogue) = &self.lab.target().polite {
+            self.play_all(&prefixes(dialogue))?;
+        }
         self.play_all(&self.unread())?;
         self.play_all(&self.held(payloads.first()))?;
         let timed = at_deadlines(&self.lab.marks, payloads.first());
@@ -215,6 +221,9 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
 
     /// Plays one scenario, and follows up each symptom.
     fn play(&mut self, scenario: &Scenario) -> Result<(), HuntError> {
+        if self.reads_little && bodies::is_large(scenario) {
+            return Ok(());
+        }
         let scenario = scenario.filtered(|event| !matches!(event, Event::Fault(fault) if self.deadly.contains(fault)));
         let outcome = match self.lab.screen(&scenario) {
             // A system call of the harness that failed once may succeed with a fresh server.
@@ -225,6 +234,10 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
             outcome => outcome?,
         };
         self.report.played += 1;
+        if !self.reads_little && outcome.trace.calls().len() > bodies::MANY_CALLS {
+            self.reads_little = true;
+            self.tell(HuntEvent::Skipped(bodies::SKIPPED));
+        }
         self.tell(HuntEvent::Played(self.report.played, Some(&scenario)));
         if outcome.has_fewer_tasks && outcome.injected.is_empty() {
             self.build_up(&scenario)?;

@@ -11,6 +11,8 @@ pub enum Answer {
     Something,
     /// At least one byte. All bytes that were received belong to the answer.
     Bytes,
+    /// These bytes, anywhere; what comes before them belongs to the answer too.
+    Contains(Vec<u8>),
     /// One line that begins with these bytes.
     Line(&'static [u8]),
     /// A reply with this code, as in SMTP: lines that begin with the code and a hyphen, and a last line without the hyphen.
@@ -41,6 +43,10 @@ impl Answer {
             Answer::Bytes if received.is_empty() => Progress::More,
             Answer::Something if received.is_empty() && !eof => Progress::More,
             Answer::Something | Answer::Bytes => Progress::Full(received.len()),
+            Answer::Contains(bytes) => match received.windows(bytes.len().max(1)).position(|part| part == bytes) {
+                Some(at) => Progress::Full(at + bytes.len()),
+                None => Progress::More,
+            },
             Answer::Line(start) => line(received, start),
             Answer::Reply(code) => reply(received, code),
             Answer::Exactly(bytes) => match begins(received, bytes) {

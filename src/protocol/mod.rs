@@ -1,12 +1,14 @@
 //! What a server talks: the payloads that clients send it, and how a good client asks. Pure: nothing here connects.
 
 mod answer;
+mod dialogue;
 mod http_response;
 mod talk;
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Answer, Progress};
+pub use dialogue::{Dialogue, Turn};
 pub(crate) use http::paths_in;
 
 use crate::scenario::{OneOf, ParseError, Payload, text};

@@ -1,7 +1,7 @@
 //! The target of a hunt: a command, how to start it, and its protocol.
 
 use super::Sigpipe;
-use crate::protocol::Protocol;
+use crate::protocol::{Dialogue, Protocol};
 use crate::scenario::{MAX_SEND, Payload};
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -48,6 +48,8 @@ pub enum Polite {
     Protocol,
     /// As this protocol says.
     As(Protocol),
+    /// As in this conversation.
+    Dialogue(Dialogue),
     /// As this shell command does. `{port}` in it is replaced by the server's port. Exit code 0 is a full answer.
     Command(String),
 }
@@ -159,9 +161,17 @@ impl Target {
         self.namespace
     }
 
-    /// The payloads that clients send: those of [`Target::say`], or else those of the protocol.
+    /// The payloads that clients send: those of [`Target::say`], or else those of the dialogue of polite clients, or of the protocol.
     pub fn payloads(&self) -> Vec<Payload> {
-        if self.says.is_empty() { self.protocol.say() } else { self.says.clone() }
+        match &self.polite {
+            _ if !self.says.is_empty() => self.says.clone(),
+            Polite::Dialogue(dialogue) => {
+                let mut said: Vec<Payload> = Vec::new();
+                dialogue.sends().for_each(|payload| said.extend((!said.contains(payload)).then(|| payload.clone())));
+                said
+            }
+            _ => self.protocol.say(),
+        }
     }
 
     /// `text` with `{port}` and `{dir}` replaced.

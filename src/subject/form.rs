@@ -1,7 +1,7 @@
 //! The text form of a subject: headers, as in a case file.
 
 use super::{Policy, Polite, Setup, Sigpipe, Subject, Target};
-use crate::protocol::Protocol;
+use crate::protocol::{Dialogue, Protocol, Turn};
 use crate::scenario::ParseError;
 use crate::scenario::text::headers::{Header, Headers, Value};
 use crate::scenario::text::write_quoted;
@@ -21,6 +21,7 @@ const COMMAND: &[Header] = &[
     Header::once("protocol"),
     Header::many("say"),
     Header::once("polite"),
+    Header::many("dialogue"),
     Header::once("options"),
 ];
 
@@ -96,6 +97,10 @@ fn command(line: Value<'_>, headers: &Headers<'_>) -> Result<Target, ParseError>
             Err(_) => Polite::Command(string(value)?),
         });
     }
+    let turns = headers.all("dialogue").map(|value| value.scan(TURN, Turn::read)).collect::<Result<Vec<_>, _>>()?;
+    if !turns.is_empty() {
+        target = target.polite(Polite::Dialogue(Dialogue::new(turns)));
+    }
     for option in headers.get("options").map_or("", |value| value.text).split_whitespace() {
         target = match option {
             NO_GATE => target.gate(false),
@@ -113,6 +118,7 @@ fn command(line: Value<'_>, headers: &Headers<'_>) -> Result<Target, ParseError>
 }
 
 const PAYLOAD: &str = "what clients send, quoted, with C escapes";
+const TURN: &str = "a turn of a dialogue, such as `send \"HELO x\\r\\n\"` or `expect \"250\"`";
 const TEXT: &str = "text on one line, or the whole of it quoted, with C escapes";
 
 fn words(value: Value<'_>) -> Result<Vec<String>, ParseError> {
@@ -170,6 +176,7 @@ fn write_command(f: &mut fmt::Formatter<'_>, target: &Target) -> fmt::Result {
     match &target.polite {
         Polite::Protocol => {}
         Polite::As(protocol) => writeln!(f, "polite: {protocol}")?,
+        Polite::Dialogue(dialogue) => dialogue.turns().iter().try_for_each(|turn| writeln!(f, "dialogue: {turn}"))?,
         // A command with the name of a protocol is quoted, so that it is not read back as the protocol.
         Polite::Command(command) if command.parse::<Protocol>().is_ok() => {
             writeln!(f, "polite: {}", Text::Quoted(command.as_bytes()))?;

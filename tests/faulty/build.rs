@@ -53,7 +53,12 @@ impl Shape {
 
 /// Builds a server of `misbehaving`.
 pub(crate) fn misbehaving(name: &str, folder: &Path) -> Built {
-    let command = command(&format!("misbehaving/{name}.c"), [], folder, name);
+    misbehaving_with(name, [], folder)
+}
+
+/// The same with these flags for the compiler.
+pub(crate) fn misbehaving_with<'a>(name: &str, flags: impl IntoIterator<Item = &'a str>, folder: &Path) -> Built {
+    let command = command(&format!("misbehaving/{name}.c"), flags, folder, name);
     Built { command, protocol: Protocol::Echo, clients: Clients::One }
 }
 

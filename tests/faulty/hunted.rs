@@ -1,7 +1,7 @@
 //! Hunts of the faulty servers: brokenpipe must find each fault, and nothing in honest servers.
 
 use crate::binary::{BOUND, LOOK_AGAIN, Process};
-use crate::build::{Built, misbehaving};
+use crate::build::{Built, misbehaving, misbehaving_with};
 use crate::run::{end, nothing_found, run, start, wrong};
 use crate::scene::Scene;
 use crate::table::{Counts, Faulty, SHAPES};
@@ -92,6 +92,59 @@ pub(crate) fn both_are_found() -> Result<(), Failed> {
     let expected = ["exit finding recv CLOSE", "exit finding send CLOSE", "exit warning accept LISTEN"];
     let as_expected = said.code == Some(1) && told == BTreeSet::from(expected.map(str::to_owned));
     if as_expected { Ok(()) } else { Err(wrong(format!("{told:?}"), &said)) }
+}
+
+/// Checks that a conversation that is recorded of a client leads to a fault that shows only after a login, and to nothing in the honest server.
+pub(crate) fn conversation_is_found(fault: bool) -> Result<(), Failed> {
+    let scene = Scene::new();
+    let flags = if fault { &["-DFAULT=1"][..] } else { &[] };
+    let built = misbehaving_with("login", flags.iter().copied(), scene.path());
+    // The server listens here before the recorder connects to it.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port().to_string();
+    let mut shell = std::process::Command::new("sh");
+    let script = "export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\" 3<&0 </dev/null";
+    shell.args(["-c", script, "sh"]).args(&built.command).current_dir(scene.path());
+    let mut server = crate::run::spawn(shell.stdin(std::os::fd::OwnedFd::from(listener)));
+    let client = "import socket, sys
+s = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
+f = s.makefile('rw', newline='')
+for said in ['USER me', 'PASS secret', 'QUIT']:
+    f.readline()
+    f.write(said + '\\r\\n')
+    f.flush()
+f.readline()";
+    let record = ["record", "--port", &port, "--out", "login.dialogue", "--", "python3", "-c", client, "{port}"];
+    let recorded = crate::binary::brokenpipe().args(record).current_dir(scene.path()).output();
+    let killed = server.kill();
+    server.wait()?;
+    let recorded = killed.and(recorded)?;
+    let dialogue = fs::read_to_string(scene.path().join("login.dialogue")).unwrap_or_default();
+    let turns: Vec<&str> = dialogue.lines().filter(|line| !line.starts_with('#')).collect();
+    let expected = [
+        "expect \"220\"",
+        "send \"USER me\\r\\n\"",
+        "expect \"331\"",
+        "send \"PASS secret\\r\\n\"",
+        "expect \"230\"",
+        "send \"QUIT\\r\\n\"",
+        "expect \"221\"",
+    ];
+    if !recorded.status.success() || turns != expected {
+        return Err(format!("the dialogue is\n{dialogue}\n{recorded:?}").into());
+    }
+    let built = Built { protocol: crate::table::Protocol::None, ..built };
+    let cases = SCENARIOS.to_string();
+    let said = run(&scene, &hunt(&built, &["--dialogue", "login.dialogue", "--cases", &cases]), FOUND)?;
+    if !fault {
+        return nothing_found(&said, SCENARIOS);
+    }
+    let found: Vec<Value> = said.out.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let crash = found.iter().find(|of| of["kind"] == "crash" && of["confirmed"] == of["of"]);
+    let crash = crash.filter(|of| of["scenario"].as_str().is_some_and(|scenario| scenario.contains("PASS")));
+    let case = crash.and_then(|of| of["case"].as_str()).ok_or_else(|| wrong("no crash after a login", &said))?;
+    let replay = run(&scene, &["replay", case], FOUND)?;
+    if replay.code == Some(0) { Ok(()) } else { Err(wrong("the case does not replay", &replay)) }
 }
 
 /// How many events an order has. The events of a block count once.

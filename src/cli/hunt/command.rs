@@ -26,6 +26,9 @@ pub(super) struct CommandOptions {
     /// means a full answer
     #[arg(long, value_name = "CMD|NAME", requires = "command")]
     polite: Option<String>,
+    /// A file with the conversation of a good client: what it sends, and what it waits for in between; `brokenpipe record` writes one
+    #[arg(long, value_name = "FILE", requires = "command", conflicts_with = "polite")]
+    dialogue: Option<PathBuf>,
     /// Give the server its listener as descriptor 3, as sd_listen_fds(3) describes
     #[arg(long, requires = "command")]
     listen_fd: bool,
@@ -117,6 +120,11 @@ impl CommandOptions {
     }
 
     fn polite(&self) -> Result<Polite, Failure> {
+        if let Some(path) = &self.dialogue {
+            let text = fs::read_to_string(path).map_err(|e| Failure::read(path, e))?;
+            let dialogue = text.parse().map_err(|error| BadText::new("--dialogue", &text, error))?;
+            return Ok(Polite::Dialogue(dialogue));
+        }
         let Some(text) = &self.polite else { return Ok(Polite::Protocol) };
         match text.parse::<Protocol>() {
             Ok(protocol) => Ok(Polite::As(protocol)),

@@ -18,7 +18,7 @@ const MOST_SUSPICIONS: usize = 10;
 
 /// What the hunting thread has to say.
 enum Word {
-    Ready(Baseline),
+    Ready(Box<Baseline>),
     Found(Box<Finding>),
     Skipped(&'static str),
 }
@@ -54,7 +54,7 @@ impl<'s> Watch<'s> {
                 let tell = tell;
                 hunt.run(|event| {
                     let heard = match event {
-                        HuntEvent::Ready(baseline) => tell.send(Word::Ready(baseline.clone())),
+                        HuntEvent::Ready(baseline) => tell.send(Word::Ready(Box::new(baseline.clone()))),
                         HuntEvent::Found(finding) => tell.send(Word::Found(Box::new(finding.clone()))),
                         HuntEvent::Skipped(what) => tell.send(Word::Skipped(what)),
                         HuntEvent::Played(played, _) => {
@@ -106,7 +106,7 @@ impl<'s> Watch<'s> {
                         Format::Json => say(text.trim_end()),
                     }
                 }
-                self.baseline = Some(baseline);
+                self.baseline = Some(*baseline);
             }
             Word::Found(finding) => match self.found(&finding, out) {
                 Err(failure @ (Failure::Save { .. } | Failure::Write { .. })) => {

@@ -20,8 +20,8 @@ const LEARNT: usize = 2;
 pub(super) struct Manner<'t> {
     target: &'t Target,
     protocol: Protocol,
-    /// What it says to a server whose protocol is not known, and what answer it expects.
-    question: Option<Exchange>,
+    /// What it says to a server whose protocol is not known, and what answers it expects.
+    questions: Vec<Exchange>,
 }
 
 impl Manner<'_> {
@@ -49,29 +49,38 @@ impl Manner<'_> {
         if answered.is_full() {
             answered = client.ask(world)?;
         }
-        match &self.question {
-            _ if !answered.is_full() || self.protocol != Protocol::None => Ok(answered),
-            Some(question) => client.says(world, question),
-            None => client.let_in(world, greets),
+        if !answered.is_full() || self.protocol != Protocol::None {
+            return Ok(answered);
         }
+        if self.questions.is_empty() {
+            return client.let_in(world, greets);
+        }
+        for question in &self.questions {
+            answered = client.says(world, question)?;
+            if !answered.is_full() {
+                break;
+            }
+        }
+        Ok(answered)
     }
 
     /// Whether the polite client that has asked may stay connected and be asked for again.
     pub(super) fn may_stay(&self) -> bool {
-        self.question.is_none()
+        self.questions.is_empty()
     }
 }
 
 impl<'t> Lab<'t> {
     /// How a polite client asks.
     pub(super) fn manner(&self) -> Manner<'t> {
-        Manner { target: self.target, protocol: self.protocol(), question: self.question.clone() }
+        Manner { target: self.target, protocol: self.protocol(), questions: self.questions.clone() }
     }
 
     /// If the server's protocol is not known: whether it answers the first thing that clients say. Then polite clients say that from here
     /// on, and expect an answer.
     pub(super) fn learn_question(&mut self) -> Result<Option<Payload>, HuntError> {
-        let is_known = self.protocol() != Protocol::None || matches!(self.target.polite, Polite::Command(_));
+        let is_known =
+            self.protocol() != Protocol::None || matches!(self.target.polite, Polite::Command(_) | Polite::Dialogue(_));
         let Some(payload) = self.target.says.first().filter(|_| !is_known) else { return Ok(None) };
         let Some(said) = payload.given() else { return Ok(None) };
         let question = Exchange { send: said.to_vec(), answer: Answer::Bytes };
@@ -92,7 +101,7 @@ impl<'t> Lab<'t> {
                 return Ok(None);
             }
         }
-        self.question = Some(question);
+        self.questions = vec![question];
         Ok(Some(payload.clone()))
     }
 }

@@ -1,0 +1,36 @@
+//! Large bodies, and servers that read a few bytes at a time, for which each takes hundreds of thousands of calls.
+
+use crate::scenario::{Action, Event, Scenario};
+
+/// More calls in one scenario than a server makes that fills a buffer.
+pub(super) const MANY_CALLS: usize = 8_000;
+/// Scenarios in which clients send more bytes are not played on a server that makes so many calls.
+const LARGE: usize = 100_000;
+
+/// Why scenarios with large bodies are not played.
+pub(super) const SKIPPED: &str = "no scenario with a large body was played any more: the server reads a few bytes at a time, which takes too many calls";
+
+/// Whether clients send a large body in this scenario.
+pub(super) fn is_large(scenario: &Scenario) -> bool {
+    let size = |event: &Event| match event {
+        Event::Client(_, Action::Send(payload)) => payload.len(),
+        _ => 0,
+    };
+    let sent = |event: &Event| {
+        let times = if let Event::Repeat(repeat) = event { repeat.times() } else { 1 };
+        event.parts().iter().map(size).sum::<usize>() * times
+    };
+    scenario.events().iter().map(sent).sum::<usize>() > LARGE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_in_blocks_counts_each_time() {
+        let large = |text: &str| is_large(&text.parse().unwrap());
+        assert!(large("a connect; repeat 16 { a send 16000 }"));
+        assert!(!large("a connect; repeat 6 { a send 16000 }") && !large("a connect; a send 16384"));
+    }
+}
