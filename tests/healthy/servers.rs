@@ -182,6 +182,7 @@ pub(crate) const SERVERS: &[Server] = &[
     },
     http("lives-whole-requests", Source::C { file: "whole-requests", flags: &[] }),
     Server { protocol: Protocol::None, ..server("lives-tells-and-closes", Source::Python("tells-and-closes")) },
+    c("lives-child-exits", "child-exits", &[]),
     c("lives-makes-room", "makes-room", &[]),
     c("lives-backs-off", "backs-off", &[]),
     Server { expected: Expected::Warning(THROTTLES), ..c("lives-throttles", "throttles", &[]) },

@@ -204,7 +204,7 @@ impl Lab<'_> {
                 world.settle()?;
             }
             let reads = !acts.iter().any(|action| matches!(action, Action::Stall | Action::Vanish));
-            if n == 1 && (!connected || (reads && world.drain(client)? != End::Open)) {
+            if n == 1 && (!connected || (reads && world.drain(client)? != End::Open) || !world.is_kept(client)?) {
                 world.clear(None)?;
                 return Ok(None);
             }

@@ -1,5 +1,5 @@
 //! Records what each process of a server did: its last call, and its role, which follows from its calls and from whether it existed before
-//! the run.
+//! there were clients.
 
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::{Passed, Server};
@@ -43,13 +43,13 @@ pub(crate) struct History {
     processes: BTreeMap<i32, Process>,
     /// The last calls of all processes.
     recent: VecDeque<Last>,
-    /// The processes that existed when the run began.
+    /// The processes that existed when no client was connected for the last time.
     before: BTreeSet<i32>,
 }
 
 impl History {
-    /// Begins a run. These processes exist already.
-    pub(crate) fn begin(&mut self, pids: impl Iterator<Item = i32>) {
+    /// No client is connected, and these processes exist: none of them was created for one.
+    pub(crate) fn rests(&mut self, pids: impl Iterator<Item = i32>) {
         self.before = pids.collect();
         self.processes.retain(|pid, _| self.before.contains(pid));
     }
@@ -128,7 +128,7 @@ mod tests {
 
     fn history() -> History {
         let mut history = History::default();
-        history.begin([MAIN, 11].into_iter());
+        history.rests([MAIN, 11].into_iter());
         history
     }
 

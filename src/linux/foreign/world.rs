@@ -360,6 +360,17 @@ impl Foreign {
         Ok(queues)
     }
 
+    /// Whether the server still has its side of this client's connection open.
+    pub(crate) fn is_kept(&mut self, client: Client) -> Result<bool, KernelError> {
+        let Some(i) = self.connection(client) else { return Ok(false) };
+        let pair = (self.address, self.connections[i].client.address);
+        let mut kept = false;
+        self.sock_diag.states(std::iter::once(pair), |seen| {
+            kept = !seen.closed && matches!(seen.state, TcpState::Established | TcpState::CloseWait);
+        })?;
+        Ok(kept)
+    }
+
     /// Whether the server has taken the connection of this client out of the accept queue.
     pub(crate) fn has_taken(&mut self, client: Client) -> Result<bool, KernelError> {
         let Some(i) = self.connection(client) else { return Ok(false) };

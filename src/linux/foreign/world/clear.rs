@@ -18,7 +18,11 @@ impl Foreign {
             self.leftovers.add((self.address, connection.client.address), &mut self.sock_diag)?;
         }
         self.queue.clear();
-        self.settle()
+        self.settle()?;
+        if self.connections.is_empty() {
+            self.history.rests(self.server.pids()?);
+        }
+        Ok(())
     }
 
     /// How many clients of the scenario are connected, those included that have vanished.

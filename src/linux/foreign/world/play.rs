@@ -29,7 +29,9 @@ impl World for Foreign {
         self.server.told.clear();
         self.reset_requests.clear();
         self.is_withheld_noted = false;
-        self.history.begin(self.server.pids()?);
+        if self.connections.is_empty() {
+            self.history.rests(self.server.pids()?);
+        }
         self.late.clear();
         self.tasks.clear();
         self.server.records = true;
