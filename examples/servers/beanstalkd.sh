@@ -4,3 +4,4 @@
 say 'stats-job 1\r\n'
 command=(beanstalkd -p '{port}')
 expect 'finding' 'spin' 'an urgent byte, which it asks epoll about and never reads'
+expect 'warning' 'spin-while-short' 'while no descriptor is free it asks for the next client again and again'

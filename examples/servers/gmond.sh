@@ -9,3 +9,4 @@ tcp_accept_channel { port = {port} }
 modules { module { name = "core_metrics" } }
 END
 command=(gmond -f -c '{dir}/gmond.conf')
+expect 'warning' 'spin-while-short' 'while no descriptor is free it asks for the next client again and again'

@@ -2,3 +2,4 @@
 options=(--protocol http)
 page
 command=(/usr/bin/python3 -m http.server '{port}' --directory '{dir}/www')
+expect 'warning' 'spin-while-short' 'while no descriptor is free it asks for the next client again and again'

@@ -27,7 +27,7 @@ use crate::protocol::{Exchange, Protocol};
 use crate::scenario::{Client, Scenario};
 use crate::subject::{Polite, Subject, Target};
 use capacity::Capacity;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -75,8 +75,8 @@ pub(super) struct Lab<'t> {
     /// When the server does something about a client that is silent.
     pub(super) marks: Vec<Mark>,
     running: Option<Running>,
-    /// The scenarios that the running server has been through.
-    history: Vec<Scenario>,
+    /// The last scenarios that the running server has been through.
+    history: VecDeque<Scenario>,
     /// The longest time that a polite client had to wait during a warm-up.
     latency: Duration,
     /// Keeps this thread and everything that it starts, the setup command too, on one core. It stays in place between two servers, because
@@ -130,7 +130,7 @@ impl<'t> Lab<'t> {
             capacity: Capacity::default(),
             marks: Vec::new(),
             running: None,
-            history: Vec::new(),
+            history: VecDeque::new(),
             latency: Duration::ZERO,
             pinned: None,
             tolerated: BTreeSet::new(),

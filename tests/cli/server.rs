@@ -20,6 +20,8 @@ pub(crate) const STATE: &str = "CLI_STATE";
 
 const GREETING: &[u8] = b"hello, this is a greeting\n";
 
+/// How long the listener is left alone when accept has failed.
+const SHORT_OF_DESCRIPTORS: std::time::Duration = std::time::Duration::from_millis(100);
 /// The number of clients after which [`Server::Tired`] ends: more than a server gets that is started for one scenario.
 const TIRED: usize = 100;
 /// The number of idle threads of [`Server::Crowded`].
@@ -152,7 +154,11 @@ impl Server {
                 Err(error) if self == Server::Aborted && error.kind() == io::ErrorKind::ConnectionAborted => {
                     std::process::exit(1)
                 }
-                Err(_) => continue,
+                // Without a descriptor for it the next client waits, and accept would fail again at once.
+                Err(_) => {
+                    std::thread::sleep(SHORT_OF_DESCRIPTORS);
+                    continue;
+                }
             };
             served += 1;
             match self {

@@ -201,7 +201,7 @@ fn what_no_fresh_server_confirms_is_told_before_the_last_line_and_is_no_finding(
 }
 
 /// The fields of a result in the order of docs/json.md.
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 23] = [
     "kind",
     "confirmed",
     "of",
@@ -209,6 +209,7 @@ const FIELDS: [&str; 21] = [
     "severity",
     "injected",
     "scenario",
+    "minimal",
     "command",
     "process",
     "role",
@@ -219,6 +220,7 @@ const FIELDS: [&str; 21] = [
     "gate",
     "virtual_time",
     "timeouts",
+    "held",
     "namespace",
     "sigpipe",
     "case",

@@ -147,6 +147,8 @@ pub(crate) const FAULTY: &[Faulty] = &[
         counts: Counts::Finding,
         ..accept_error("exit-on-signal", "EINTR", "signal SIGURG; a connect; a close")
     },
+    // No single scenario shows it, only what the server has been through.
+    Faulty { process: Some("main"), ..faulty("crash-count", One, "crash", "repeat 51 { a connect; a rst }") },
     Faulty {
         process: Some("main"),
         ..faulty("crash-timer", Many, "crash", r#"a connect; a send "hello\n"; a close; wait 600ms"#)

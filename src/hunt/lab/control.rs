@@ -29,6 +29,15 @@ impl Lab<'_> {
         Ok(ends.iter().any(|ended| ended.role == Role::Worker))
     }
 
+    /// Whether as many polite clients, one after the other, are too many for the server: it may end by itself after a number of clients.
+    pub(in crate::hunt) fn tires(&mut self, scenario: &Scenario) -> Result<bool, HuntError> {
+        let clients = clients(scenario);
+        self.fresh()?;
+        let served = self.polite_clients(clients)?;
+        self.end();
+        Ok(served < clients)
+    }
+
     /// Whether a polite client that is connected throughout is cut off while as many clients stay connected: a server may make room for
     /// them.
     pub(super) fn makes_room(&mut self, clients: usize) -> Result<bool, HuntError> {

@@ -43,6 +43,8 @@ const BACK_OFF: Duration = Duration::from_secs(10);
 const BACK_OFF_SCREENING: Duration = Duration::from_secs(3);
 /// The minimum time for which a suspected busy loop is watched. Some servers loop without blocking for the second or two for which they leave a client alone.
 const CIRCLES: Duration = Duration::from_secs(3);
+/// How many of the scenarios that a server has been through are kept.
+const MOST_KEPT: usize = 300;
 /// If a scenario has so many clients, the server must serve two polite clients at once afterwards, and not only one.
 const CROWD: usize = 4;
 /// A server is replaced by a fresh one when it has more than this many more processes, zombies, threads or descriptors than after its
@@ -103,11 +105,16 @@ impl Lab<'_> {
         self.parallel |= world.server.is_parallel();
         self.floods |= world.server.emptied() > 0;
         let much = counts.exceed(steady, MOST_TOLERATED);
-        if much || !outcome.seen.is_empty() {
+        // One that has been short of descriptors is as it was before.
+        let harmed = outcome.seen.iter().any(|seen| seen.signature.kind != Kind::SpinWhileShort);
+        if much || harmed {
             self.end();
-            outcome.before = std::mem::take(&mut self.history);
+            outcome.before = std::mem::take(&mut self.history).into();
         } else {
-            self.history.push(scenario.clone());
+            self.history.push_back(scenario.clone());
+            if self.history.len() > MOST_KEPT {
+                self.history.pop_front();
+            }
         }
         Ok(outcome)
     }

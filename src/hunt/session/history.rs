@@ -8,11 +8,9 @@ use super::follow_up::{Suspicion, Wanted, once};
 use crate::detect::{Finding, Kind, Severity};
 use crate::hunt::baseline::HuntError;
 use crate::hunt::report::HuntEvent;
-use crate::scenario::{Action, Event, Limit, Repeat, Scenario};
+use crate::scenario::{Action, Client, Event, Limit, MAX_CLIENTS, Repeat, Scenario};
 
-/// How many of the last scenarios are played again.
-const MOST: usize = 300;
-/// How often each of them is: only in a block can a client's name be used again, and a block has two rounds at least.
+/// How often each scenario is played: only in a block can a client's name be used again, and a block has two rounds at least.
 const ROUNDS: usize = 2;
 
 impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
@@ -27,6 +25,9 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
         let scenario = joined(&suspicion.before, &suspicion.scenario);
         let outcome = once(&mut self.lab, &scenario, Wanted::of(suspicion), true)?;
         let Some(seen) = Wanted::of(suspicion).among(&outcome).cloned() else { return Ok(None) };
+        if self.lab.tires(&scenario)? {
+            return Ok(None);
+        }
         let long = Suspicion { scenario, seen, injected: Vec::new(), before: Vec::new() };
         let finding = self.confirmed(&long)?;
         if finding.severity() == Severity::Unconfirmed {
@@ -40,8 +41,27 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
 
 /// One scenario of what a server has been through and the last one.
 fn joined(before: &[Scenario], last: &Scenario) -> Scenario {
-    let before = before.iter().skip(before.len().saturating_sub(MOST)).flat_map(rounds);
-    Scenario::from_valid(before.chain(last.events().iter().cloned()).collect())
+    let before = before.iter().flat_map(rounds);
+    // After a block the names of its clients are taken.
+    let names = last.clients();
+    let last = last.events().iter().map(|event| renamed(event, &names));
+    Scenario::from_valid(before.chain(last).collect())
+}
+
+/// The event with each of these clients under one of the last names.
+fn renamed(event: &Event, clients: &[Client]) -> Event {
+    let name = |client: &Client| {
+        let rank = clients.iter().position(|other| other == client).unwrap_or(0);
+        Client::nth(MAX_CLIENTS - 1 - rank)
+    };
+    match event {
+        Event::Client(client, action) => Event::Client(name(client), action.clone()),
+        Event::Repeat(repeat) => {
+            let inner: Vec<Event> = repeat.events().iter().map(|event| renamed(event, clients)).collect();
+            Repeat::new(repeat.times(), &inner).map_or_else(|| event.clone(), Event::Repeat)
+        }
+        event => event.clone(),
+    }
 }
 
 /// A scenario and its teardown as blocks. Events outside the blocks of a scenario that has some are left out.
@@ -60,8 +80,8 @@ fn rounds(scenario: &Scenario) -> Vec<Event> {
     Repeat::new(ROUNDS, &events).map(Event::Repeat).into_iter().collect()
 }
 
-/// The scenario with all its blocks before the last events replaced by the block that is the most often among them, as often as all of them
-/// together. `None` if there are no two blocks.
+/// The scenario with all its blocks replaced by one, where the last of them is: the block that is the most often among them, with twice as many
+/// rounds as all of them have together, for minimising leaves no more of these than it has to. `None` if there are no two blocks.
 fn in_one_block(scenario: &Scenario) -> Option<Scenario> {
     let blocks = scenario.events().iter().filter_map(|event| match event {
         Event::Repeat(repeat) => Some(repeat),
@@ -70,10 +90,13 @@ fn in_one_block(scenario: &Scenario) -> Option<Scenario> {
     let blocks: Vec<&Repeat> = blocks.collect();
     let of = |block: &Repeat| blocks.iter().filter(|other| other.events() == block.events()).map(|b| b.times()).sum();
     let most = blocks.iter().max_by_key(|block| -> usize { of(block) })?;
-    let times = blocks.iter().map(|block| block.times()).sum();
-    let one = Repeat::new(times, most.events()).filter(|_| blocks.len() > 1)?;
-    let rest = scenario.events().iter().filter(|event| !matches!(event, Event::Repeat(_))).cloned();
-    Some(Scenario::from_valid(std::iter::once(Event::Repeat(one)).chain(rest).collect()))
+    let times: usize = blocks.iter().map(|block| block.times()).sum();
+    let one = Repeat::new(times * 2, most.events()).filter(|_| blocks.len() > 1)?;
+    let is_block = |event: &Event| matches!(event, Event::Repeat(_));
+    let last = scenario.events().iter().rposition(is_block)?;
+    let (before, after) = scenario.events().split_at(last);
+    let before = before.iter().filter(|event| !is_block(event)).cloned();
+    Some(Scenario::from_valid(before.chain([Event::Repeat(one)]).chain(after[1..].iter().cloned()).collect()))
 }
 
 #[cfg(test)]
@@ -95,16 +118,15 @@ mod tests {
         assert_eq!(
             whole.to_string(),
             "repeat 2 { a connect; b connect; a rst; a close; b close }; repeat 20 { a connect; a rst }; \
-             repeat 2 { a connect; a close }; a connect"
+             repeat 2 { a connect; a close }; zzl connect"
         );
     }
 
     #[test]
     fn blocks_become_one() {
         let one = |text: &str| in_one_block(&text.parse().unwrap()).map(|scenario| scenario.to_string());
-        let text =
-            "repeat 2 { a connect; a rst }; repeat 3 { a connect; a fin }; repeat 2 { a connect; a rst }; a connect";
-        assert_eq!(one(text).as_deref(), Some("repeat 7 { a connect; a rst }; a connect"));
+        let text = "repeat 2 { a connect; a rst }; b connect; repeat 3 { a connect; a fin }; repeat 2 { a connect; a rst }; a fin";
+        assert_eq!(one(text).as_deref(), Some("b connect; repeat 14 { a connect; a rst }; a fin"));
         assert_eq!(one("repeat 2 { a connect; a rst }; a connect"), None);
     }
 }
