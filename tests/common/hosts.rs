@@ -126,10 +126,11 @@ fn serve(tests: Vec<Test>, summary: impl Fn() -> String) {
     println!("{SUMMARY}{}", summary().replace('\n', NEW_LINE));
 }
 
-/// The message of a panic.
+/// The message of a panic, which is not empty: that would be a success.
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_else(|| "a panic".to_owned())
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    text.filter(|text| !text.is_empty()).unwrap_or_else(|| "a panic".to_owned())
 }
 
 /// The channels on which results are awaited, by the name of the trial.
