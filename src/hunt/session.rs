@@ -139,10 +139,10 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
             seeds.retain(|seed| !seed.events().iter().flat_map(Event::parts).any(|e| matches!(e, Event::Fault(_))));
         }
         let mixer = Mixer::new(&seeds, &payloads, Limits { clients, max_events, faults }, seed);
-        self.play_all(&seeds)?;
         if let Polite::Dialogue(dialogue) = &self.lab.target().polite {
             self.play_all(&prefixes(dialogue))?;
         }
+        self.play_all(&seeds)?;
         self.play_all(&self.unread())?;
         self.play_all(&self.held(payloads.first()))?;
         let timed = at_deadlines(&self.lab.marks, payloads.first());

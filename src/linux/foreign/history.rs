@@ -44,14 +44,18 @@ pub(crate) struct History {
     /// The last calls of all processes.
     recent: VecDeque<Last>,
     /// The processes that existed when no client was connected for the last time.
+    last: BTreeSet<i32>,
+    /// Those of them that had existed the time before too. A process of one client may still be about to end when that has left.
     before: BTreeSet<i32>,
 }
 
 impl History {
-    /// No client is connected, and these processes exist: none of them was created for one.
+    /// All clients have left, and these processes exist.
     pub(crate) fn rests(&mut self, pids: impl Iterator<Item = i32>) {
-        self.before = pids.collect();
-        self.processes.retain(|pid, _| self.before.contains(pid));
+        let now: BTreeSet<i32> = pids.collect();
+        self.before = now.intersection(&self.last).copied().collect();
+        self.processes.retain(|pid, _| now.contains(pid));
+        self.last = now;
     }
 
     /// Records a call. `client` is the client of the connection that the call was made on.
@@ -128,7 +132,9 @@ mod tests {
 
     fn history() -> History {
         let mut history = History::default();
-        history.rests([MAIN, 11].into_iter());
+        for pids in [&[MAIN, 11][..], &[MAIN, 11, 15]] {
+            history.rests(pids.iter().copied());
+        }
         history
     }
 

@@ -29,9 +29,6 @@ impl World for Foreign {
         self.server.told.clear();
         self.reset_requests.clear();
         self.is_withheld_noted = false;
-        if self.connections.is_empty() {
-            self.history.rests(self.server.pids()?);
-        }
         self.late.clear();
         self.tasks.clear();
         self.server.records = true;
