@@ -9,12 +9,18 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// How long the listener is left alone when accept has failed.
+const SHORT_OF_DESCRIPTORS: std::time::Duration = std::time::Duration::from_millis(100);
 const GREETING: &[u8] = b"hello, this is a greeting\n";
 
 /// A server that sends its greeting in this way, takes all that the client sends, and turns to the next.
 fn greet(listener: TcpListener, send: impl Fn(&TcpStream)) {
     for client in listener.incoming() {
-        let Ok(mut client) = client else { continue };
+        let Ok(mut client) = client else {
+            // Without a descriptor for it the next client waits, and accept would fail again at once.
+            std::thread::sleep(SHORT_OF_DESCRIPTORS);
+            continue;
+        };
         send(&client);
         let mut buffer = [0; 512];
         while client.read(&mut buffer).is_ok_and(|bytes| bytes > 0) {}

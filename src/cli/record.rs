@@ -66,7 +66,7 @@ impl Record {
         let first = Arc::clone(&said);
         thread::spawn(move || {
             let mut recorded = Some(first);
-            for client in listener.incoming().flatten() {
+            for client in listener.incoming().map_while(Result::ok) {
                 let said = recorded.take().unwrap_or_default();
                 if let Ok(server) = TcpStream::connect(server) {
                     relay(client, server, &said);

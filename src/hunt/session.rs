@@ -85,6 +85,8 @@ struct Hunting<'h, W> {
     watch: W,
     report: HuntReport,
     start: Instant,
+    /// Suspected failures that no fresh server has shown, to be tried with the history of the server.
+    put_off: Vec<Suspicion>,
     /// Whether the server was seen to read a few bytes at a time.
     reads_little: bool,
     /// How often it was tried what a scenario does when it is repeated.
@@ -113,7 +115,18 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         let start = Instant::now();
         lab.deadline = how.time.and_then(|time| start.checked_add(time));
         let (followed, deadly) = (BTreeMap::new(), Vec::new());
-        Ok(Hunting { lab, how, watch, report, start, reads_little: false, built_up: 0, followed, deadly })
+        Ok(Hunting {
+            lab,
+            how,
+            watch,
+            report,
+            start,
+            put_off: Vec::new(),
+            reads_little: false,
+            built_up: 0,
+            followed,
+            deadly,
+        })
     }
 
     fn run(mut self) -> HuntReport {
@@ -154,10 +167,12 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
                 self.play_without_gate(&seeds)?;
             }
         }
+        self.try_histories()?;
         self.memory(&payloads)?;
         let mut number = 0;
         while self.goes_on() {
             self.play(&mixer.scenario(number))?;
+            self.try_histories()?;
             number += 1;
         }
         Ok(())

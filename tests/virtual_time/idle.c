@@ -116,6 +116,7 @@ int main(int count, char **words) {
             int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
             struct connection *c = all;
             while (c < all + MOST && (c->deadline || c->name)) c++;
+            if (fd < 0) usleep(100000); /* without a descriptor for it the next client waits */
             if (fd < 0 || c == all + MOST) continue;
             *c = (struct connection){.fd = fd, .deadline = now() + idle, .name = strdup("client")};
             epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN, .data.ptr = c});

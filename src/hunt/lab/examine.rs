@@ -385,7 +385,7 @@ impl Lab<'_> {
             Event::Wait(wait) => Some(wait.time()),
             _ => None,
         });
-        let shortest = self.marks.iter().filter(|mark| mark.closes).map(|mark| mark.time).min();
+        let shortest = self.marks.iter().filter(|mark| !mark.is_periodic).map(|mark| mark.time).min();
         shortest.is_some_and(|shortest| waits.sum::<Duration>() >= shortest / 2)
     }
 

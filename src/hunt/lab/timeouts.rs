@@ -22,8 +22,8 @@ const BOUND: Duration = Duration::from_secs(10);
 pub(in crate::hunt) struct Mark {
     pub(in crate::hunt) silent: Silent,
     pub(in crate::hunt) time: Duration,
-    /// Whether it closes the connection.
-    pub(in crate::hunt) closes: bool,
+    /// Whether it does so again and again, whatever its clients do.
+    pub(in crate::hunt) is_periodic: bool,
 }
 
 impl Lab<'_> {
@@ -45,11 +45,12 @@ impl Lab<'_> {
             self.still_wanted()?;
             timeouts.extend(closed.map(|time| Timeout { silent, time }));
             // Of one that wakes up again and again, the first time stands for all.
-            let of_many = if wakes.len() <= FEW { wakes.len() } else { usize::from(silent == Silent::Connected) };
+            let is_periodic = wakes.len() > FEW;
+            let some = if is_periodic { usize::from(silent == Silent::Connected) } else { wakes.len() };
             let mut times: Vec<Mark> =
-                wakes.into_iter().take(of_many).map(|time| Mark { silent, time, closes: false }).collect();
-            times.extend(closed.map(|time| Mark { silent, time, closes: true }));
-            times.sort_unstable_by_key(|mark| (mark.time.as_millis(), !mark.closes));
+                wakes.into_iter().take(some).map(|time| Mark { silent, time, is_periodic }).collect();
+            times.extend(closed.map(|time| Mark { silent, time, is_periodic: false }));
+            times.sort_unstable_by_key(|mark| (mark.time.as_millis(), mark.is_periodic));
             times.dedup_by_key(|mark| mark.time.as_millis());
             marks.extend(times);
         }

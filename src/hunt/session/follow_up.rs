@@ -141,12 +141,9 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
                 return Ok(None);
             }
         }
-        let mut finding = self.confirmed(&suspicion)?;
-        if finding.confirmed == 0
-            && finding.doubt.is_none()
-            && let Some(found) = self.with_history(&suspicion)?
-        {
-            finding = found;
+        let finding = self.confirmed(&suspicion)?;
+        if finding.confirmed == 0 && finding.doubt.is_none() {
+            self.put_off(suspicion);
         }
         if finding.is_confirmed() && finding.signature.role.is_main() && finding.kind().ends_the_server() {
             self.deadly.extend(&finding.injected);

@@ -6,6 +6,7 @@
 use super::Hunting;
 use super::follow_up::{Suspicion, Wanted, once};
 use crate::detect::{Finding, Kind, Severity};
+use crate::hunt::activity::Activity;
 use crate::hunt::baseline::HuntError;
 use crate::hunt::report::HuntEvent;
 use crate::scenario::{Action, Client, Event, Limit, MAX_CLIENTS, Repeat, Scenario};
@@ -14,14 +15,36 @@ use crate::scenario::{Action, Client, Event, Limit, MAX_CLIENTS, Repeat, Scenari
 const ROUNDS: usize = 2;
 
 impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
-    /// Confirms a suspected failure that a fresh server did not show, after the scenarios that the server had been through.
-    pub(super) fn with_history(&mut self, suspicion: &Suspicion) -> Result<Option<Finding>, HuntError> {
-        let kind = suspicion.seen.signature.kind;
+    /// Puts a suspected failure off that a fresh server did not show. Before it is tried with the history of the server, shorter scenarios may
+    /// show it.
+    pub(super) fn put_off(&mut self, suspicion: Suspicion) {
+        let signature = suspicion.seen.signature;
         // What is left behind is judged by how it grows with repetitions of one scenario.
-        if suspicion.before.is_empty() || !suspicion.injected.is_empty() || kind.is_left_behind() || kind == Kind::Spin
-        {
-            return Ok(None);
+        let may_build_up = !signature.kind.is_left_behind() && signature.kind != Kind::Spin;
+        let is_new = self.put_off.iter().all(|other| other.seen.signature != signature);
+        if may_build_up && is_new && !suspicion.before.is_empty() && suspicion.injected.is_empty() {
+            self.put_off.push(suspicion);
         }
+    }
+
+    /// Tries what was put off, and reports what comes true.
+    pub(super) fn try_histories(&mut self) -> Result<(), HuntError> {
+        for suspicion in std::mem::take(&mut self.put_off) {
+            if self.is_done() || self.is_known(&suspicion) {
+                continue;
+            }
+            if let Some(finding) = self.unhurried(|hunting| hunting.with_history(&suspicion))?
+                && !self.is_found(finding.signature, false)
+            {
+                self.add(finding);
+            }
+        }
+        Ok(())
+    }
+
+    /// Confirms a suspected failure after the scenarios that the server had been through.
+    fn with_history(&mut self, suspicion: &Suspicion) -> Result<Option<Finding>, HuntError> {
+        let _doing = self.lab.activity.enter(Activity::Confirms);
         let scenario = joined(&suspicion.before, &suspicion.scenario);
         let outcome = once(&mut self.lab, &scenario, Wanted::of(suspicion), true)?;
         let Some(seen) = Wanted::of(suspicion).among(&outcome).cloned() else { return Ok(None) };
