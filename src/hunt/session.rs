@@ -87,6 +87,8 @@ struct Hunting<'h, W> {
     start: Instant,
     /// Suspected failures that no fresh server has shown, to be tried with the history of the server.
     put_off: Vec<Suspicion>,
+    /// What has been put off so far: each failure is tried so once.
+    built_up_from: Vec<Signature>,
     /// Whether the server was seen to read a few bytes at a time.
     reads_little: bool,
     /// How often it was tried what a scenario does when it is repeated.
@@ -122,6 +124,7 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
             report,
             start,
             put_off: Vec::new(),
+            built_up_from: Vec::new(),
             reads_little: false,
             built_up: 0,
             followed,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// The processor time within which each fault must be found.
 const FOUND: Duration = Duration::from_secs(20);
 /// The number of scenarios for servers in which nothing is to be found.
-const SCENARIOS: u32 = 150;
+const SCENARIOS: u32 = 120;
 /// The maximum size of the file with a server's output, in bytes.
 const OUTPUT: u64 = 64 << 20;
 

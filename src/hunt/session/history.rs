@@ -21,8 +21,12 @@ impl<W: FnMut(HuntEvent<'_>)> Hunting<'_, W> {
         let signature = suspicion.seen.signature;
         // What is left behind is judged by how it grows with repetitions of one scenario.
         let may_build_up = !signature.kind.is_left_behind() && signature.kind != Kind::Spin;
-        let is_new = self.put_off.iter().all(|other| other.seen.signature != signature);
-        if may_build_up && is_new && !suspicion.before.is_empty() && suspicion.injected.is_empty() {
+        if may_build_up
+            && !suspicion.before.is_empty()
+            && suspicion.injected.is_empty()
+            && !self.built_up_from.contains(&signature)
+        {
+            self.built_up_from.push(signature);
             self.put_off.push(suspicion);
         }
     }
