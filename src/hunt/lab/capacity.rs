@@ -46,10 +46,12 @@ enum Judged {
 }
 
 impl Capacity {
-    /// From the number for each kind of silent client that the server keeps.
-    fn of(borne: &[usize], concurrent: bool) -> Capacity {
-        match (borne.iter().max(), borne.iter().min()) {
+    /// From the number for each kind of silent client that the server keeps: of those that a server closes after a time, and of others. Whoever
+    /// does not read is no measure of what a server can bear.
+    fn of(timed: &[usize], others: &[usize], concurrent: bool) -> Capacity {
+        match (timed.iter().max(), timed.iter().chain(others).min()) {
             (Some(&most), Some(&least)) => Capacity { most, least },
+            (None, Some(&least)) if concurrent => Capacity { most: MAX_CLIENTS, least },
             // It closes the connection of everybody who is silent, so that no such client can keep it busy.
             _ if concurrent => Capacity { most: MAX_CLIENTS, least: MAX_CLIENTS },
             _ => Capacity::default(),
@@ -158,14 +160,14 @@ impl Lab<'_> {
     /// Learns how many silent clients of each kind leave another one served. Returns what keeps others from being served.
     pub(super) fn learn_capacity(&mut self, concurrent: bool) -> Result<Vec<ShutOut>, HuntError> {
         let payload = self.target.payloads().into_iter().next();
-        let (mut shut_out, mut borne) = (Vec::new(), Vec::new());
+        let (mut shut_out, mut timed, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for silent in Silent::ALL {
             let Some(acts) = silent.acts(payload.as_ref()) else { continue };
             // A server that is known to serve one client after the other was seen to leave one unserved already.
             let asked = if concurrent { ASKED } else { 1 };
             let Some(Borne { clients, shut }) = self.borne(&acts, asked)? else { continue };
             self.still_wanted()?;
-            borne.push(clients);
+            (if Silent::TIMED.contains(&silent) { &mut timed } else { &mut others }).push(clients);
             if let Some((clients, time)) = shut {
                 shut_out.push(ShutOut { silent, clients, time });
                 // It may have been left alone for hours.
@@ -176,7 +178,7 @@ impl Lab<'_> {
                 break;
             }
         }
-        self.capacity = Capacity::of(&borne, concurrent);
+        self.capacity = Capacity::of(&timed, &others, concurrent);
         Ok(shut_out)
     }
 
@@ -241,15 +243,17 @@ mod tests {
 
     #[test]
     fn a_server_is_judged_by_what_it_bears_of_the_kind_that_it_bears_most_of() {
-        let judged = |borne: &[usize], concurrent, clients| Capacity::of(borne, concurrent).judged(clients, 0);
+        let judged = |borne: &[usize], concurrent, clients| Capacity::of(borne, &[], concurrent).judged(clients, 0);
         // It serves one client after the other.
         assert_eq!(judged(&[0, 0, 0], false, 1), Judged::No);
         // A pool of ten.
         assert_eq!([1, 9, 10].map(|n| judged(&[9, 9], true, n)), [Judged::Yes, Judged::Yes, Judged::No]);
-        assert_eq!([8, 9].map(|n| Capacity::of(&[9, 9], true).judged(n, 1)), [Judged::Yes, Judged::No]);
+        assert_eq!([8, 9].map(|n| Capacity::of(&[9, 9], &[], true).judged(n, 1)), [Judged::Yes, Judged::No]);
         // Half a request is enough to keep it busy, for all that it bears many clients without.
         assert_eq!([1, 2, 65].map(|n| judged(&[64, 0, 64], true, n)), [Judged::Yes, Judged::IfForEver, Judged::No]);
         assert_eq!([4, 5].map(|n| judged(&[64, 4], true, n)), [Judged::Yes, Judged::IfForEver]);
+        // It closes all connections but those of clients that do not read.
+        assert_eq!([1, 2].map(|n| Capacity::of(&[], &[0], true).judged(n, 0)), [Judged::Yes, Judged::IfForEver]);
         // It keeps no connection that is silent.
         assert_eq!([0, 3].map(|n| judged(&[], true, n)), [Judged::No, Judged::Yes]);
     }

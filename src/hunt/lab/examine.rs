@@ -467,7 +467,10 @@ impl Lab<'_> {
         };
         outcome.has_fewer_tasks = left.now.processes < before.processes || left.now.threads < before.threads;
         outcome.observe(&Observation::Left(&left));
-        outcome.seen.retain(|seen| !tolerated.contains(&seen.signature.kind));
+        // With fewer threads or processes a server serves fewer at once, whatever it counts.
+        let counts_wrong = !outcome.has_fewer_tasks;
+        let is_told = |kind: Kind| !tolerated.contains(&kind) && (counts_wrong || kind != Kind::SlotLeak);
+        outcome.seen.retain(|seen| is_told(seen.signature.kind));
         // The next run is compared with these counts, so that leftovers that are ignored now are not reported then.
         self.running()?.counts = left.now;
         Ok(())
