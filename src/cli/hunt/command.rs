@@ -122,7 +122,7 @@ impl CommandOptions {
     fn polite(&self) -> Result<Polite, Failure> {
         if let Some(path) = &self.dialogue {
             let text = fs::read_to_string(path).map_err(|e| Failure::read(path, e))?;
-            let dialogue = text.parse().map_err(|error| BadText::new("--dialogue", &text, error))?;
+            let dialogue = text.parse().map_err(|error| BadText::new(path.display().to_string(), &text, error))?;
             return Ok(Polite::Dialogue(dialogue));
         }
         let Some(text) = &self.polite else { return Ok(Polite::Protocol) };

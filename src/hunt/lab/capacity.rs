@@ -11,7 +11,7 @@ use crate::linux::KernelError;
 use crate::linux::foreign::world::Foreign;
 use crate::scenario::{Action, Client, Event, MAX_CLIENTS};
 use crate::subject::Polite;
-use crate::trace::{End, Reply};
+use crate::trace::{End, Reply, TcpState};
 use crate::world::World;
 use std::time::{Duration, Instant};
 
@@ -206,7 +206,13 @@ impl Lab<'_> {
                 world.settle()?;
             }
             let reads = !acts.iter().any(|action| matches!(action, Action::Stall | Action::Vanish));
-            if n == 1 && (!connected || (reads && world.drain(client)? != End::Open) || !world.is_kept(client)?) {
+            if n == 1 {
+                connected &= !reads || world.drain(client)? == End::Open;
+                connected &= world.server_side(client)?.is_some_and(|side| {
+                    !side.closed && matches!(side.state, TcpState::Established | TcpState::CloseWait)
+                });
+            }
+            if n == 1 && !connected {
                 world.clear(None)?;
                 return Ok(None);
             }

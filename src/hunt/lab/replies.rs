@@ -103,12 +103,12 @@ fn fills(world: &mut Foreign, payload: &Payload, begun: Instant) -> Result<Optio
         }
         connected = matches!(world.act(client, &Action::Send(payload.clone()))?, Reply::Ok(_));
         world.settle()?;
-        let Some((unread, unacknowledged)) = world.queues(client)? else { break };
-        if unacknowledged >= SMALLEST && (unread > 0 || unacknowledged == before) {
+        let Some(side) = world.server_side(client)? else { break };
+        if side.unacknowledged >= SMALLEST && (side.unread > 0 || side.unacknowledged == before) {
             fills = Some(n);
             break;
         }
-        before = unacknowledged;
+        before = side.unacknowledged;
     }
     world.clear(None)?;
     Ok(fills)

@@ -28,7 +28,7 @@ use super::start::{NotListening, wait_for_listener};
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::{Quiet, Server};
 use crate::linux::net::client::{ClientSocket, Listener};
-use crate::linux::net::sock_diag::SockDiag;
+use crate::linux::net::sock_diag::{Looked, SockDiag};
 use crate::linux::net::tables;
 use crate::linux::net::time_wait::Leftovers;
 use crate::linux::process::affinity;
@@ -348,27 +348,13 @@ impl Foreign {
         Ok(count)
     }
 
-    /// How many bytes of this client's the server has not read, and how many of the server's have not been acknowledged. `None` if the server
-    /// has no connection to it.
-    pub(crate) fn queues(&mut self, client: Client) -> Result<Option<(u32, u32)>, KernelError> {
+    /// The server's side of this client's connection. `None` if there is none, or if it has ended.
+    pub(crate) fn server_side(&mut self, client: Client) -> Result<Option<Looked>, KernelError> {
         let Some(i) = self.connection(client) else { return Ok(None) };
         let pair = (self.address, self.connections[i].client.address);
-        let mut queues = None;
-        self.sock_diag.states(std::iter::once(pair), |seen| {
-            queues = (seen.state != TcpState::Close).then_some((seen.unread, seen.unacknowledged));
-        })?;
-        Ok(queues)
-    }
-
-    /// Whether the server still has its side of this client's connection open.
-    pub(crate) fn is_kept(&mut self, client: Client) -> Result<bool, KernelError> {
-        let Some(i) = self.connection(client) else { return Ok(false) };
-        let pair = (self.address, self.connections[i].client.address);
-        let mut kept = false;
-        self.sock_diag.states(std::iter::once(pair), |seen| {
-            kept = !seen.closed && matches!(seen.state, TcpState::Established | TcpState::CloseWait);
-        })?;
-        Ok(kept)
+        let mut side = None;
+        self.sock_diag.states(std::iter::once(pair), |seen| side = Some(seen))?;
+        Ok(side.filter(|side| side.state != TcpState::Close))
     }
 
     /// Whether the server has taken the connection of this client out of the accept queue.
