@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets into $OUT, each with its seed corpus: what ClusterFuzzLite and OSS-Fuzz call, in a container with the
-# folder of the project as the current one. fuzz/smoke.sh calls it anywhere else.
+# folder of the project as the current one. fuzz/smoke.sh calls it anywhere else. Arguments are options of `cargo fuzz build`.
 set -euo pipefail
 : "${OUT:?the folder to build into}"
 cd "${SRC:+$SRC/brokenpipe}" 2> /dev/null || cd "$(dirname "$0")/.."
@@ -10,7 +10,7 @@ if rustc --version | grep -q nightly; then toolchain=
 elif cargo +nightly --version > /dev/null 2>&1; then toolchain=+nightly
 else toolchain=; export RUSTC_BOOTSTRAP=1; fi
 
-cargo $toolchain fuzz build
+cargo $toolchain fuzz build "$@"
 release=fuzz/target/$(rustc -vV | sed -n 's/^host: //p')/release
 for target in lifecycle model; do
     cp "$release/$target" "$OUT/"

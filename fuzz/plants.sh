@@ -25,7 +25,7 @@ tests() { cargo test -q --no-fail-fast --test properties --test agreement "$@"; 
 {
     tests --no-run
     cargo build -q --bin brokenpipe
-    cargo build -q --manifest-path fuzz/Cargo.toml --example leftovers
+    cargo build -q --example leftovers
 } 2> "$scratch/build" || { cat "$scratch/build"; exit 1; }
 names=${*:-$(sed -n 's/^ *[A-Z][A-Za-z0-9]* "\([a-z0-9-]*\)" ".*/\1/p' src/model/seeded_defects.rs)}
 # Before Linux 5.16 a core dump of a server ends the fuzzer too, whose memory it shares: those two cannot be planted there.

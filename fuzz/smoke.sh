@@ -7,6 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-30}
+cargo build --example leftovers
+leftovers=$(realpath "${CARGO_TARGET_DIR:-target}")/debug/examples/leftovers
 # The targets' builds share fuzz/target, wherever the crate's own go.
 unset CARGO_TARGET_DIR
 cargo fuzz --version > /dev/null 2>&1 || cargo install cargo-fuzz --locked
@@ -15,9 +17,8 @@ OUT=$(mktemp -d)
 export OUT
 seeds=$PWD/fuzz/corpus/lifecycle
 trap 'rm -rf "$OUT"' EXIT
-.clusterfuzzlite/build.sh
-cargo build --manifest-path fuzz/Cargo.toml --example leftovers
-leftovers=$PWD/fuzz/target/debug/examples/leftovers
+# On every core: a build for a long run would rather be slow than make a slow fuzzer.
+.clusterfuzzlite/build.sh --codegen-units 16
 cd "$OUT"
 for target in lifecycle model; do
     test -s "${target}_seed_corpus.zip"

@@ -1,5 +1,6 @@
 //! The command line: tests of the real binary, its output, its exit codes and its reaction to signals.
 
+mod accept_queue;
 #[path = "../common/binary.rs"]
 mod binary;
 mod commands;

@@ -91,12 +91,6 @@ fn a_server_that_closes_at_once_has_served_its_client() {
 }
 
 #[test]
-fn a_client_that_the_kernel_keeps_back_for_a_second_is_waited_for() {
-    // The polite clients send nothing, so each waits for a second until it is accepted and gets the greeting.
-    hunted(&Folder::new(), Server::Deferring, &["--protocol", "none", "--cases", "1"]).code(0);
-}
-
-#[test]
 fn connections_in_time_wait_do_not_keep_a_server_from_its_port() {
     for fixed in [false, true] {
         let dir = Folder::new();
