@@ -279,11 +279,15 @@ impl<'t> Lab<'t> {
         baseline.sigpipe = crate::linux::sigpipe_of(serves).unwrap_or_else(|e| e.to_string());
         baseline.idle = idle(&running.counts);
         let mut holder = PoliteClient::new(Client::BYSTANDER, protocol, EXAMINING);
+        let start = running.world.server.now();
         let held = holder.connect(&mut running.world)?;
         if asks && protocol != Protocol::None && held.is_full() {
             holder.ask(&mut running.world)?;
         }
         baseline.answers = holder.has_something(&mut running.world)?;
+        // Later clients wait for what it says by itself.
+        let waited = running.world.server.now().saturating_duration_since(start);
+        self.latency = self.latency.max(waited);
         let other = self.polite_beside(EXAMINING)?;
         baseline.concurrent = other.is_full();
         let running = self.running()?;

@@ -10,6 +10,9 @@ const ACCEPT: [Errno; 3] = [Errno::ECONNABORTED, Errno::EMFILE, Errno::EINTR];
 const MOST_CHANGES: usize = 4;
 /// Maximum number of events that a scenario plays. Each round of a block counts, because it takes as much time as its events.
 const MAX_PLAYED: usize = 128;
+/// One in so many scenarios ends early. A server is judged when the events have been played and before anybody leaves: so it is judged at every
+/// step of the others too.
+const ENDS_EARLY: usize = 4;
 
 /// Makes scenarios from seeds.
 #[derive(Debug)]
@@ -57,6 +60,9 @@ impl<'m> Mixer<'m> {
         }
         for _ in 0..rng.usize(0..=MOST_CHANGES) {
             self.mutator.change(&mut events, &mut rng);
+        }
+        if rng.usize(..ENDS_EARLY) == 0 && !events.is_empty() {
+            events.truncate(rng.usize(1..=events.len()));
         }
         let scenario = self.mutator.fitting(events);
         // If the last `hold` has no `go` after it, one is added.

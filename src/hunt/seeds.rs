@@ -3,97 +3,25 @@
 //! A hunt plays them first. They cover an RST in each state of a connection, data left unread, a peer that is gone before the first or the
 //! second send, bursts that pile up while a server is held, urgent bytes, clients that vanish or stall, and injected errors.
 
+mod order;
+mod sizes;
+
 use super::baseline::Silent;
 use super::bodies::is_large;
 use super::lab::Mark;
 use crate::protocol::Dialogue;
-use crate::scenario::Action::{self, Close, Connect, Fin, Recv, Rst, Send, Stall, Urgent, Vanish};
-use crate::scenario::{Call, Client, Errno, Event, Fault, Limit, Payload, Repeat, Scenario, Wait};
+use crate::scenario::Action::{Close, Connect, Fin, Recv, Rst, Send, Stall, Urgent, Vanish};
+use crate::scenario::{Call, Client, Errno, Event, Limit, Payload, Scenario, Wait};
+use order::{Order, fault, hold, start};
+use sizes::EDGES;
+pub(super) use sizes::sized;
 use std::collections::HashSet;
 
 /// How many requests a client sends in a row in the scenarios with many requests.
 const MANY: usize = 8;
-/// How many rounds a burst has.
-const BURST: usize = 20;
 /// Every scenario is made with each of the first `ALL_OF` payloads. With each further payload, only the first [`FEW`] are made.
 const ALL_OF: usize = 2;
 const FEW: usize = 18;
-
-/// Sizes of requests at the edges of common buffers, in bytes.
-const EDGES: [usize; 8] = [1, 4095, 4096, 4097, 8191, 8192, 8193, 16_384];
-/// A body that outgrows most buffers, in bytes, and the size of the parts in which it is sent.
-const BODY: usize = 256_000;
-const PART: usize = 16_000;
-
-/// A scenario that is being built, event by event.
-#[derive(Clone, Default)]
-struct Order(Vec<Event>);
-
-impl Order {
-    fn then(mut self, event: Event) -> Order {
-        self.0.push(event);
-        self
-    }
-
-    /// Client `a` acts.
-    fn a(self, action: Action) -> Order {
-        self.then(Event::Client(Client::nth(0), action))
-    }
-
-    /// Client `b` acts.
-    fn b(self, action: Action) -> Order {
-        self.then(Event::Client(Client::nth(1), action))
-    }
-
-    fn step(self) -> Order {
-        self.then(Event::Step)
-    }
-
-    fn go(self) -> Order {
-        self.then(Event::Go)
-    }
-
-    /// Waits long enough for a server that checks its connections every quarter of a second.
-    fn wait(self) -> Order {
-        let event = Wait::millis(300).map(Event::Wait);
-        event.into_iter().fold(self, Order::then)
-    }
-
-    /// Adds [`BURST`] rounds of `block`.
-    fn burst(self, block: Order) -> Order {
-        self.repeat(BURST, &block)
-    }
-
-    fn repeat(self, times: usize, block: &Order) -> Order {
-        let event = Repeat::new(times, &block.0).map(Event::Repeat);
-        event.into_iter().fold(self, Order::then)
-    }
-
-    /// Client `a` sends a large body.
-    fn body(self) -> Order {
-        self.body_of(BODY)
-    }
-
-    /// Client `a` sends a body of so many bytes, in parts of [`PART`] bytes.
-    fn body_of(self, size: usize) -> Order {
-        let part = Payload::filling(PART).map(Send);
-        let block = part.into_iter().fold(start(), Order::a);
-        self.repeat(size.div_ceil(PART), &block)
-    }
-}
-
-fn start() -> Order {
-    Order::default()
-}
-
-fn hold() -> Order {
-    start().then(Event::Hold)
-}
-
-fn fault(call: Call, errno: Errno) -> Order {
-    let event = Fault::new(call, errno).map(Event::Fault);
-    event.into_iter().fold(start(), Order::then)
-}
 
 /// Scenarios in which no client sends a payload of the target's.
 fn bare() -> Vec<Order> {
@@ -241,7 +169,7 @@ pub(super) fn at_deadlines(marks: &[Mark], payload: Option<&Payload>) -> Vec<Sce
         orders.push(after(asked()));
         orders.push(after(asked()).a(Rst));
     }
-    orders.into_iter().map(|order| Scenario::from_valid(order.0)).collect()
+    orders.into_iter().map(Order::scenario).collect()
 }
 
 /// Scenarios of a conversation that ends after each of its steps, or in the middle of what the client says: by a FIN, an RST, a close, or
@@ -262,7 +190,7 @@ pub(super) fn prefixes(dialogue: &Dialogue) -> Vec<Scenario> {
         // The next step comes when the client has gone.
         orders.push(before.clone().then(Event::Hold).a(Fin).a(Rst).go());
     }
-    orders.into_iter().map(|order| Scenario::from_valid(order.0)).collect()
+    orders.into_iter().map(Order::scenario).collect()
 }
 
 /// A scenario in which this many clients are silent at once.
@@ -283,7 +211,7 @@ pub(super) fn unread(request: &Payload, times: usize) -> Vec<Scenario> {
     };
     let ends = [vec![], vec![Rst], vec![Fin], vec![Fin, Rst], vec![Close], vec![Vanish], vec![Urgent]];
     let orders = ends.into_iter().map(|end| end.into_iter().fold(full.clone(), Order::a));
-    orders.map(|order| Scenario::from_valid(order.0)).collect()
+    orders.map(Order::scenario).collect()
 }
 
 /// The seeds for these payloads, without duplicates. Those that take time come last.
@@ -295,7 +223,7 @@ pub(super) fn seeds(payloads: &[Payload]) -> Vec<Scenario> {
     }
     let mut known = HashSet::new();
     // No seed has more than two clients.
-    let scenarios = orders.into_iter().map(|order| Scenario::from_valid(order.0));
+    let scenarios = orders.into_iter().map(Order::scenario);
     let mut seeds: Vec<Scenario> = scenarios.filter(|scenario| known.insert(scenario.clone())).collect();
     let waits = |seed: &Scenario| seed.events().iter().any(|event| matches!(event, Event::Wait(_)));
     seeds.sort_by_key(|seed| (waits(seed), is_large(seed)));
@@ -308,7 +236,7 @@ pub(super) fn briefest(payload: Option<&Payload>) -> Vec<Scenario> {
     let visit = || start().a(Connect);
     let talking = payload.map(|payload| visit().a(Send(payload.clone())).a(Rst));
     let all = [visit().a(Rst), visit().a(Close)].into_iter().chain(talking);
-    all.map(|order| Scenario::from_valid(order.0)).collect()
+    all.map(Order::scenario).collect()
 }
 
 #[cfg(test)]

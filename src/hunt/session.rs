@@ -14,7 +14,7 @@ use super::how::HuntOptions;
 use super::lab::Lab;
 use super::mixer::{Limits, Mixer};
 use super::report::{HuntEvent, HuntReport};
-use super::seeds::{at_deadlines, held, prefixes, seeds, unread};
+use super::seeds::{at_deadlines, held, prefixes, seeds, sized, unread};
 use crate::detect::{Finding, Kind, Severity, Signature};
 use crate::scenario::{Event, Fault, Payload, Scenario};
 use crate::subject::{Polite, Subject, Target};
@@ -159,6 +159,7 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
             self.play_all(&prefixes(dialogue))?;
         }
         self.play_all(&seeds)?;
+        self.play_all(&sized(self.lab.target().protocol.frames()))?;
         self.play_all(&self.unread())?;
         self.play_all(&self.held(payloads.first()))?;
         let timed = at_deadlines(&self.lab.marks, payloads.first());

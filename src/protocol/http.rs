@@ -1,12 +1,27 @@
 //! HTTP/1.0 and 1.1 (RFC 9112).
 
 use super::talk::{ANNOUNCED, LARGE, SENT, Talk, filling};
-use super::{Answer, Exchange};
+use super::{Answer, Exchange, Frame};
 
 /// The announced size in bytes of a body that is to be refused.
 const REFUSED: u64 = 1 << 40;
 
 pub(super) const NAME: &str = "http";
+
+/// A body whose length is declared, a long target and a long field.
+const FRAMES: &[Frame] = &[
+    Frame {
+        head: |len| format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len}\r\n\r\n"),
+        tail: "",
+        is_declared: true,
+    },
+    Frame { head: |_| "GET /".to_owned(), tail: " HTTP/1.1\r\nHost: localhost\r\n\r\n", is_declared: false },
+    Frame {
+        head: |_| "GET / HTTP/1.1\r\nHost: localhost\r\nX-Filling: ".to_owned(),
+        tail: "\r\n\r\n",
+        is_declared: false,
+    },
+];
 
 pub(super) fn talk() -> Talk {
     let get = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -21,7 +36,7 @@ pub(super) fn talk() -> Talk {
         get.repeat(2),
         [refused.as_bytes(), &filling(LARGE)].concat(),
     ];
-    Talk::new(&say, vec![], vec![Exchange::new(get, Answer::Http)], vec![])
+    Talk::new(&say, vec![], vec![Exchange::new(get, Answer::Http)], vec![]).sized(FRAMES)
 }
 
 /// The paths to which the links in a response lead, without duplicates: those of `href`, `src` and `Location` on the same server.

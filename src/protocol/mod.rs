@@ -82,6 +82,17 @@ pub struct Exchange {
     pub answer: Answer,
 }
 
+/// A request of any size: filling stands between its head and its tail.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    /// What comes before so many bytes of filling.
+    pub(crate) head: fn(usize) -> String,
+    /// What comes after them.
+    pub(crate) tail: &'static str,
+    /// Whether the head says how many bytes of filling follow.
+    pub(crate) is_declared: bool,
+}
+
 impl Protocol {
     /// What clients send, each a payload for one `send`, and whole: to cut them short and to send many in a row is up to whoever
     /// plays them.
@@ -103,6 +114,11 @@ impl Protocol {
     /// How a good client takes its leave. It may as well just close.
     pub fn closing(self) -> &'static [Exchange] {
         &self.talk().closing
+    }
+
+    /// Requests of any size.
+    pub(crate) fn frames(self) -> &'static [Frame] {
+        self.talk().frames
     }
 
     /// Whether the protocol allows a second question on a connection. A server may still close after the first:

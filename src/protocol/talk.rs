@@ -1,6 +1,6 @@
 //! The payloads and the exchanges of a protocol, and what they are made of.
 
-use super::Exchange;
+use super::{Exchange, Frame};
 use crate::scenario::Payload;
 
 /// The payloads and the exchanges of a protocol.
@@ -14,6 +14,8 @@ pub(super) struct Talk {
     pub(super) polite: Vec<Exchange>,
     /// The exchanges with which a polite client ends a connection.
     pub(super) closing: Vec<Exchange>,
+    /// Requests of any size.
+    pub(super) frames: &'static [Frame],
 }
 
 /// The size of a large value in bytes: a few dozen of them fill the buffers of a client that does not read.
@@ -30,7 +32,12 @@ impl Talk {
     pub(super) fn new(say: &[Vec<u8>], opening: Vec<Exchange>, polite: Vec<Exchange>, closing: Vec<Exchange>) -> Talk {
         let say =
             say.iter().map(|bytes| Payload::bytes(bytes).expect("no payload of a protocol is too long")).collect();
-        Talk { say, opening, polite, closing }
+        Talk { say, opening, polite, closing, frames: &[] }
+    }
+
+    /// The same, with these requests of any size.
+    pub(super) fn sized(self, frames: &'static [Frame]) -> Talk {
+        Talk { frames, ..self }
     }
 }
 
