@@ -17,8 +17,8 @@ OUT=$(mktemp -d)
 export OUT
 seeds=$PWD/fuzz/corpus/lifecycle
 trap 'rm -rf "$OUT"' EXIT
-# On every core: a build for a long run would rather be slow than make a slow fuzzer.
-.clusterfuzzlite/build.sh --codegen-units 16
+# A build for a long run would rather be slow than make a slow fuzzer.
+CARGO_PROFILE_RELEASE_OPT_LEVEL=1 .clusterfuzzlite/build.sh --codegen-units 16
 cd "$OUT"
 for target in lifecycle model; do
     test -s "${target}_seed_corpus.zip"
