@@ -2,8 +2,9 @@
 
 use crate::scenario::{Action, Event, Scenario};
 
-/// More calls in one scenario than a server makes that fills a buffer.
-pub(super) const MANY_CALLS: usize = 8_000;
+/// More calls in one scenario than a server makes that fills a buffer, and as few bytes for each call.
+const MANY_CALLS: usize = 8_000;
+const LITTLE: usize = 512;
 /// Scenarios in which clients send more bytes are not played on a server that makes so many calls.
 const LARGE: usize = 100_000;
 
@@ -12,15 +13,22 @@ pub(super) const SKIPPED: &str = "no scenario with a large body was played any m
 
 /// Whether clients send a large body in this scenario.
 pub(super) fn is_large(scenario: &Scenario) -> bool {
+    sent(scenario) > LARGE
+}
+
+/// Whether a server that makes so many calls in this scenario reads a few bytes at a time.
+pub(super) fn reads_little(scenario: &Scenario, calls: usize) -> bool {
+    calls > MANY_CALLS && sent(scenario) / calls < LITTLE
+}
+
+/// How many bytes clients send.
+fn sent(scenario: &Scenario) -> usize {
     let size = |event: &Event| match event {
         Event::Client(_, Action::Send(payload)) => payload.len(),
         _ => 0,
     };
-    let sent = |event: &Event| {
-        let times = if let Event::Repeat(repeat) = event { repeat.times() } else { 1 };
-        event.parts().iter().map(size).sum::<usize>() * times
-    };
-    scenario.events().iter().map(sent).sum::<usize>() > LARGE
+    let times = |event: &Event| if let Event::Repeat(repeat) = event { repeat.times() } else { 1 };
+    scenario.events().iter().map(|event| event.parts().iter().map(size).sum::<usize>() * times(event)).sum()
 }
 
 #[cfg(test)]
@@ -32,5 +40,12 @@ mod tests {
         let large = |text: &str| is_large(&text.parse().unwrap());
         assert!(large("a connect; repeat 16 { a send 16000 }"));
         assert!(!large("a connect; repeat 6 { a send 16000 }") && !large("a connect; a send 16384"));
+    }
+
+    #[test]
+    fn many_calls_for_many_bytes_are_none_too_many() {
+        let scenario: Scenario = "a connect; repeat 1000 { a send 16000 }".parse().unwrap();
+        assert!(!reads_little(&scenario, 8_000) && !reads_little(&scenario, 16_000) && reads_little(&scenario, 40_000));
+        assert!(reads_little(&"a connect".parse().unwrap(), 8_001));
     }
 }

@@ -54,13 +54,15 @@ pub(super) struct PoliteClient {
     received: Vec<u8>,
     /// How much of the first request it has sent already.
     begun: usize,
+    /// What it has yet to say of a conversation that it has begun.
+    left: Vec<Exchange>,
     /// How long the client waits for each answer at most.
     pub(super) bound: Duration,
 }
 
 impl PoliteClient {
     pub(super) const fn new(name: Client, protocol: Protocol, bound: Duration) -> PoliteClient {
-        PoliteClient { name, protocol, received: Vec::new(), begun: 0, bound }
+        PoliteClient { name, protocol, received: Vec::new(), begun: 0, left: Vec::new(), bound }
     }
 
     /// Connects, and performs the protocol's opening exchanges.
@@ -91,11 +93,30 @@ impl PoliteClient {
         Ok(sent)
     }
 
+    /// Holds the first half of a conversation on the open connection; of a single exchange nothing. [`PoliteClient::ask`] holds the rest.
+    pub(super) fn converse(&mut self, world: &mut Foreign, conversation: &[Exchange]) -> Result<Answered, KernelError> {
+        let (first, left) = conversation.split_at(conversation.len() / 2);
+        self.left = left.to_vec();
+        for exchange in first {
+            let answered = self.says(world, exchange)?;
+            if !answered.is_full() {
+                return Ok(answered);
+            }
+        }
+        Ok(Answered::Full { open: true })
+    }
+
     /// Sends the request on the open connection, or what is left of one that was begun, and waits for the answer.
     pub(super) fn ask(&mut self, world: &mut Foreign) -> Result<Answered, KernelError> {
         let mut open = true;
         for exchange in self.protocol.polite() {
             match self.exchange(world, exchange)? {
+                Answered::Full { open: still } => open &= still,
+                other => return Ok(other),
+            }
+        }
+        for exchange in std::mem::take(&mut self.left) {
+            match self.says(world, &exchange)? {
                 Answered::Full { open: still } => open &= still,
                 other => return Ok(other),
             }

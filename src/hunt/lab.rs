@@ -6,10 +6,13 @@ mod crowd;
 mod examine;
 mod impolite;
 mod manner;
+mod pace;
 mod reaping;
 mod recovery;
 mod repeat;
 mod replies;
+mod run;
+mod since;
 mod start;
 mod timeouts;
 
@@ -274,6 +277,7 @@ impl<'t> Lab<'t> {
             idle: String::new(),
         };
         baseline.question = self.learn_question()?;
+        let questions = self.questions.clone();
         let running = self.running()?;
         let serves = running.world.serving_process();
         baseline.sigpipe = crate::linux::sigpipe_of(serves).unwrap_or_else(|e| e.to_string());
@@ -284,6 +288,7 @@ impl<'t> Lab<'t> {
         if asks && protocol != Protocol::None && held.is_full() {
             holder.ask(&mut running.world)?;
         }
+        let begun = holder.converse(&mut running.world, &questions)?;
         baseline.answers = holder.has_something(&mut running.world)?;
         // Later clients wait for what it says by itself.
         let waited = running.world.server.now().saturating_duration_since(start);
@@ -293,7 +298,10 @@ impl<'t> Lab<'t> {
         let running = self.running()?;
         if baseline.concurrent && asks {
             baseline.keeps_alive = match protocol {
-                Protocol::None => holder.is_connected(&mut running.world).is_ok(),
+                Protocol::None => {
+                    let connected = begun.is_full() && holder.is_connected(&mut running.world).is_ok();
+                    connected && holder.ask(&mut running.world)?.is_full()
+                }
                 _ => holder.is_connected(&mut running.world).is_ok() && holder.ask(&mut running.world)?.is_full(),
             };
         }

@@ -193,6 +193,24 @@ pub(super) fn prefixes(dialogue: &Dialogue) -> Vec<Scenario> {
     orders.into_iter().map(Order::scenario).collect()
 }
 
+/// Scenarios of a client that sends what takes several sends: all of it, the first half, and half of the first send. Then it ends the
+/// connection, reads, or does not read from the beginning on.
+pub(super) fn uploads(parts: &[Payload]) -> Vec<Scenario> {
+    let sends = |order: Order, parts: &[Payload]| parts.iter().cloned().map(Send).fold(order, Order::a);
+    let ends = [vec![], vec![Rst], vec![Fin], vec![Fin, Rst], vec![Close], vec![Vanish], vec![Recv, Fin]];
+    let half = parts.len().div_ceil(2);
+    let first: Vec<Payload> = parts.first().map(|first| first.first(first.len() / 2)).into_iter().collect();
+    let mut orders = Vec::new();
+    for said in [parts, &parts[..half], &first] {
+        orders.extend(ends.iter().map(|end| end.iter().cloned().fold(sends(start().a(Connect), said), Order::a)));
+    }
+    orders.extend(
+        [vec![], vec![Fin], vec![Rst]]
+            .map(|end| end.into_iter().fold(sends(start().a(Connect).a(Stall), parts), Order::a)),
+    );
+    orders.into_iter().map(Order::scenario).collect()
+}
+
 /// A scenario in which this many clients are silent at once.
 pub(super) fn held(silent: Silent, clients: usize, payload: Option<&Payload>) -> Option<Scenario> {
     let acts = silent.acts(payload)?;
@@ -261,6 +279,20 @@ mod tests {
         let seeds = seeds(&[Payload::FIVE]);
         assert_eq!(seeds.iter().filter(|seed| waits(seed)).count(), 5);
         assert!(seeds[seeds.len() - 5..].iter().all(waits));
+    }
+
+    #[test]
+    fn an_upload_is_sent_whole_and_in_part() {
+        let parts: Vec<Payload> = b"abcdef".chunks(2).filter_map(Payload::bytes).collect();
+        let all: Vec<String> = uploads(&parts).iter().map(ToString::to_string).collect();
+        for wanted in [
+            "a connect; a send \"ab\"; a send \"cd\"; a send \"ef\"; a rst",
+            "a connect; a send \"ab\"; a send \"cd\"; a recv; a fin",
+            "a connect; a send \"a\"",
+            "a connect; a stall; a send \"ab\"; a send \"cd\"; a send \"ef\"; a fin",
+        ] {
+            assert!(all.iter().any(|scenario| scenario == wanted), "{wanted} is not among {all:#?}");
+        }
     }
 
     #[test]

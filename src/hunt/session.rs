@@ -14,7 +14,7 @@ use super::how::HuntOptions;
 use super::lab::Lab;
 use super::mixer::{Limits, Mixer};
 use super::report::{HuntEvent, HuntReport};
-use super::seeds::{at_deadlines, held, prefixes, seeds, sized, unread};
+use super::seeds::{at_deadlines, held, prefixes, seeds, sized, unread, uploads};
 use crate::detect::{Finding, Kind, Severity, Signature};
 use crate::scenario::{Event, Fault, Payload, Scenario};
 use crate::subject::{Polite, Subject, Target};
@@ -160,6 +160,9 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
         }
         self.play_all(&seeds)?;
         self.play_all(&sized(self.lab.target().protocol.frames()))?;
+        for upload in &self.lab.target().uploads {
+            self.play_all(&uploads(upload))?;
+        }
         self.play_all(&self.unread())?;
         self.play_all(&self.held(payloads.first()))?;
         let timed = at_deadlines(&self.lab.marks, payloads.first());
@@ -253,7 +256,7 @@ impl<'h, W: FnMut(HuntEvent<'_>)> Hunting<'h, W> {
             outcome => outcome?,
         };
         self.report.played += 1;
-        if !self.reads_little && outcome.trace.calls().len() > bodies::MANY_CALLS {
+        if !self.reads_little && bodies::reads_little(&scenario, outcome.trace.calls().len()) {
             self.reads_little = true;
             self.tell(HuntEvent::Skipped(bodies::SKIPPED));
         }

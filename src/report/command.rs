@@ -71,9 +71,18 @@ fn replies(Replies { largest, request, fills }: &Replies) -> Option<String> {
 pub(super) fn events(scenario: &Scenario) -> String {
     match scenario.events() {
         [] => "(no event is needed: the polite client that comes afterwards shows it)".to_owned(),
-        _ => scenario.to_string(),
+        events => {
+            let text = scenario.to_string();
+            match text.char_indices().nth(LONGEST) {
+                None => text,
+                Some((end, _)) => format!("{}… ({} events; the case has them all)", &text[..end], events.len()),
+            }
+        }
     }
 }
+
+/// How many characters of a scenario are shown at most.
+const LONGEST: usize = 4_000;
 
 /// The full report of one run against a target: what is wrong, the scenario, the [`Ladder`], and advice on the first failure.
 pub fn observed_run(run: &ObservedRun, target: &Target, scenario: &Scenario) -> String {

@@ -34,6 +34,8 @@ pub struct Target {
     pub(crate) namespace: bool,
     pub(crate) protocol: Protocol,
     pub(crate) says: Vec<Payload>,
+    /// What clients send in several sends.
+    pub(crate) uploads: Vec<Vec<Payload>>,
     pub(crate) polite: Polite,
     pub(crate) start_timeout: Duration,
     /// For a server that is a function of this program: the position in the source of the [`Target::forked`] call that serves.
@@ -69,6 +71,7 @@ impl Target {
             namespace: true,
             protocol: Protocol::default(),
             says: Vec::new(),
+            uploads: Vec::new(),
             polite: Polite::Protocol,
             start_timeout: Target::START_TIMEOUT,
             forked: None,
@@ -95,6 +98,17 @@ impl Target {
     pub fn say(mut self, bytes: impl AsRef<[u8]>) -> Target {
         let bytes = bytes.as_ref();
         self.says.extend(Payload::bytes(&bytes[..bytes.len().min(MAX_SEND)]));
+        self
+    }
+
+    /// Adds bytes for clients to send, with as many sends as they need. Of what one `send` carries, this is [`Target::say`]. More does not
+    /// replace the payloads of the protocol, and is part of no case but in its scenario.
+    pub fn upload(mut self, bytes: impl AsRef<[u8]>) -> Target {
+        let bytes = bytes.as_ref();
+        if bytes.len() <= MAX_SEND {
+            return self.say(bytes);
+        }
+        self.uploads.push(bytes.chunks(MAX_SEND).filter_map(Payload::bytes).collect());
         self
     }
 

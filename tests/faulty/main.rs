@@ -4,7 +4,8 @@
 //! - `fault` and `honest` play the orders of `table.rs` without brokenpipe. They check that each faulty server has its fault, and that the
 //!   honest servers have none; otherwise the tests below would prove nothing;
 //! - `hunt` and `nothing` check that brokenpipe finds each fault, and finds nothing in honest servers;
-//! - `both` checks a server with two faults of one kind, `conversation` one whose fault shows only after a login;
+//! - `both` checks a server with two faults of one kind, `conversation` one whose fault shows only after a login,
+//!   `upload` one whose fault takes more than one send;
 //! - `copes` and `ends` check servers that misbehave, and hunts that a signal ends: the outcome is clear, and no process is left.
 //!
 //! `cargo test --test faulty hunt-sigpipe` runs one of these tests.
@@ -62,6 +63,9 @@ fn main() -> ExitCode {
         tests.push(Test::new(format!("nothing-{name}"), name, move || hunted::nothing_is_found(build)));
     }
     tests.push(Test::new("both-masked-exit".to_owned(), "both", hunted::both_are_found));
+    for (name, fault) in [("upload", true), ("upload-honest", false)] {
+        tests.push(Test::new(name.to_owned(), "upload", move || hunted::upload_is_found(fault)));
+    }
     for (name, fault) in [("conversation", true), ("conversation-honest", false)] {
         tests.push(Test::new(name.to_owned(), "conversation", move || hunted::conversation_is_found(fault)));
     }

@@ -3,11 +3,15 @@
 use super::seconds;
 use crate::cli::failure::{BadText, Failure};
 use crate::cli::options::{Name, value};
-use brokenpipe::{HuntOptions, MAX_SEND, Polite, Protocol, Sigpipe, Target, parse_payload};
+use brokenpipe::{HuntOptions, Polite, Protocol, Sigpipe, Target, parse_payload};
 use clap::Args;
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Maximum number of bytes of a file with what clients send.
+const MOST_SAID: u64 = 64 << 20;
 
 /// What is asked of the hunt of any server alone.
 #[derive(Debug, Args)]
@@ -19,7 +23,7 @@ pub(super) struct CommandOptions {
     /// What clients send, with C escapes, in place of the protocol's payloads; may be repeated
     #[arg(long, value_name = "BYTES", requires = "command", allow_hyphen_values = true)]
     say: Vec<String>,
-    /// A file with what clients send, byte for byte; may be repeated
+    /// A file with what clients send, byte for byte, of at most 64 MB; may be repeated
     #[arg(long, value_name = "FILE", requires = "command")]
     say_file: Vec<PathBuf>,
     /// How a polite client asks, if not as the protocol says: another protocol, or a shell command with {port} in it, whose exit code 0
@@ -64,6 +68,19 @@ pub(super) struct CommandOptions {
     first: bool,
 }
 
+/// The bytes of a file.
+fn said(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|e| Failure::read(path, e))?;
+    file.take(MOST_SAID + 1).read_to_end(&mut bytes).map_err(|e| Failure::read(path, e))?;
+    if bytes.len() as u64 > MOST_SAID {
+        let text =
+            format!("--say-file {}: these are more bytes than clients send at most, {MOST_SAID}", path.display());
+        return Err(Failure::Usage(text));
+    }
+    Ok(bytes)
+}
+
 fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -92,14 +109,7 @@ impl CommandOptions {
             target = target.say(payload.given().unwrap_or_default());
         }
         for path in &self.say_file {
-            let bytes = fs::read(path).map_err(|e| Failure::read(path, e))?;
-            if bytes.len() > MAX_SEND {
-                let (path, len) = (path.display(), bytes.len());
-                return Err(Failure::Usage(format!(
-                    "--say-file {path}: {len} bytes are more than one send may carry, {MAX_SEND}"
-                )));
-            }
-            target = target.say(bytes);
+            target = target.upload(said(path)?);
         }
         for (i, (name, value)) in self.env.iter().enumerate() {
             if self.env[..i].iter().any(|(other, _)| other == name) {

@@ -1,7 +1,7 @@
 //! Control runs: a symptom that also shows without the scenario is not caused by it.
 
 use super::Lab;
-use super::examine::Pace;
+use super::pace::Pace;
 use super::repeat::clients;
 use crate::detect::kind::Kind;
 use crate::detect::outcome::Outcome;

@@ -1,7 +1,7 @@
 //! Whether processes that have ended are reaped before the next client comes.
 
 use super::Lab;
-use super::examine::{Attended, grace};
+use super::pace::{Attended, grace};
 use super::repeat::clients;
 use crate::detect::detector::Observation;
 use crate::detect::late_reaping::Unreaped;

@@ -5,7 +5,7 @@
 //! clients queue behind it. If no process listens, no client reaches the server.
 
 use super::capacity::Asking;
-use super::examine::Attended;
+use super::pace::Attended;
 use super::{Lab, SCREENING};
 use crate::detect::detector::Observation;
 use crate::detect::outcome::{Seen, seen};

@@ -4,7 +4,7 @@
 //! that of a large pool, and the scenario is repeated on another fresh server, more often.
 
 use super::Lab;
-use super::examine::{Attended, GRACE_REPEATED, PATIENCE, grace};
+use super::pace::{Attended, GRACE_REPEATED, PATIENCE, grace};
 use crate::detect::detector::{Counted, Observation};
 use crate::detect::growth::{Limits, MEMORY, Trend, growth, is_exhausting, is_explained, judge};
 use crate::detect::kind::Kind;
@@ -87,6 +87,8 @@ struct Grown {
     samples: Vec<u64>,
     /// What the descriptors refer to that are left, and how many they are.
     left: Vec<(String, usize)>,
+    /// The event since which the first of those is there that one repetition leaves, if that is known.
+    since: Option<Event>,
 }
 
 impl Lab<'_> {
@@ -134,13 +136,13 @@ impl Lab<'_> {
                 None => return Ok(Outcome::default()),
             }
         }
-        let Grown { mut outcome, samples, left: kept } = grown;
+        let Grown { mut outcome, samples, left: kept, since } = grown;
         let between =
             if sampled.batch() == 1 { "each repetition".to_owned() } else { format!("each {BATCH} repetitions") };
         let told: Vec<String> = evenly(&samples, TOLD).map(|sample| sampled.told(sample)).collect();
         let left = sampled.told(control.grown);
         let kept = match sampled {
-            Sampled::Counts(Kind::FdLeak | Kind::CloseWaitLeak, _) => told_left(&kept),
+            Sampled::Counts(Kind::FdLeak | Kind::CloseWaitLeak, _) => told_left(&kept, since.as_ref()),
             _ => String::new(),
         };
         for seen in &mut outcome.seen {
@@ -190,17 +192,22 @@ impl Lab<'_> {
         outcome.output = self.output();
         if sampled.is_memory() {
             outcome.observe(&Observation::MemoryGrows);
-            return Ok(Some(Grown { outcome, samples, left: Vec::new() }));
+            return Ok(Some(Grown { outcome, samples, left: Vec::new(), since: None }));
         }
         for seen in &mut outcome.seen {
             seen.evidence += "; ";
         }
+        // What one repetition leaves may be collected by the next.
+        let noted = [self.noted(scenario)?, self.noted(scenario)?];
         if !self.keeps(sampled, &samples, patient)? {
             return Ok(None);
         }
         outcome.doubt = self.doubt(peers)?;
         let left = descriptors::more(&before, &self.running()?.world.server.described()?);
-        Ok(Some(Grown { outcome, samples, left }))
+        let now = self.running()?.world.server.sockets_and_pipes();
+        let since = noted.iter().find_map(|noted| noted.since(&now));
+        let since = since.and_then(|event| scenario.events().get(event).cloned());
+        Ok(Some(Grown { outcome, samples, left, since }))
     }
 
     /// Another possible cause than a fault for what the server keeps. `peers` is the number of outside peers that it was connected to
@@ -330,11 +337,15 @@ pub(super) fn clients(scenario: &Scenario) -> usize {
 }
 
 /// What is left, in words to be appended to the evidence.
-fn told_left(left: &[(String, usize)]) -> String {
+fn told_left(left: &[(String, usize)], since: Option<&Event>) -> String {
     /// How many kinds are told.
     const KINDS: usize = 3;
     let told: Vec<String> = left.iter().take(KINDS).map(|(what, n)| format!("{n} × {what}")).collect();
-    if told.is_empty() { String::new() } else { format!("; left are: {}", told.join(", ")) }
+    if told.is_empty() {
+        return String::new();
+    }
+    let since = since.map(|event| format!("; what one repetition leaves is there since `{event}`")).unwrap_or_default();
+    format!("; left are: {}{since}", told.join(", "))
 }
 
 /// At most `most` of these samples, evenly spaced, including the first and the last.

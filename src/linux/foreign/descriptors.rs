@@ -4,7 +4,7 @@ use crate::linux::error::KernelError;
 use crate::linux::foreign::server::Server;
 use crate::linux::net::tables;
 use crate::linux::sys::proc;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How many descriptors refer to what.
 pub(crate) type Described = BTreeMap<String, usize>;
@@ -21,6 +21,12 @@ impl Server {
             }
         }
         Ok(described)
+    }
+
+    /// What the descriptors of all the server's processes refer to, as far as no two things have the same link: sockets and pipes.
+    pub(crate) fn sockets_and_pipes(&self) -> BTreeSet<String> {
+        let links = self.tree.threads_by_process().flat_map(|(pid, _)| proc::descriptors(pid));
+        links.filter(|link| link.starts_with("socket:[") || link.starts_with("pipe:[")).collect()
     }
 }
 
