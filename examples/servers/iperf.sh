@@ -16,3 +16,4 @@ expect 'finding' 'crash' 'a client of whom it waits for more, a second, and one 
 expect 'finding' 'exit' 'a connect and a reset, a race that the gate takes away'
 expect 'finding' 'not-listening' 'a client of whom it waits for more, and another that is reset'
 may 'flaky' 'crash' 'the same race, twenty times in a row'
+expect 'warning' 'spin-while-short' 'while no descriptor is free it asks for the next client again and again'

@@ -11,3 +11,4 @@ END
 setup 'truncate -s 1M {dir}/disk'
 command=(nbd-server -C '{dir}/nbd.conf' -p '{dir}/pid')
 expect 'warning' 'sigpipe' 'the child of one client greets a connection that has been reset'
+expect 'warning' 'spin-while-short' 'while no descriptor is free it asks for the next client again and again'

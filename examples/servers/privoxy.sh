@@ -8,3 +8,4 @@ logdir {dir}
 listen-address 127.0.0.1:{port}
 END
 command=(privoxy --no-daemon '{dir}/config')
+expect 'warning' 'spin-while-short' 'while no descriptor is free it asks for the next client again and again'

@@ -10,3 +10,4 @@ MaxClients 100
 LogLevel Error
 END
 command=(tinyproxy -d -c '{dir}/tinyproxy.conf')
+expect 'warning' 'spin-while-short' 'while no descriptor is free it asks for the next client again and again'

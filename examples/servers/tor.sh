@@ -7,3 +7,4 @@ Log warn stderr
 ClientOnly 1
 END
 command=(tor -f '{dir}/torrc')
+expect 'warning' 'spin-while-short' 'while no descriptor is free it asks for the next client again and again'

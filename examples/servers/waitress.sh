@@ -9,3 +9,4 @@ END
 command=(/usr/bin/python3 -m waitress --listen '127.0.0.1:{port}' app:app)
 # asyncore asks poll for POLLPRI, and nobody reads urgent data.
 expect 'finding' 'spin' 'an urgent byte, which it asks poll about and never reads'
+expect 'warning' 'spin-while-short' 'while no descriptor is free it asks for the next client again and again'

@@ -59,8 +59,29 @@ pub(crate) fn paths_in(response: &[u8]) -> Vec<String> {
     paths
 }
 
+/// A GET with the whole of its target asked for sixteen times (RFC 9110, section 14.2): a server that grants that replies with as many copies. `None`
+/// for any other request.
+pub(crate) fn with_ranges(request: &[u8]) -> Option<Vec<u8>> {
+    let head = request.strip_prefix(b"GET ").and_then(|_| request.strip_suffix(b"\r\n"))?;
+    let is_one = head.ends_with(b"\r\n") && !head.windows(4).any(|window| window == b"\r\n\r\n");
+    let ranges = ["0-"; 16].join(",");
+    is_one.then(|| [head, format!("Range: bytes={ranges}\r\n\r\n").as_bytes()].concat())
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_get_is_asked_for_many_ranges() {
+        let ranged = super::with_ranges(b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let text = String::from_utf8(ranged).unwrap();
+        assert!(text.starts_with("GET /a HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-,0-,"), "{text}");
+        assert!(text.ends_with(",0-\r\n\r\n") && text.matches("0-").count() == 16, "{text}");
+        let get = b"GET / HTTP/1.1\r\n\r\n";
+        for other in [&b"HEAD / HTTP/1.1\r\n\r\n"[..], b"GET / HTTP/1.1\r\n", &get.repeat(2)] {
+            assert_eq!(super::with_ranges(other), None);
+        }
+    }
+
     #[test]
     fn links_on_the_same_server_are_paths() {
         let response = b"HTTP/1.0 200 OK\r\nLocation: /new\r\n\r\n<a href=\"big.bin\"><img src=\"/a/b.png\"><a href=\"//elsewhere/x\">\

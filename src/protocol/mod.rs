@@ -9,7 +9,7 @@ mod tests;
 
 pub use answer::{Answer, Progress};
 pub use dialogue::{Dialogue, Turn};
-pub(crate) use http::paths_in;
+pub(crate) use http::{paths_in, with_ranges};
 
 use crate::scenario::{OneOf, ParseError, Payload, text};
 use std::fmt;

@@ -3,7 +3,7 @@
 use super::Lab;
 use crate::hunt::baseline::{HuntError, Replies};
 use crate::linux::foreign::world::Foreign;
-use crate::protocol::{Protocol, paths_in};
+use crate::protocol::{Protocol, paths_in, with_ranges};
 use crate::scenario::{Action, Client, Event, Payload};
 use crate::trace::{End, Reply};
 use crate::world::World;
@@ -22,13 +22,14 @@ const SMALLEST: u32 = 2048;
 const LONG: Duration = Duration::from_secs(2);
 
 impl Lab<'_> {
-    /// Measures the replies to what clients say, for HTTP also to requests for the paths in these, and has a client send the request with the
+    /// Measures the replies to what clients say, for HTTP also to requests for the paths in these and for many ranges of the largest, and has a client send the request with the
     /// largest reply again and again without reading.
     pub(super) fn learn_replies(&mut self) -> Result<Replies, HuntError> {
         let begun = Instant::now();
         let mut payloads = self.target.payloads();
         let is_http = self.protocol() == Protocol::Http;
-        let (mut largest, mut best, mut tried) = (0, None, 0);
+        let (mut largest, mut best, mut tried) = (0, None::<Payload>, 0);
+        let mut ranged = false;
         while let Some(payload) = payloads.get(tried).cloned() {
             tried += 1;
             if begun.elapsed() > LONG {
@@ -51,6 +52,11 @@ impl Lab<'_> {
             if reply.len() > largest {
                 largest = reply.len();
                 best = Some(payload);
+            }
+            if tried == payloads.len() && is_http && !ranged && self.target.says.is_empty() {
+                ranged = true;
+                let request = best.as_ref().and_then(Payload::given).and_then(with_ranges);
+                payloads.extend(request.and_then(|request| Payload::bytes(&request)));
             }
         }
         let Some(payload) = best else { return Ok(Replies::default()) };

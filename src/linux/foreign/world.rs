@@ -4,6 +4,7 @@
 //! after each run what the server has left behind.
 
 mod clear;
+mod connections;
 mod landing;
 mod listeners;
 mod notes;
@@ -12,6 +13,7 @@ mod overtaken;
 mod play;
 mod reset;
 mod spin;
+mod time;
 mod unread;
 mod withheld;
 
@@ -27,28 +29,23 @@ use super::injection::Injection;
 use super::start::{NotListening, wait_for_listener};
 use crate::linux::error::KernelError;
 use crate::linux::foreign::server::{Quiet, Server};
-use crate::linux::net::client::{ClientSocket, Listener};
-use crate::linux::net::sock_diag::{Looked, SockDiag};
+use crate::linux::net::client::ClientSocket;
+use crate::linux::net::sock_diag::SockDiag;
 use crate::linux::net::tables;
 use crate::linux::net::time_wait::Leftovers;
 use crate::linux::process::affinity;
 use crate::linux::process::guardian::Plan;
 use crate::linux::process::tasks::Death;
-use crate::scenario::{Client, Errno, Fault};
-use crate::trace::{Called, Detail, End, Reason, Reply, Role, TcpState};
-use crate::world::quiescence::Quiescence;
-use crate::world::{Ending, Stepped, World};
+use crate::scenario::{Client, Fault};
+use crate::trace::{Called, Detail, Role, TcpState};
+use crate::world::Ending;
 use std::collections::{BTreeMap, VecDeque};
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-
-/// The receive buffer of a client that is going to stall, in bytes: the kernel's smallest, twice over.
-const SMALL_BUFFER: usize = 4096;
 
 /// A client's connection, which may have ended.
 #[derive(Debug)]
@@ -221,20 +218,6 @@ impl Foreign {
         self.address
     }
 
-    /// Whether there is nothing to wait for: the server has ended, the run was stopped, or nothing changes until a client or the harness
-    /// acts.
-    pub(crate) fn is_at_rest(&mut self) -> bool {
-        self.main_ended.is_some()
-            || self.is_stopped()
-            || (self.server.quiescence() == Quiescence::Frozen && !self.is_let_in_by_the_kernel())
-    }
-
-    /// Whether the kernel may yet give the server a connection by itself. With TCP_DEFER_ACCEPT (`tcp(7)`) the connection of a client that
-    /// sends nothing stays in SYN_RECV until the kernel has retransmitted the SYN-ACK, after a second. True if the states cannot be read.
-    pub(crate) fn is_let_in_by_the_kernel(&mut self) -> bool {
-        self.look().is_err() || self.connections.iter().any(|connection| connection.state == TcpState::SynRecv)
-    }
-
     /// Whether `stop` has been set.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Relaxed)
@@ -254,46 +237,6 @@ impl Foreign {
     /// Whether there is still a listener at the server's address.
     pub(crate) fn is_listening(&mut self) -> Result<bool, KernelError> {
         Ok(self.sock_diag.queue_is_full(self.address)?.is_some())
-    }
-
-    /// Lets the server make calls until none of its parked calls could finish.
-    pub(crate) fn settle(&mut self) -> Result<(), KernelError> {
-        self.calls = 0;
-        while let Stepped::Called(_) = self.step()? {}
-        Ok(())
-    }
-
-    /// Lets time pass until the server does something, at most until `deadline` on its clock. Then lets the server run until it is settled.
-    /// It may return early.
-    pub(crate) fn idle(&mut self, deadline: Instant) -> Result<(), KernelError> {
-        if let Quiet::Busy(task) = self.pass_time(deadline)? {
-            self.spins(task, None)?;
-        }
-        self.settle()
-    }
-
-    /// Lets real time pass until the server does something or `other` is readable, at most until `deadline` on the server's clock. Then
-    /// lets the server run until it is settled. It may return early.
-    pub(crate) fn idle_or(&mut self, deadline: Instant, other: BorrowedFd<'_>) -> Result<(), KernelError> {
-        if let Quiet::Busy(task) = self.server.until_or(deadline, Some(other))? {
-            self.spins(task, None)?;
-        }
-        self.settle()
-    }
-
-    /// Lets time pass until the server does something, at most until `deadline` on its clock.
-    fn pass_time(&mut self, deadline: Instant) -> Result<Quiet, KernelError> {
-        if self.server.real_time().is_some() {
-            return self.server.until(deadline);
-        }
-        // TCP runs in real time. While it has something to deliver, the server's clock must not pass that by.
-        self.lands()?;
-        self.server.disturb();
-        self.server.quiet()?;
-        if self.is_let_in_by_the_kernel() {
-            return self.server.until(deadline);
-        }
-        self.server.pass_time(deadline, self.held)
     }
 
     /// The injected errors with which calls were answered in the last run.
@@ -337,122 +280,8 @@ impl Foreign {
         self.spin.take()
     }
 
-    /// How many of the connections that the server has accepted have their server-side socket in CLOSE_WAIT.
-    pub(crate) fn close_waits(&mut self) -> Result<usize, KernelError> {
-        self.look()?;
-        let mut count = 0;
-        for connection in self.connections.iter().filter(|c| c.state == TcpState::CloseWait) {
-            // The server cannot close a connection that still waits in the accept queue.
-            count += usize::from(self.sock_diag.is_accepted((self.address, connection.client.address))?);
-        }
-        Ok(count)
-    }
-
-    /// The server's side of this client's connection. `None` if there is none, or if it has ended.
-    pub(crate) fn server_side(&mut self, client: Client) -> Result<Option<Looked>, KernelError> {
-        let Some(i) = self.connection(client) else { return Ok(None) };
-        let pair = (self.address, self.connections[i].client.address);
-        let mut side = None;
-        self.sock_diag.states(std::iter::once(pair), |seen| side = Some(seen))?;
-        Ok(side.filter(|side| side.state != TcpState::Close))
-    }
-
-    /// Whether the server has taken the connection of this client out of the accept queue.
-    pub(crate) fn has_taken(&mut self, client: Client) -> Result<bool, KernelError> {
-        let Some(i) = self.connection(client) else { return Ok(false) };
-        if self.server.is_gated() {
-            return Ok(!self.queue.contains(&i));
-        }
-        self.sock_diag.is_accepted((self.address, self.connections[i].client.address))
-    }
-
-    /// Reads everything that has arrived for a client. Returns the bytes, and what follows them.
-    pub(crate) fn take(&mut self, client: Client) -> (Vec<u8>, End) {
-        let mut bytes = Vec::new();
-        let end = match self.connection(client).map(|c| &self.connections[c].client.socket) {
-            Some(Some(socket)) => ClientSocket::take(socket, &mut bytes),
-            _ => End::Error(Errno::ENOTCONN),
-        };
-        (bytes, end)
-    }
-
-    /// Reads for a client until nothing more comes by itself. Returns what follows then.
-    pub(crate) fn drain(&mut self, client: Client) -> Result<End, KernelError> {
-        let mut landed = false;
-        loop {
-            let (bytes, end) = self.take(client);
-            if end != End::Open || (bytes.is_empty() && landed) {
-                return Ok(end);
-            }
-            // The server may wait for an acknowledgement.
-            landed = bytes.is_empty();
-            if landed {
-                self.lands()?;
-            }
-            self.server.disturb();
-            self.settle()?;
-        }
-    }
-
-    /// The index of the connection that this client's name means.
-    fn connection(&self, client: Client) -> Option<usize> {
-        self.connections.iter().rposition(|c| c.known && c.client.name == client)
-    }
-
-    fn connect(&mut self, client: Client) -> Result<Reply, KernelError> {
-        if self.connection(client).is_some() {
-            return Ok(Reply::Nothing(Reason::AlreadyConnected));
-        }
-        if self.sock_diag.queue_is_full(self.address)? == Some(true) {
-            return Ok(Reply::Nothing(Reason::Full));
-        }
-        let small = self.stalling.contains(&client).then_some(SMALL_BUFFER);
-        let client = match ClientSocket::connect(client, self.address, small, Listener::Foreign) {
-            Ok(Some(client)) => client,
-            Ok(None) => return Ok(Reply::Nothing(Reason::Full)),
-            // The connect fails because of what the server did, for example if it no longer listens. This is no failure of the world.
-            Err(KernelError::Call { call: "connect", errno, .. }) => return Ok(Reply::Error(errno)),
-            Err(error) => return Err(error),
-        };
-        let cookie = self.sock_diag.cookie((self.address, client.address))?;
-        if !client.name.is_own() {
-            self.injection.expose(cookie);
-        }
-        self.queue.push_back(self.connections.len());
-        self.connections.push(Connection {
-            client,
-            cookie,
-            state: TcpState::Established,
-            before: Before::default(),
-            unread: Unread::default(),
-            known: true,
-        });
-        Ok(Reply::Ok(0))
-    }
-
-    /// Updates the state of each server-side socket that was not yet in CLOSE.
-    fn look(&mut self) -> Result<(), KernelError> {
-        let live: Vec<usize> =
-            (0..self.connections.len()).filter(|i| self.connections[*i].state != TcpState::Close).collect();
-        let pairs = live.iter().map(|i| (self.address, self.connections[*i].client.address)).collect::<Vec<_>>();
-        let mut states = Vec::with_capacity(live.len());
-        self.sock_diag.states(pairs.into_iter(), |looked| states.push(looked.state))?;
-        for (i, state) in live.into_iter().zip(states) {
-            self.connections[i].state = state;
-            self.connections[i].before.saw(state);
-        }
-        Ok(())
-    }
-
     /// Whether the server was seen in a busy loop since this was last asked of [`Foreign::spin`].
     pub(crate) const fn has_spin(&self) -> bool {
         self.spin.is_some()
-    }
-
-    /// Gives a client another name.
-    pub(crate) fn rename(&mut self, client: Client, name: Client) {
-        if let Some(i) = self.connection(client) {
-            self.connections[i].client.name = name;
-        }
     }
 }
