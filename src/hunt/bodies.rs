@@ -22,7 +22,7 @@ pub(super) fn reads_little(scenario: &Scenario, calls: usize) -> bool {
 }
 
 /// How many bytes clients send.
-fn sent(scenario: &Scenario) -> usize {
+pub(super) fn sent(scenario: &Scenario) -> usize {
     let size = |event: &Event| match event {
         Event::Client(_, Action::Send(payload)) => payload.len(),
         _ => 0,

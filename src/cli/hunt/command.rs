@@ -23,7 +23,7 @@ pub(super) struct CommandOptions {
     /// What clients send, with C escapes, in place of the protocol's payloads; may be repeated
     #[arg(long, value_name = "BYTES", requires = "command", allow_hyphen_values = true)]
     say: Vec<String>,
-    /// A file with what clients send, byte for byte, of at most 64 MB; may be repeated
+    /// A file with what clients send, byte for byte, of at most 64 MiB; may be repeated
     #[arg(long, value_name = "FILE", requires = "command")]
     say_file: Vec<PathBuf>,
     /// How a polite client asks, if not as the protocol says: another protocol, or a shell command with {port} in it, whose exit code 0

@@ -53,6 +53,12 @@ impl Order {
         event.into_iter().fold(self, Order::then)
     }
 
+    /// Client `a` sends this text, unless it is empty.
+    pub(super) fn says(self, text: &str) -> Order {
+        let payload = Payload::bytes(text.as_bytes()).filter(|_| !text.is_empty());
+        payload.map(Send).into_iter().fold(self, Order::a)
+    }
+
     /// Client `a` sends a large body.
     pub(super) fn body(self) -> Order {
         self.body_of(BODY)

@@ -2,8 +2,8 @@
 
 use super::order::{Order, start};
 use crate::protocol::Frame;
-use crate::scenario::Action::{Connect, Fin, Recv, Send};
-use crate::scenario::{Event, Payload, Scenario};
+use crate::scenario::Action::{Connect, Fin, Recv};
+use crate::scenario::{Event, Scenario};
 
 /// Sizes of requests at the edges of common buffers, in bytes.
 pub(super) const EDGES: [usize; 8] = [1, 4095, 4096, 4097, 8191, 8192, 8193, 16_384];
@@ -31,36 +31,19 @@ fn at_once(frame: &Frame, size: usize) -> Option<Order> {
 /// A request that declares so many bytes, and all of them; the same with one byte less and the end.
 fn declared_of(frame: &Frame, size: usize) -> [Order; 2] {
     let asked = |sent| request(start().a(Connect), frame, size, sent);
-    let head = start().a(Connect).a(says(&(frame.head)(size)));
+    let head = start().a(Connect).says(&(frame.head)(size));
     [asked(size).a(Recv), head.body_of(size - 1).a(Fin)]
 }
 
 fn request(order: Order, frame: &Frame, declared: usize, sent: usize) -> Order {
-    let order = match (frame.head)(declared) {
-        head if head.is_empty() => order,
-        head => order.a(says(&head)),
-    };
-    order.body_of(sent).a(says(frame.tail))
-}
-
-fn says(text: &str) -> crate::scenario::Action {
-    Send(Payload::bytes(text.as_bytes()).unwrap_or(Payload::FIVE))
+    order.says(&(frame.head)(declared)).body_of(sent).says(frame.tail)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hunt::bodies::sent;
     use crate::protocol::Protocol;
-    use crate::scenario::Action;
-
-    fn sent(scenario: &Scenario) -> usize {
-        let size = |event: &Event| match event {
-            Event::Client(_, Action::Send(payload)) => payload.len(),
-            _ => 0,
-        };
-        let times = |event: &Event| if let Event::Repeat(repeat) = event { repeat.times() } else { 1 };
-        scenario.events().iter().map(|event| event.parts().iter().map(size).sum::<usize>() * times(event)).sum()
-    }
 
     #[test]
     fn requests_have_the_sizes_of_buffers_and_declare_what_they_carry() {
