@@ -10,8 +10,7 @@ const ACCEPT: [Errno; 3] = [Errno::ECONNABORTED, Errno::EMFILE, Errno::EINTR];
 const MOST_CHANGES: usize = 4;
 /// Maximum number of events that a scenario plays. Each round of a block counts, because it takes as much time as its events.
 const MAX_PLAYED: usize = 128;
-/// One in so many scenarios ends early. A server is judged when the events have been played and before anybody leaves: so it is judged at every
-/// step of the others too.
+/// One in so many scenarios ends after some of its events. The server is judged there, before any client leaves.
 const ENDS_EARLY: usize = 4;
 
 /// Makes scenarios from seeds.

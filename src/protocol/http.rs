@@ -59,8 +59,8 @@ pub(crate) fn paths_in(response: &[u8]) -> Vec<String> {
     paths
 }
 
-/// A GET with the whole of its target asked for sixteen times (RFC 9110, section 14.2): a server that grants that replies with as many copies. `None`
-/// for any other request.
+/// The same GET for sixteen ranges, each of which is the whole (RFC 9110, section 14.2). A server that allows it sends the whole sixteen times.
+/// `None` for any other request.
 pub(crate) fn with_ranges(request: &[u8]) -> Option<Vec<u8>> {
     let head = request.strip_prefix(b"GET ").and_then(|_| request.strip_suffix(b"\r\n"))?;
     let is_one = head.ends_with(b"\r\n") && !head.windows(4).any(|window| window == b"\r\n\r\n");

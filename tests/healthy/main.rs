@@ -45,8 +45,7 @@ use tally::Tally;
 /// The number of scenarios for each server, unless HEALTHY_CASES is set. All orders that are known to harm servers are among the first
 /// hundred. A thousand scenarios, the default of a hunt, take about twenty minutes.
 const SCENARIOS: u32 = 100;
-/// Servers whose scenarios take most of the processor time of all, because of their many threads, processes or alarms, and the number of scenarios
-/// for each of these.
+/// The servers with the slowest scenarios, because of their many threads, processes or alarms, and the number of scenarios for each of these.
 const SLOW: [&str; 6] = [
     "stack-java-http",
     "stack-go-http",

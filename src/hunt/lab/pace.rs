@@ -24,7 +24,8 @@ const MOST_JUMPS: u64 = 1000;
 /// How long a server that ran short of a resource may leave its clients unserved, when examining and when screening.
 const BACK_OFF: Duration = Duration::from_secs(10);
 const BACK_OFF_SCREENING: Duration = Duration::from_secs(3);
-/// The minimum time for which a suspected busy loop is watched. Some servers loop without blocking for the second or two for which they leave a client alone.
+/// The minimum time for which a suspected busy loop is watched. Some servers loop without blocking for the second or two for which they leave a
+/// client alone.
 pub(super) const CIRCLES: Duration = Duration::from_secs(3);
 
 /// How much time a run gives the server.

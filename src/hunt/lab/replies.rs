@@ -22,8 +22,8 @@ const SMALLEST: u32 = 2048;
 const LONG: Duration = Duration::from_secs(2);
 
 impl Lab<'_> {
-    /// Measures the replies to what clients say, for HTTP also to requests for the paths in these and for many ranges of the largest, and has a client send the request with the
-    /// largest reply again and again without reading.
+    /// Measures the replies to what clients say; for HTTP also to requests for the paths in these, and for many ranges of the largest. Then a client
+    /// sends the request with the largest reply again and again without reading.
     pub(super) fn learn_replies(&mut self) -> Result<Replies, HuntError> {
         let begun = Instant::now();
         let mut payloads = self.target.payloads();
